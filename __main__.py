@@ -1,0 +1,35 @@
+"""The Pulumi program: reads the settings, builds the lab, exports what a client needs to know."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env
+
+from components.cluster import Cluster
+from components.cluster.outputs import outputs
+from pgpool_lab.errors import LabError
+from pgpool_lab.hypervisor import probe_domain_type
+from pgpool_lab.image.recipe import ImageRecipe
+from pgpool_lab.paths import LabPaths
+from pgpool_lab.settings import from_engine
+
+
+def main() -> None:
+    paths = LabPaths(pulumi.get_stack())
+    settings = from_engine({**get_config_env(), **CONFIG.get()}, f"stacks/{paths.stack_file.name}")
+    cluster = Cluster(
+        "lab",
+        settings=settings,
+        paths=paths,
+        domain_type=probe_domain_type() if settings.domain_type == "auto" else settings.domain_type,
+        recipe=ImageRecipe.of(settings),
+    )
+    for name, value in outputs(cluster, settings, paths).items():
+        pulumi.export(name, value)
+
+
+try:
+    main()
+except LabError as error:
+    # Without a traceback: it is the user who can mend this.
+    raise pulumi.RunError(str(error)) from None

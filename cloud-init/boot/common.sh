@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# What every node's image has, whatever its boot: sshd for keys only, and the data disk. Run in the new root.
+set -euo pipefail
+rm -f /etc/ssh/ssh_host_*
+cat >/etc/ssh/sshd_config.d/pgpool-lab.conf <<'END'
+HostKey /etc/ssh/ssh_host_ed25519_key
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+# Sessions by key need neither: they cost a second each on an emulated processor.
+UsePAM no
+UseDNS no
+# The check of the key mesh opens many connections at once.
+MaxStartups 100
+END
+# A blank data disk gets its file system; one that has data is left alone (systemd.mount(5), x-systemd.makefs).
+install -d /var/lib/pgpool-lab
+cat >/etc/fstab <<'END'
+/dev/vda1 / ext4 defaults,noatime 0 0
+/dev/vdb /var/lib/pgpool-lab ext4 defaults,noatime,nofail,x-systemd.makefs 0 0
+END
+: >/etc/machine-id
+install -d /boot/extlinux
+cat >/boot/extlinux/extlinux.conf <<'END'
+DEFAULT linux
+PROMPT 0
+TIMEOUT 0
+LABEL linux
+  KERNEL /vmlinuz
+  INITRD /initrd.img
+  APPEND root=/dev/vda1 rw quiet loglevel=3 console=ttyS0 net.ifnames=0 mitigations=off random.trust_cpu=on no_timer_check
+END

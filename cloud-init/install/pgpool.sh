@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Compiles pgpool-II into /usr/local/pgpool, owned by postgres (steps S0 to S2 of the procedure).
+# Needs: PGPOOL_VERSION, PGPOOL_TARBALL. PURGE_BUILD_TOOLS=1 takes the compiler away again.
+# Run by the image builder and, on a stock image, by cloud-init.
+set -euo pipefail
+prefix=/usr/local/pgpool
+if "$prefix/bin/pgpool" --version 2>&1 | grep -q "version $PGPOOL_VERSION "; then
+    exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+before=$(apt-mark showauto | sort)
+tools=(gcc make libc6-dev libpq-dev libssl-dev)
+apt-get install -y --no-install-recommends "${tools[@]}"
+build=$(mktemp -d)
+trap 'rm -rf "$build"' EXIT
+tar -xf "$PGPOOL_TARBALL" -C "$build" --strip-components=1
+cd "$build"
+./configure --prefix="$prefix" --with-openssl --disable-static
+make -j"$(nproc)"
+make install
+chown -R postgres:postgres "$prefix"
+if [ "${PURGE_BUILD_TOOLS:-0}" = 1 ]; then
+    # What pgpool is linked with stays: it was there before, or it is marked as wanted.
+    apt-mark manual libpq5 libssl3 >/dev/null
+    apt-mark auto "${tools[@]}" >/dev/null
+    apt-get purge -y --auto-remove "${tools[@]}"
+    comm -13 <(echo "$before") <(apt-mark showauto | sort) | sed 's/^/still installed: /'
+fi

@@ -1,0 +1,1 @@
+"""The lab's ComponentResources, one concern each."""

@@ -1,0 +1,61 @@
+"""Writes the node agent (`pgpool_lab/node`), its configuration and its secrets to a node."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi_command import remote
+
+import pgpool_lab
+from components.node import Node, NodeFile, write_files
+
+SOURCES = Path(pgpool_lab.__file__).parent / "node"
+INSTALLED = "/usr/local/lib/pgpool-lab/node"
+LAUNCHER = """#!/usr/bin/python3 -IB
+import sys
+
+sys.path.insert(0, "/usr/local/lib/pgpool-lab")
+from node.main import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@dataclass(frozen=True)
+class AgentArgs:
+    node: Node
+    configuration: Mapping[str, Any]
+    """What /etc/pgpool-lab/node.json holds: plain data, no secrets."""
+    passwords: pulumi.Output[dict[str, str]]
+
+
+class Agent(pulumi.ComponentResource):
+    """The agent on one node."""
+
+    command: remote.Command
+
+    def __init__(self, name: str, args: AgentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pgpool-lab:index:Agent", name, None, opts)
+        files = [NodeFile(f"{INSTALLED}/{source.name}", source.read_text()) for source in sorted(SOURCES.glob("*.py"))]
+        files += [
+            NodeFile("/usr/local/sbin/lab-node", LAUNCHER, mode="0755"),
+            NodeFile(
+                "/etc/pgpool-lab/node.json",
+                json.dumps(args.configuration, indent=2) + "\n",
+                mode="0640",
+                owner="root:postgres",
+            ),
+            NodeFile("/etc/pgpool-lab/secrets.json", pulumi.Output.json_dumps(args.passwords), mode="0600"),
+        ]
+        self.command = write_files(
+            f"{name}-files",
+            node=args.node,
+            files=files,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.node.ready], deleted_with=args.node.domain),
+        )
+        self.register_outputs({})

@@ -1,0 +1,206 @@
+"""Wires the components: machines, key exchange, configuration, join, pgpool, and the wait until all agree."""
+
+from __future__ import annotations
+
+import pulumi
+from pulumi_command import remote
+
+from components.agent import Agent, AgentArgs
+from components.cluster.node_configuration import node_configuration
+from components.identity import Identity, IdentityArgs
+from components.image import BaseImage, BaseImageArgs
+from components.network import LabNetwork, LabNetworkArgs
+from components.node import Node, NodeArgs
+from components.pgpool import Pgpool, PgpoolArgs
+from components.postgres import Postgres, PostgresArgs, layout
+from components.ssh_mesh import SshMesh, SshMeshArgs
+from pgpool_lab.image.recipe import ImageRecipe
+from pgpool_lab.paths import LabPaths
+from pgpool_lab.settings import LabSettings, NodeSettings
+
+
+class Cluster(pulumi.ComponentResource):
+    """A lab of at least two nodes that is healthy when the last of its resources is there."""
+
+    network: LabNetwork
+    identity: Identity
+    nodes: list[Node]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: LabSettings,
+        paths: LabPaths,
+        domain_type: str,
+        recipe: ImageRecipe,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("pgpool-lab:index:Cluster", name, None, opts)
+        self._settings, self._paths = settings, paths
+        self._names = [node.name for node in settings.nodes]
+        child = pulumi.ResourceOptions(parent=self)
+
+        self.identity = Identity(
+            "identity",
+            IdentityArgs(
+                nodes=self._names,
+                addresses={node.name: str(node.ip) for node in settings.nodes},
+                operator_key=paths.operator_key,
+                known_hosts=paths.known_hosts,
+            ),
+            child,
+        )
+        self.network = LabNetwork(
+            paths.name,
+            LabNetworkArgs(
+                cidr=str(settings.network.cidr),
+                bridge=paths.bridge,
+                pool_directory=f"/var/lib/libvirt/images/{paths.name}",
+            ),
+            child,
+        )
+        image_hash = recipe.content_hash()
+        image = BaseImage(
+            "image",
+            BaseImageArgs(recipe=recipe.to_json(), content_hash=image_hash, pool=self.network.pool.name),
+            child,
+        )
+        self.nodes = [
+            Node(
+                node.name,
+                self._node_args(node, domain_type=domain_type, image=image, image_hash=image_hash),
+                child,
+            )
+            for node in settings.nodes
+        ]
+        self._set_up(child)
+        self.register_outputs({})
+
+    def _node_args(self, node: NodeSettings, *, domain_type: str, image: BaseImage, image_hash: str) -> NodeArgs:
+        return NodeArgs(
+            name=node.name,
+            ip=str(node.ip),
+            mac=node.mac,
+            memory_mib=node.memory_mib,
+            vcpus=node.vcpus,
+            prefix_length=self._settings.network.cidr.prefixlen,
+            hosts=[(peer.name, str(peer.ip)) for peer in self._settings.nodes],
+            domain_name=self._paths.domain(node.name),
+            domain_type=domain_type,
+            network_id=self.network.network.id,
+            pool=self.network.pool.name,
+            base_volume_id=image.volume_id,
+            base_hash=image_hash,
+            host_key=self.identity.host_keys[node.name],
+            operator_key=self.identity.operator,
+        )
+
+    def _set_up(self, child: pulumi.ResourceOptions) -> None:
+        mesh = SshMesh(
+            "ssh-mesh",
+            SshMeshArgs(
+                nodes=self.nodes,
+                mesh=self._settings.ssh_mesh,
+                operator_key=self.identity.operator,
+                host_keys=self.identity.host_keys,
+            ),
+            child,
+        )
+        agents = [self._agent(node, child) for node in self.nodes]
+        postgres = [self._postgres(node, child) for node in self.nodes]
+        pgpool = [self._pgpool(index, node, child) for index, node in enumerate(self.nodes)]
+        files = [component.command for component in (*agents, *postgres)]
+        # An update is what the state knows as an already initialised cluster: see the rules of join.
+        join = self._on_first_node(
+            "join",
+            create="exec /usr/local/sbin/lab-node join",
+            update="exec /usr/local/sbin/lab-node join --initialised",
+            after=[*mesh.trusted, *files, *[component.command for component in pgpool]],
+        )
+        # One after the other: a changed configuration must not restart all of them at once.
+        started: list[pulumi.Resource] = [join]
+        for component in pgpool:
+            started.append(component.start(after=started))
+        self._on_first_node(
+            "settle",
+            create="exec /usr/local/sbin/lab-node settle",
+            update=None,
+            after=[*started, *mesh.checked],
+        )
+
+    def _agent(self, node: Node, child: pulumi.ResourceOptions) -> Agent:
+        return Agent(
+            f"agent-{node.name}",
+            AgentArgs(
+                node=node,
+                configuration=node_configuration(self._settings, lab=self._paths.name, node=node.name),
+                passwords=self.identity.passwords,
+            ),
+            child,
+        )
+
+    def _postgres(self, node: Node, child: pulumi.ResourceOptions) -> Postgres:
+        settings = self._settings
+        return Postgres(
+            f"postgres-{node.name}",
+            PostgresArgs(
+                node=node,
+                addresses=[
+                    *self._names,
+                    *[str(peer.ip) for peer in settings.nodes],
+                    str(settings.network.vip),
+                ],
+                version=settings.postgresql.version,
+                port=settings.postgresql.port,
+                pgpool_port=settings.pgpool.port,
+                cidr=str(settings.network.cidr),
+                auth=settings.auth,
+                passwords=self.identity.passwords,
+            ),
+            child,
+        )
+
+    def _pgpool(self, backend_id: int, node: Node, child: pulumi.ResourceOptions) -> Pgpool:
+        settings = self._settings
+        return Pgpool(
+            f"pgpool-{node.name}",
+            PgpoolArgs(
+                node=node,
+                backend_id=backend_id,
+                nodes=self._names,
+                ips=[str(peer.ip) for peer in settings.nodes],
+                vip=str(settings.network.vip),
+                cidr=str(settings.network.cidr),
+                prefix_length=settings.network.cidr.prefixlen,
+                ports={
+                    "postgresql": settings.postgresql.port,
+                    "pgpool": settings.pgpool.port,
+                    "pcp": settings.pgpool.pcp_port,
+                    "watchdog": settings.pgpool.wd_port,
+                },
+                data_directory=layout.DATA_DIRECTORY,
+                users=layout.USERS,
+                auth=settings.auth,
+                restart=settings.pgpool.restart,
+                timings=settings.pgpool.timings,
+                overrides=settings.pgpool.parameters,
+                passwords=self.identity.passwords,
+            ),
+            child,
+        )
+
+    def _on_first_node(
+        self, name: str, *, create: str, update: str | None, after: list[pulumi.Resource]
+    ) -> remote.Command:
+        """A step for the whole cluster, run on its first node; it runs again when a machine was replaced."""
+        machines = {node.name: node.domain_id for node in self.nodes}
+        return remote.Command(
+            name,
+            connection=self.nodes[0].connection,
+            create=create,
+            update=update,
+            stdin=pulumi.Output.json_dumps({"machines": machines}),
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+        )

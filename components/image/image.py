@@ -1,0 +1,47 @@
+"""The image as a resource: the same command that `./lab up` runs beforehand, which then finds its result."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_libvirt as libvirt
+from pulumi_command import local
+
+
+@dataclass(frozen=True)
+class BaseImageArgs:
+    recipe: str
+    """The image recipe as JSON."""
+    content_hash: str
+    """Hash of everything that goes into the image."""
+    pool: pulumi.Input[str]
+    """Name of the pool that receives the volume."""
+
+
+class BaseImage(pulumi.ComponentResource):
+    """Builds the image when it is not in the cache, and uploads it as the nodes' base volume."""
+
+    volume_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: BaseImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pgpool-lab:index:BaseImage", name, None, opts)
+        build = local.Command(
+            f"{name}-build",
+            create=f"python -m pgpool_lab.image build --recipe {shlex.quote(args.recipe)}",
+            triggers=[args.content_hash],
+            add_previous_output_in_env=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        volume = libvirt.Volume(
+            name,
+            # libvirt adopts a volume that has the name already: the content's hash keeps two images apart.
+            name=f"base-{args.content_hash[:12]}.qcow2",
+            pool=args.pool,
+            source=build.stdout.apply(lambda text: text.strip().splitlines()[-1]),
+            format="qcow2",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.volume_id = volume.id
+        self.register_outputs({"volume_id": self.volume_id})

@@ -1,0 +1,47 @@
+"""Files on a node: rendered here, written there by one idempotent command that reads them from standard input."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+from pulumi_command import remote
+
+from components.node.node import Node
+
+SCRIPT = Path(__file__).with_name("write_files.py")
+
+
+@dataclass(frozen=True)
+class NodeFile:
+    """One file on a node. `mode` is octal text, `owner` is `user:group`."""
+
+    path: str
+    content: pulumi.Input[str]
+    mode: str = "0644"
+    owner: str = "root:root"
+
+
+def write_files(
+    name: str,
+    *,
+    node: Node,
+    files: Sequence[NodeFile],
+    opts: pulumi.ResourceOptions,
+) -> remote.Command:
+    """A command that writes `files`; standard input carries them, since some hold secrets."""
+    return remote.Command(
+        name,
+        connection=node.connection,
+        create=f"set -eu; exec python3 -c {shlex.quote(SCRIPT.read_text())}",
+        stdin=pulumi.Output.json_dumps(
+            [{"path": file.path, "content": file.content, "mode": file.mode, "owner": file.owner} for file in files]
+        ),
+        add_previous_output_in_env=False,
+        logging=remote.Logging.NONE,
+        triggers=[node.domain_id],
+        opts=opts,
+    )

@@ -1,0 +1,144 @@
+"""One virtual machine: root disk over the base image, data disk of its own, cloud-init, and a pinned ssh connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_libvirt as libvirt
+from pulumi_command import remote
+
+from pgpool_lab.image.cloud_init import NetworkConfig, UserData, render_network_config, render_user_data
+
+DATA_VOLUME_BYTES = 2 * 1024**3
+"""Two GiB, sparse: room for the lab's rows, retained WAL and one set-aside copy of the data directory."""
+
+DIAL_ATTEMPTS = 120
+"""The command plugin waits 5 s between attempts in the end: ten minutes for an emulated guest to boot."""
+
+
+@dataclass(frozen=True)
+class NodeArgs:
+    name: str
+    ip: str
+    mac: str
+    memory_mib: int
+    vcpus: int
+    prefix_length: int
+    hosts: Sequence[tuple[str, str]]
+    """Name and address of every node, for /etc/hosts."""
+    domain_name: str
+    domain_type: str
+    """`kvm` or `qemu`."""
+    network_id: pulumi.Input[str]
+    pool: pulumi.Input[str]
+    base_volume_id: pulumi.Input[str]
+    base_hash: str
+    """Hash of the base image: part of the root volume's name, so that a new image makes a new root disk."""
+    host_key: pulumi.Output[dict[str, str]]
+    operator_key: pulumi.Output[dict[str, str]]
+
+
+class Node(pulumi.ComponentResource):
+    """A node that answers ssh as root with the host key that it was given.
+
+    The data volume depends on nothing that changes: a new image or cloud-init replaces the machine, never its data.
+    """
+
+    name: str
+    ip: str
+    connection: remote.ConnectionArgs
+    domain_id: pulumi.Output[str]
+    domain: libvirt.Domain
+    ready: remote.Command
+    interface: pulumi.Output[str]
+    """Name of the network interface inside the guest."""
+
+    def __init__(self, name: str, args: NodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pgpool-lab:index:Node", name, None, opts)
+        self.name = args.name
+        self.ip = args.ip
+        data = libvirt.Volume(
+            f"{name}-data",
+            name=f"{args.name}-data.qcow2",
+            pool=args.pool,
+            size=DATA_VOLUME_BYTES,
+            format="qcow2",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        seed = libvirt.CloudInitDisk(
+            f"{name}-cloud-init",
+            name=f"{args.name}-cloud-init.iso",
+            pool=args.pool,
+            # The provider does not know that the user data holds a private host key.
+            user_data=pulumi.Output.secret(self._user_data(args)),
+            network_config=render_network_config(
+                NetworkConfig(mac=args.mac, address_with_prefix=f"{args.ip}/{args.prefix_length}")
+            ),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        root = libvirt.Volume(
+            f"{name}-root",
+            name=f"{args.name}-root-{args.base_hash[:12]}.qcow2",
+            pool=args.pool,
+            base_volume_id=args.base_volume_id,
+            format="qcow2",
+            # A machine that has run its first boot would ignore parts of a new cloud-init.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, replace_with=[seed]),
+        )
+        self.domain = libvirt.Domain(
+            name,
+            name=args.domain_name,
+            type=args.domain_type,
+            memory=args.memory_mib,
+            vcpu=args.vcpus,
+            cpu=libvirt.DomainCpuArgs(mode="maximum" if args.domain_type == "qemu" else "host-passthrough"),
+            cloudinit=seed.id,
+            disks=[libvirt.DomainDiskArgs(volume_id=root.id), libvirt.DomainDiskArgs(volume_id=data.id)],
+            network_interfaces=[libvirt.DomainNetworkInterfaceArgs(network_id=args.network_id, mac=args.mac.upper())],
+            consoles=[libvirt.DomainConsoleArgs(type="pty", target_port="0", target_type="serial")],
+            running=True,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                delete_before_replace=True,
+                # The provider reports these changes without applying them.
+                replace_on_changes=["cloudinit", "networkInterfaces", "memory", "vcpu"],
+                replace_with=[root],
+            ),
+        )
+        self.domain_id = self.domain.id
+        self.connection = remote.ConnectionArgs(
+            host=args.ip,
+            user="root",
+            private_key=args.operator_key.apply(lambda key: key["private"]),
+            host_key=args.host_key.apply(lambda key: key["public"]),
+            dial_error_limit=DIAL_ATTEMPTS,
+            per_dial_timeout=20,
+        )
+        self.ready = remote.Command(
+            f"{name}-ready",
+            connection=self.connection,
+            # Says which interface has the node's address: nobody needs to know its name beforehand.
+            create=f"set -eu; findmnt -n /var/lib/pgpool-lab >/dev/null; "
+            f"ip -o -4 addr show to {args.ip}/32 | awk '{{ print $2 }}'",
+            add_previous_output_in_env=False,
+            triggers=[self.domain_id],
+            opts=pulumi.ResourceOptions(parent=self, deleted_with=self.domain),
+        )
+        self.interface = self.ready.stdout.apply(str.strip)
+        self.register_outputs({"domain_id": self.domain_id})
+
+    @staticmethod
+    def _user_data(args: NodeArgs) -> pulumi.Output[str]:
+        return pulumi.Output.all(host=args.host_key, operator=args.operator_key).apply(
+            lambda keys: render_user_data(
+                UserData(
+                    hostname=args.name,
+                    hosts=tuple(args.hosts),
+                    host_key_private=keys["host"]["private"],
+                    host_key_public=keys["host"]["public"],
+                    operator_public_key=keys["operator"]["public"],
+                )
+            )
+        )

@@ -1,0 +1,32 @@
+"""Runs on a node with a JSON list of files on standard input; a file is replaced only when it differs.
+
+Each entry has `path`, `content`, `mode` (octal text) and `owner` (`user:group`).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+changed = []
+for entry in json.load(sys.stdin):
+    path = Path(entry["path"])
+    user, group = entry["owner"].split(":")
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True)
+        shutil.chown(path.parent, user, group)
+    content = entry["content"].encode()
+    new = path.with_name(path.name + ".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+    shutil.chown(new, user, group)
+    new.chmod(int(entry["mode"], 8))
+    if not path.is_file() or path.read_bytes() != content:
+        changed.append(str(path))
+    new.replace(path)
+if any(name.startswith("/etc/systemd/") for name in changed):
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
+print(json.dumps(changed))

@@ -1,0 +1,129 @@
+"""pgpool.conf as data: every parameter with the concern it belongs to (pgpool-II 4.3 manual, "Server Configuration")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from components.pgpool import layout
+
+Value = int | str | bool
+
+
+def pgpool_parameters(
+    *,
+    nodes: Sequence[str],
+    vip: str,
+    ports: Mapping[str, int],
+    data_directory: str,
+    check_user: str,
+    auth: str,
+    wd_authkey: str,
+    wd_priority: int,
+    timings: Mapping[str, Value],
+    overrides: Mapping[str, Value],
+) -> dict[str, dict[str, Value]]:
+    """Parameters grouped by concern. `ports` has `postgresql`, `pgpool`, `pcp` and `watchdog`.
+
+    All groups but `watchdog of this node` are the same on every node.
+    """
+    groups: dict[str, dict[str, Value]] = {
+        "clients": {
+            "listen_addresses": "*",
+            "port": ports["pgpool"],
+            "socket_dir": "/var/run/pgpool",
+            "pcp_listen_addresses": "*",
+            "pcp_port": ports["pcp"],
+            "pcp_socket_dir": "/var/run/pgpool",
+            "pid_file_name": "/var/run/pgpool/pgpool.pid",
+            "logdir": "/var/run/pgpool",
+            # Sixteen clients are plenty for a lab; each is a process, and a node lives with 768 MiB.
+            "num_init_children": 16,
+            "max_pool": 2,
+            "child_life_time": 0,
+            "log_line_prefix": "%m: pid %p: ",
+        },
+        "authentication": {
+            "enable_pool_hba": auth != "trust",
+            "pool_passwd": "" if auth == "trust" else "pool_passwd",
+            "allow_clear_text_frontend_auth": False,
+        },
+        "backends": {
+            "backend_clustering_mode": "streaming_replication",
+            "load_balance_mode": True,
+            # A session that wrote reads its own writes.
+            "disable_load_balance_on_write": "always",
+            **{
+                key: value
+                for index, node in enumerate(nodes)
+                for key, value in {
+                    f"backend_hostname{index}": node,
+                    f"backend_port{index}": ports["postgresql"],
+                    f"backend_weight{index}": 1,
+                    f"backend_data_directory{index}": data_directory,
+                    f"backend_flag{index}": "ALLOW_TO_FAILOVER",
+                    f"backend_application_name{index}": node,
+                }.items()
+            },
+        },
+        "checks": {
+            "health_check_user": check_user,
+            "health_check_password": "",
+            "health_check_database": "postgres",
+            "sr_check_user": check_user,
+            "sr_check_password": "",
+            "sr_check_database": "postgres",
+            **{name: value for name, value in timings.items() if not name.startswith("wd_")},
+        },
+        "failover": {
+            # Every placeholder is quoted: pgpool leaves an unknown one empty, which would shift the others.
+            "failover_command": f"{layout.FAILOVER} '%d' '%h' '%P' '%m' '%H' '%N'",
+            "detach_false_primary": False,
+            "auto_failback": False,
+        },
+        "watchdog": {
+            "use_watchdog": True,
+            "delegate_IP": vip,
+            "wd_ipc_socket_dir": "/var/run/pgpool",
+            "wd_authkey": wd_authkey,
+            "wd_lifecheck_method": "heartbeat",
+            "failover_when_quorum_exists": True,
+            # The leader decides: with two nodes a second opinion cannot be had when one of them is gone.
+            "failover_require_consensus": False,
+            # Two nodes: one of two is a quorum, or the death of either would take the virtual IP away.
+            "enable_consensus_with_half_votes": len(nodes) % 2 == 0,
+            "if_cmd_path": "/usr/bin",
+            "if_up_cmd": f"/usr/bin/sudo {layout.VIRTUAL_IP} up",
+            "if_down_cmd": f"/usr/bin/sudo {layout.VIRTUAL_IP} down",
+            "arping_path": "/usr/bin",
+            "arping_cmd": f"/usr/bin/sudo {layout.VIRTUAL_IP} announce",
+            "ping_path": "/bin",
+            "wd_escalation_command": layout.ESCALATION,
+            **{name: value for name, value in timings.items() if name.startswith("wd_")},
+            **{
+                key: value
+                for index, node in enumerate(nodes)
+                for key, value in {
+                    f"hostname{index}": node,
+                    f"wd_port{index}": ports["watchdog"],
+                    f"pgpool_port{index}": ports["pgpool"],
+                    f"heartbeat_hostname{index}": node,
+                    f"heartbeat_port{index}": layout.HEARTBEAT_PORT,
+                }.items()
+            },
+        },
+        "watchdog of this node": {"wd_priority": wd_priority},
+    }
+    given = {name for group in groups.values() for name in group}
+    for group in groups.values():
+        group.update({name: value for name, value in overrides.items() if name in group})
+    groups["further parameters"] = {name: value for name, value in overrides.items() if name not in given}
+    return groups
+
+
+def literal(value: Value) -> str:
+    """A value as pgpool.conf writes it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, int):
+        return str(value)
+    return "'" + value.replace("'", "''") + "'"

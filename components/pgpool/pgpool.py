@@ -1,0 +1,160 @@
+"""Writes pgpool's files to one node and starts its service, restarting it when the configuration has changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+from pulumi_command import remote
+
+from components.node import Node, NodeFile, write_files
+from components.pgpool import layout
+from components.pgpool.parameters import Value, literal, pgpool_parameters
+from components.rendering import render
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+METHODS = {"scram": "scram-sha-256", "md5": "md5", "trust": "trust"}
+"""pool_hba's name for each way to authenticate."""
+
+
+@dataclass(frozen=True)
+class PgpoolArgs:
+    node: Node
+    backend_id: int
+    nodes: Sequence[str]
+    ips: Sequence[str]
+    vip: str
+    cidr: str
+    prefix_length: int
+    ports: Mapping[str, int]
+    """`postgresql`, `pgpool`, `pcp`, `watchdog`."""
+    data_directory: str
+    users: Mapping[str, str]
+    auth: str
+    restart: str
+    timings: Mapping[str, Value]
+    overrides: Mapping[str, Value]
+    passwords: pulumi.Output[dict[str, str]]
+
+
+class Pgpool(pulumi.ComponentResource):
+    """pgpool's files on one node. It is started by `start`, after the join."""
+
+    command: remote.Command
+
+    def __init__(self, name: str, args: PgpoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pgpool-lab:index:Pgpool", name, None, opts)
+        self._name = name
+        self._node = args.node
+        self._configuration = args.passwords.apply(lambda passwords: configuration(args, passwords))
+        self.command = write_files(
+            f"{name}-files",
+            node=args.node,
+            files=pgpool_files(args, self._configuration),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.node.ready], deleted_with=args.node.domain),
+        )
+        self.register_outputs({})
+
+    def start(self, after: Sequence[pulumi.Resource]) -> remote.Command:
+        """Start the service once `after` is done; a later change of the configuration restarts it."""
+        return remote.Command(
+            f"{self._name}-start",
+            connection=self._node.connection,
+            create="exec /usr/local/sbin/lab-node pgpool-apply",
+            # What makes it run again; the agent compares with what it started last.
+            stdin=self._configuration.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()),
+            add_previous_output_in_env=False,
+            triggers=[self._node.domain_id],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.command, *after], deleted_with=self._node.domain),
+        )
+
+
+def configuration(args: PgpoolArgs, passwords: dict[str, str]) -> str:
+    """pgpool.conf of one node."""
+    return render(
+        TEMPLATES / "pgpool.conf.j2",
+        literal=literal,
+        groups=pgpool_parameters(
+            nodes=args.nodes,
+            vip=args.vip,
+            ports=args.ports,
+            data_directory=args.data_directory,
+            check_user=args.users["check"],
+            auth=args.auth,
+            wd_authkey=passwords["watchdog"],
+            # The first node leads when all start together.
+            wd_priority=len(args.nodes) - args.backend_id,
+            timings=args.timings,
+            overrides=args.overrides,
+        ),
+    )
+
+
+def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
+    """Every file that pgpool needs on a node; pool_passwd is made there, by pgpool's own tool."""
+    service = "postgres:postgres"
+    scripts = {
+        layout.FAILOVER: render(TEMPLATES / "failover.sh.j2"),
+        layout.ESCALATION: render(TEMPLATES / "escalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP),
+    }
+    return [
+        NodeFile(layout.CONFIG_FILE, conf, mode="0600", owner=service),
+        NodeFile(f"{layout.CONFIGURATION}/pgpool_node_id", f"{args.backend_id}\n", owner=service),
+        NodeFile(
+            f"{layout.CONFIGURATION}/pcp.conf",
+            args.passwords.apply(lambda passwords: f"{layout.PCP_USER}:{md5(passwords['pcp'])}\n"),
+            mode="0600",
+            owner=service,
+        ),
+        NodeFile(
+            f"{layout.CONFIGURATION}/pool_hba.conf",
+            render(TEMPLATES / "pool_hba.conf.j2", cidr=args.cidr, method=METHODS[args.auth]),
+            owner=service,
+        ),
+        NodeFile(
+            layout.PASSWORD_FILE,
+            args.passwords.apply(
+                lambda passwords: "".join(
+                    f"{host}:{args.ports['pcp']}:{layout.PCP_USER}:{passwords['pcp']}\n"
+                    for host in (*args.nodes, *args.ips, args.vip, "localhost", "127.0.0.1")
+                )
+            ),
+            mode="0600",
+            owner=service,
+        ),
+        NodeFile(
+            layout.KEY_FILE,
+            args.passwords.apply(lambda passwords: passwords["pgpool_key"]),
+            mode="0600",
+            owner=service,
+        ),
+        *[NodeFile(path, content, mode="0755", owner=service) for path, content in scripts.items()],
+        NodeFile(
+            layout.VIRTUAL_IP,
+            render(TEMPLATES / "lab-vip.j2", vip=args.vip, cidr=args.cidr, prefix_length=args.prefix_length),
+            mode="0755",
+        ),
+        NodeFile(
+            "/etc/sudoers.d/pgpool-lab",
+            render(TEMPLATES / "sudoers.j2", virtual_ip=layout.VIRTUAL_IP, ips=args.ips),
+            mode="0440",
+        ),
+        NodeFile(
+            f"/etc/systemd/system/{layout.SERVICE}",
+            render(
+                TEMPLATES / "lab-pgpool.service.j2",
+                prefix=layout.PREFIX,
+                virtual_ip=layout.VIRTUAL_IP,
+                restart=args.restart,
+            ),
+        ),
+    ]
+
+
+def md5(password: str) -> str:
+    """pcp.conf's form of a password (what pgpool's pg_md5 prints)."""
+    return hashlib.md5(password.encode()).hexdigest()

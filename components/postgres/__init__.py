@@ -1,0 +1,5 @@
+"""PostgreSQL on the nodes: configuration files, and the join that decides who is primary."""
+
+from components.postgres.postgres import Postgres, PostgresArgs
+
+__all__ = ["Postgres", "PostgresArgs"]

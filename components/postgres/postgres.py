@@ -1,0 +1,93 @@
+"""Writes PostgreSQL's files to one node. Nothing is started here: that is the join's part (components/cluster)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+from pulumi_command import remote
+
+from components.node import Node, NodeFile, write_files
+from components.postgres import layout
+from components.rendering import render
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+METHODS = {"scram": "scram-sha-256", "md5": "md5", "trust": "trust"}
+"""pg_hba's name for each way to authenticate."""
+
+
+@dataclass(frozen=True)
+class PostgresArgs:
+    node: Node
+    addresses: Sequence[str]
+    """Names and addresses under which the nodes and the virtual IP are reached."""
+    version: str
+    port: int
+    pgpool_port: int
+    cidr: str
+    auth: str
+    passwords: pulumi.Output[dict[str, str]]
+
+
+class Postgres(pulumi.ComponentResource):
+    """PostgreSQL's configuration on one node, role-neutral: which node is primary is found, not configured."""
+
+    command: remote.Command
+
+    def __init__(self, name: str, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pgpool-lab:index:Postgres", name, None, opts)
+        self.command = write_files(
+            f"{name}-files",
+            node=args.node,
+            files=postgres_files(args),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.node.ready], deleted_with=args.node.domain),
+        )
+        self.register_outputs({})
+
+
+def postgres_files(args: PostgresArgs) -> list[NodeFile]:
+    """Every file that PostgreSQL needs on a node."""
+    return [
+        NodeFile(
+            layout.CONFIG_FILE,
+            render(
+                TEMPLATES / "postgresql.conf.j2",
+                data_directory=layout.DATA_DIRECTORY,
+                replication_conf=layout.REPLICATION_CONF,
+                hba_file=layout.HBA_FILE,
+                port=args.port,
+                password_encryption="md5" if args.auth == "md5" else "scram-sha-256",
+            ),
+        ),
+        NodeFile(
+            layout.HBA_FILE,
+            render(TEMPLATES / "pg_hba.conf.j2", users=layout.USERS, cidr=args.cidr, method=METHODS[args.auth]),
+        ),
+        NodeFile(
+            layout.PASSWORD_FILE,
+            args.passwords.apply(lambda passwords: password_file(args, passwords)),
+            mode="0600",
+            owner="postgres:postgres",
+        ),
+        NodeFile(
+            f"/etc/systemd/system/{layout.SERVICE}",
+            render(
+                TEMPLATES / "lab-postgresql.service.j2",
+                binaries=layout.binaries(args.version),
+                config_file=layout.CONFIG_FILE,
+            ),
+        ),
+    ]
+
+
+def password_file(args: PostgresArgs, passwords: dict[str, str]) -> str:
+    """libpq's password file for the service account (PostgreSQL manual, "The Password File")."""
+    return "".join(
+        f"{address}:{port}:*:{user}:{passwords[part]}\n"
+        for address in (*args.addresses, "localhost", "127.0.0.1")
+        for port in (args.port, args.pgpool_port)
+        for part, user in layout.USERS.items()
+    )

@@ -1,0 +1,1 @@
+"""The nodes' base image: what goes into it, and how it is built."""

@@ -1,0 +1,30 @@
+"""Command line for the engine and for `lab`: prints the image's path as the last line of standard output.
+
+python -m pgpool_lab.image build --recipe JSON
+"""
+
+from __future__ import annotations
+
+import sys
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.image.builder import build
+from pgpool_lab.image.recipe import ImageRecipe
+from pgpool_lab.progress import fail
+
+
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case ["build", "--recipe", text]:
+            print(build(ImageRecipe.from_json(text)))
+            return 0
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except LabError as error:
+        sys.exit(fail(error))

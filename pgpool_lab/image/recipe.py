@@ -1,0 +1,78 @@
+"""What a base image is made from, and the hash that names it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from pgpool_lab.paths import PROJECT
+from pgpool_lab.settings import LabSettings
+
+SCRIPTS = ("install", "boot")
+"""Folders below cloud-init/ whose scripts run while the image is built."""
+
+PACKAGES = (
+    "systemd-sysv",
+    "udev",
+    "linux-image-cloud-amd64",
+    "initramfs-tools",
+    "lz4",
+    "cloud-init",
+    "openssh-server",
+    "openssh-client",
+    "sudo",
+    "iproute2",
+    "iputils-arping",
+    "iputils-ping",
+    "procps",
+    "python3",
+)
+
+
+@dataclass(frozen=True)
+class ImageRecipe:
+    """One base image. `boot` is `fast`, or `default` for the distribution's own boot (to compare with)."""
+
+    distribution: str = "debian12"
+    postgresql_version: str = "15"
+    pgpool_version: str = "4.3.5"
+    pgpool_source: str = "distribution"
+    pgpool_sha256: str | None = None
+    boot: str = "fast"
+
+    @classmethod
+    def of(cls, settings: LabSettings) -> Self:
+        """The image that a lab's nodes need."""
+        return cls(
+            distribution=settings.image.distribution,
+            postgresql_version=settings.postgresql.version,
+            pgpool_version=settings.pgpool.version,
+            pgpool_source=settings.pgpool.source,
+            pgpool_sha256=settings.pgpool.sha256,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls(**json.loads(text))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True)
+
+    def content_hash(self) -> str:
+        """Hash of everything that goes into the image and is known beforehand: recipe, packages, scripts, tarball."""
+        digest = hashlib.sha256(self.to_json().encode())
+        digest.update(" ".join(PACKAGES).encode())
+        for path in script_files():
+            digest.update(path.name.encode() + path.read_bytes())
+        digest.update((Path(__file__).parent / "builder.py").read_bytes())
+        if self.pgpool_source.startswith("path:"):
+            tarball = Path(self.pgpool_source.removeprefix("path:"))
+            digest.update(tarball.read_bytes() if tarball.is_file() else b"missing")
+        return digest.hexdigest()
+
+
+def script_files() -> list[Path]:
+    return sorted(path for folder in SCRIPTS for path in (PROJECT / "cloud-init" / folder).glob("*.sh"))

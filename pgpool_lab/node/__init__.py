@@ -1,0 +1,1 @@
+"""The agent that runs on the nodes: standard library only, relative imports only, quick to start."""

@@ -1,0 +1,235 @@
+"""What a node does to its own PostgreSQL: initialise, start, follow, clone, rewind, promote, stop."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from . import facts
+from .configuration import SECRETS, Config, StepFailed, as_service, log, node, psql, run, service_active
+
+STREAM_SECONDS = 120
+"""How long a started standby may take until it streams: crash recovery of a lab's little data, emulated."""
+PROMOTE_SECONDS = 60
+
+
+def initialise(config: Config) -> None:
+    """A new cluster on this node, with the lab's users; no password appears in an argument or a log."""
+    postgres = config["postgresql"]
+    directory = Path(postgres["data_directory"])
+    secrets: dict[str, str] = json.loads(SECRETS.read_text())
+    log("initialising a new cluster")
+    discard(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    shutil.chown(directory.parent, "postgres", "postgres")
+    with tempfile.NamedTemporaryFile("w", dir="/run", prefix="pgpool-lab-", suffix=".password") as password:
+        password.write(secrets["superuser"])
+        password.flush()
+        shutil.chown(password.name, "postgres")
+        command = [f"{postgres['bin']}/initdb", "-D", str(directory), "-U", config["users"]["superuser"]]
+        command += ["--pwfile", password.name, "-A", "scram-sha-256", "--data-checksums", "--no-sync"]
+        command += ["--encoding", "UTF8", "--locale", "C.UTF-8"]
+        run(as_service(command))
+    run(["sync", "-f", str(directory)])
+    start_primary(config)
+    users = config["users"]
+    statements = f"""
+        SET synchronous_commit = local;
+        SET password_encryption = '{config["password_encryption"]}';
+        ALTER ROLE {users["superuser"]} PASSWORD '{secrets["superuser"]}';
+        CREATE ROLE {users["replication"]} LOGIN REPLICATION PASSWORD '{secrets["replication"]}';
+        CREATE ROLE {users["check"]} LOGIN PASSWORD '{secrets["check"]}';
+        GRANT pg_monitor TO {users["check"]};
+        -- What pg_rewind needs of the new primary (manual, pg_rewind).
+        GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean),
+          pg_read_binary_file(text), pg_read_binary_file(text, bigint, bigint, boolean) TO {users["replication"]};
+    """
+    local = [
+        f"{postgres['client_bin']}/psql",
+        "-Xqw",
+        "-h",
+        "/var/run/postgresql",
+        "-p",
+        str(postgres["port"]),
+    ]
+    local += ["-U", users["superuser"], "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-f", "-"]
+    run(as_service(local), stdin=statements)
+
+
+def start_primary(config: Config) -> None:
+    """Start this node as primary with the data it has."""
+    log("starting as primary")
+    (Path(config["postgresql"]["data_directory"]) / "standby.signal").unlink(missing_ok=True)
+    write_replication_conf(config, None)
+    start(config)
+
+
+def promote(config: Config) -> None:
+    """Promote this node's running standby."""
+    log("promoting")
+    psql(config, "127.0.0.1", f"SELECT pg_promote(true, {PROMOTE_SECONDS})", seconds=PROMOTE_SECONDS + 5)
+    if facts.asked(config)["in_recovery"]:
+        raise StepFailed(f"the standby was not promoted within {PROMOTE_SECONDS} s")
+
+
+def follow(config: Config, primary: str) -> None:
+    """Become (or stay) a standby of `primary` with the data that is here; returns when it streams."""
+    log(f"following {primary}")
+    directory = Path(config["postgresql"]["data_directory"])
+    write_replication_conf(config, primary)
+    signal = directory / "standby.signal"
+    signal.touch()
+    shutil.chown(signal, "postgres", "postgres")
+    if service_active(config["postgresql"]["service"]):
+        run(["systemctl", "restart", config["postgresql"]["service"]])
+    else:
+        start(config)
+    wait_until_streaming(config, primary)
+
+
+def clone(config: Config, primary: str) -> None:
+    """Replace what is here by a base backup of `primary`, taken beside it, then follow."""
+    log(f"taking a base backup of {primary}")
+    postgres = config["postgresql"]
+    directory = Path(postgres["data_directory"])
+    new = directory.with_name("data.new")
+    source = node(config, primary)
+    before = source_state(config, source)
+    discard(new)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    shutil.chown(directory.parent, "postgres", "postgres")
+    stop(config)
+    command = [
+        f"{postgres['client_bin']}/pg_basebackup",
+        "-w",
+        "-h",
+        source["ip"],
+        "-p",
+        str(postgres["port"]),
+    ]
+    command += [
+        "-U",
+        config["users"]["replication"],
+        "-D",
+        str(new),
+        "-X",
+        "stream",
+        "-c",
+        "fast",
+        "--no-sync",
+    ]
+    run(as_service(command))
+    run(["sync", "-f", str(new)])
+    if source_state(config, source) != before:
+        raise StepFailed(f"{primary} changed its role or timeline during the base backup")
+    discard(directory)
+    new.rename(directory)
+    follow(config, primary)
+
+
+def rewind(config: Config, primary: str) -> None:
+    """Give up what this node has and `primary` has not: pg_rewind, or a base backup with the old data set aside."""
+    postgres = config["postgresql"]
+    directory = Path(postgres["data_directory"])
+    source = node(config, primary)
+    stop(config)
+    log(f"rewinding to {primary}")
+    psql(config, source["ip"], "CHECKPOINT", seconds=120)
+    server = f"host={source['ip']} port={postgres['port']} user={config['users']['superuser']} dbname=postgres"
+    command = [f"{postgres['bin']}/pg_rewind", "-D", str(directory), "--source-server", server, "--no-sync"]
+    command += ["--config-file", postgres["config_file"]]
+    try:
+        (directory / "standby.signal").unlink(missing_ok=True)
+        run(as_service(command))
+        run(["sync", "-f", str(directory)])
+        follow(config, primary)
+    except StepFailed as failure:
+        log(f"rewinding failed: {failure}")
+        stop(config)
+        aside = directory.with_name(f"data.diverged-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
+        for older in directory.parent.glob("data.diverged-*"):
+            shutil.rmtree(older)
+        directory.rename(aside)
+        log(f"the old data is kept in {aside}")
+        clone(config, primary)
+
+
+def stop(config: Config, *, immediate: bool = False) -> None:
+    """Stop PostgreSQL; `immediate` takes no time and leaves crash recovery to the next start."""
+    service = config["postgresql"]["service"]
+    if immediate:
+        run(["systemctl", "kill", "--signal=SIGQUIT", "--kill-who=main", service], seconds=10)
+        deadline = time.monotonic() + 1
+        while service_active(service) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if service_active(service):
+            run(["systemctl", "kill", "--signal=SIGKILL", service], seconds=10)
+        return
+    run(["systemctl", "stop", service], seconds=120)
+
+
+def start(config: Config) -> None:
+    """Start the service; systemd says when PostgreSQL takes connections."""
+    service = config["postgresql"]["service"]
+    run(["systemctl", "reset-failed", service]) if is_failed(service) else None
+    run(["systemctl", "start", service], seconds=300)
+
+
+def is_failed(service: str) -> bool:
+    import subprocess
+
+    return subprocess.run(["systemctl", "is-failed", "--quiet", service], check=False).returncode == 0
+
+
+def wait_until_streaming(config: Config, primary: str) -> None:
+    """Poll this standby until it streams from `primary`."""
+    deadline = time.monotonic() + STREAM_SECONDS
+    while True:
+        try:
+            if facts.asked(config)["streaming_from"] == primary:
+                return
+        except StepFailed:
+            pass
+        if time.monotonic() > deadline:
+            raise StepFailed(f"it does not stream from {primary} after {STREAM_SECONDS} s")
+        time.sleep(0.3)
+
+
+def source_state(config: Config, source: Config) -> str:
+    """Role and timeline of another node."""
+    sql = "SELECT pg_is_in_recovery(), pg_walfile_name(pg_current_wal_lsn())"
+    recovery, _, segment = psql(config, source["ip"], sql).partition("|")
+    return f"{recovery} {segment[:8]}"
+
+
+def write_replication_conf(config: Config, primary: str | None) -> None:
+    """What depends on the role. Whom a new primary waits for is configured on every node beforehand."""
+    postgres = config["postgresql"]
+    lines = ["# Written by lab-node."]
+    if postgres["replication"] == "sync":
+        others = ", ".join(f'"{entry["name"]}"' for entry in config["nodes"] if entry["name"] != config["name"])
+        lines.append(f"synchronous_standby_names = 'ANY 1 ({others})'")
+    if primary is not None:
+        values: dict[str, Any] = {"host": node(config, primary)["ip"], "port": postgres["port"]}
+        values |= {
+            "user": config["users"]["replication"],
+            "application_name": config["name"],
+            "connect_timeout": 5,
+        }
+        joined = " ".join(f"{key}={value}" for key, value in values.items())
+        lines += [f"primary_conninfo = '{joined}'", "recovery_target_timeline = 'latest'"]
+    path = Path(postgres["replication_conf"])
+    new = path.with_name(path.name + ".new")
+    new.write_text("\n".join(lines) + "\n")
+    shutil.chown(new, "postgres", "postgres")
+    new.replace(path)
+
+
+def discard(directory: Path) -> None:
+    """Remove a directory that holds no data worth keeping: a partial one, or one just replaced."""
+    if directory.is_dir():
+        shutil.rmtree(directory)

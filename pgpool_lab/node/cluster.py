@@ -1,0 +1,187 @@
+"""Acts on all nodes from one: the join, the wait until all agree, a planned change of the primary."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shlex
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import health, pgpool
+from .configuration import Config, StepFailed, log
+from .join import Plan, Refusal, Wait, answer_of, decide
+
+LOCK = Path("/run/lock/pgpool-lab-join")
+
+ASK_SECONDS = 40
+"""How long a node may take to say what it is: an ssh login and some queries on a starved emulated processor."""
+WAIT_SECONDS = 120
+"""How long a node that is needed may stay silent."""
+SETTLE_SECONDS = 240
+"""How long pgpool may take until all agree: watchdog formation is 15 s, emulated and starved a minute."""
+STEP_SECONDS = 900
+
+Answers = dict[str, dict[str, Any] | None]
+Local = Callable[[Config, list[str]], dict[str, Any]]
+
+
+class Refused(Exception):
+    """The rules forbid what was asked: why, and what the operator can do."""
+
+
+def on_node(config: Config, name: str, words: list[str], *, seconds: float) -> str:
+    """Run the agent on a node, over ssh unless it is this one. Raises StepFailed."""
+    command = ["/usr/local/sbin/lab-node", *words]
+    if name != config["name"]:
+        account = config["ssh_account"]
+        remote = shlex.join(command if account == "root" else ["sudo", "-n", *command])
+        command = ["ssh", "-n", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", f"{account}@{name}", remote]
+        if account != "root":
+            command = ["runuser", "-u", "postgres", "--", *command]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise StepFailed(f"{name} did not answer within {seconds:.0f} s") from None
+    if done.returncode != 0:
+        raise StepFailed(f"{name}: {' '.join(words)}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+def ask_all(config: Config) -> Answers:
+    """Facts of every node, asked at the same time; None for one that does not answer."""
+    answers: Answers = {node["name"]: None for node in config["nodes"]}
+
+    def ask(name: str) -> None:
+        try:
+            answers[name] = json.loads(on_node(config, name, ["facts"], seconds=ASK_SECONDS))
+        except (StepFailed, ValueError) as failure:
+            log(f"{name}: {failure}")
+
+    threads = [threading.Thread(target=ask, args=(name,)) for name in answers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def join(
+    config: Config, *, initialised: bool, force_primary: str | None = None, rejoin: str | None = None
+) -> dict[str, Any]:
+    """Apply the rules of join until they ask for nothing more. Raises Refused or StepFailed."""
+    done: list[str] = []
+    first = config["nodes"][0]["name"]
+    silent_since: float | None = None
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        answers = ask_all(config)
+        while True:
+            decision = decide(
+                [answer_of(name, facts) for name, facts in answers.items()],
+                first=first,
+                initialised=initialised,
+                force_primary=force_primary,
+                rejoin=rejoin,
+            )
+            match decision:
+                case Refusal(reason, remedy):
+                    raise Refused(f"{reason}; {remedy}")
+                case Wait(node, reason):
+                    silent_since = silent_since or time.monotonic()
+                    if time.monotonic() - silent_since > WAIT_SECONDS:
+                        raise Refused(f"{node}: {reason}; bring it back, or name a primary with --force-primary")
+                    time.sleep(1)
+                    answers = ask_all(config)
+                case Plan(primary, actions):
+                    if not actions:
+                        return {"primary": primary, "actions": done}
+                    silent_since = None
+                    perform(config, decision, answers)
+                    done += [f"{action.verb} {action.node}" for action in actions]
+                    # It has been obeyed: from here on the rules find the primary that it made.
+                    force_primary = None
+
+
+def perform(config: Config, plan: Plan, answers: Answers) -> None:
+    """Carry out a plan's actions at the same time, and put the nodes' new facts into `answers`."""
+    failures: list[str] = []
+
+    def act(verb: str, name: str, primary: str) -> None:
+        log(f"{name}: {verb}")
+        words = ["local", verb] + (["--primary", primary] if primary != name else [])
+        try:
+            answers[name] = json.loads(on_node(config, name, words, seconds=STEP_SECONDS).splitlines()[-1])
+        except (StepFailed, ValueError) as failure:
+            failures.append(str(failure))
+
+    threads = [threading.Thread(target=act, args=action) for action in plan.actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise StepFailed("; ".join(failures))
+
+
+def settle(config: Config) -> dict[str, Any]:
+    """Wait until the cluster is healthy, attaching backends that stream and are held for down meanwhile."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        answers = ask_all(config)
+        problems = health.problems(answers)
+        if not problems:
+            return {"primary": health.primaries(answers)[0], "holder": health.holders(answers)[0]}
+        if time.monotonic() > deadline:
+            raise StepFailed(f"not healthy after {SETTLE_SECONDS} s: {'; '.join(problems)}")
+        for name in health.to_attach(answers):
+            backend = pgpool.by_name(config, name)["backend_id"]
+            asked = leader(answers) or config["name"]
+            log(f"attaching {name} through pgpool on {asked}: {pgpool.attach(config, asked, backend)}")
+        time.sleep(0.5)
+
+
+def leader(answers: Mapping[str, Mapping[str, Any] | None]) -> str | None:
+    """The node whose pgpool leads the watchdog cluster."""
+    return next(
+        (name for name, facts in answers.items() if facts and facts["pgpool"]["watchdog_role"] == "LEADER"),
+        None,
+    )
+
+
+def rejoin(config: Config, name: str, force_primary: str | None = None) -> dict[str, Any]:
+    """Bring one node back: its PostgreSQL by the rules of join, its pgpool, and its place among the backends."""
+    result = join(config, initialised=True, force_primary=force_primary, rejoin=name)
+    on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
+    return result | settle(config)
+
+
+def switchover(config: Config, target: str | None) -> dict[str, Any]:
+    """A planned change of the primary that loses nothing.
+
+    The primary is stopped cleanly, so its standbys receive all of its WAL; pgpool's failover promotes; the old primary
+    joins again as a standby. `target` is refused unless it streams without lag.
+    """
+    answers = ask_all(config)
+    if problems := health.problems(answers):
+        raise Refused(f"not healthy: {'; '.join(problems)}; bring it in order with ./lab rejoin first")
+    old = health.primaries(answers)[0]
+    standbys = [node["name"] for node in config["nodes"] if node["name"] != old]
+    target = target or standbys[0]
+    if target == old:
+        return {"primary": old, "actions": []}
+    if target not in standbys:
+        raise Refused(f"{target} is no node of this lab; choose one of {', '.join(standbys)}")
+    if len(standbys) > 1:
+        raise Refused("a switchover to a chosen node needs exactly one standby")
+    log(f"switchover from {old} to {target}")
+    on_node(config, old, ["local", "stop"], seconds=STEP_SECONDS)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while health.primaries(ask_all(config)) != [target]:
+        if time.monotonic() > deadline:
+            raise StepFailed(f"{target} was not promoted within {WAIT_SECONDS} s; see failover.log on the nodes")
+    return rejoin(config, old)

@@ -1,0 +1,81 @@
+"""What this node knows of the lab, and running programs on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Config = Mapping[str, Any]
+
+CONFIGURATION = Path("/etc/pgpool-lab/node.json")
+SECRETS = Path("/etc/pgpool-lab/secrets.json")
+PASSWORDS = "/var/lib/postgresql/.pgpass"
+LOG = Path("/var/log/pgpool-lab/join.log")
+
+
+class StepFailed(Exception):
+    """A program on the node failed: what was attempted, and what it said."""
+
+
+def load() -> dict[str, Any]:
+    """This node's configuration."""
+    content: dict[str, Any] = json.loads(CONFIGURATION.read_text())
+    return content
+
+
+def log(message: str) -> None:
+    """One line with the time: to the node's log, and to whoever called."""
+    line = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {message}\n"
+    with LOG.open("a") as stream:
+        stream.write(line)
+    sys.stderr.write(line)
+
+
+def run(command: Sequence[str], *, seconds: float = 600, stdin: str | None = None, **environment: str) -> str:
+    """Run a program; its standard output. Raises StepFailed with what it said on standard error."""
+    try:
+        done = subprocess.run(
+            command,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env={**os.environ, **environment},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise StepFailed(f"{command[0]} did not end within {seconds:.0f} s") from None
+    if done.returncode != 0:
+        raise StepFailed(f"{' '.join(command[:4])} failed ({done.returncode}): {done.stderr.strip()}")
+    return done.stdout
+
+
+def as_service(command: Sequence[str]) -> list[str]:
+    """The command as the service account; its home directory holds the passwords."""
+    return ["runuser", "-u", "postgres", "--", "env", "HOME=/var/lib/postgresql", *command]
+
+
+def psql(config: Config, host: str, sql: str, *, seconds: float = 10) -> str:
+    """One statement as superuser. Raises StepFailed when it fails or takes longer than `seconds`."""
+    postgres = config["postgresql"]
+    command = [f"{postgres['client_bin']}/psql", "-XAtqw", "-h", host, "-p", str(postgres["port"])]
+    command += ["-U", config["users"]["superuser"], "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", sql]
+    return run(command, seconds=seconds, PGPASSFILE=PASSWORDS, PGCONNECT_TIMEOUT="5").strip()
+
+
+def node(config: Config, name: str) -> Config:
+    """A node's entry in the configuration."""
+    entries: Sequence[Config] = config["nodes"]
+    return next(entry for entry in entries if entry["name"] == name)
+
+
+def service_active(name: str) -> bool:
+    """Whether systemd holds a service for running."""
+    return subprocess.run(["systemctl", "is-active", "--quiet", name], check=False).returncode == 0

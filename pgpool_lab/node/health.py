@@ -1,0 +1,121 @@
+"""Is the cluster as its operator believes? Pure: from what every node answers to sentences about what is wrong.
+
+Used on the nodes (wait until all agree) and by the operator's `lab status`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Facts = Mapping[str, Any]
+"""One node's answer to `lab-node facts`."""
+
+
+def primaries(answers: Mapping[str, Facts | None]) -> list[str]:
+    """Nodes whose PostgreSQL says that it is not in recovery."""
+    return [
+        name
+        for name, facts in answers.items()
+        if facts is not None and facts["postgres"]["running"] and facts["postgres"]["in_recovery"] is False
+    ]
+
+
+def holders(answers: Mapping[str, Facts | None]) -> list[str]:
+    """Nodes that have the virtual IP on an interface."""
+    return [name for name, facts in answers.items() if facts is not None and facts["vip"]]
+
+
+def to_attach(answers: Mapping[str, Facts | None]) -> list[str]:
+    """Backends that follow the one primary (or are it) while some pgpool holds them for down.
+
+    A backend is attached only after it streams (rules of join, 6).
+    """
+    primary = primaries(answers)
+    if len(primary) != 1:
+        return []
+    ready = {
+        name
+        for name, facts in answers.items()
+        if facts is not None and (name == primary[0] or facts["postgres"]["streaming_from"] == primary[0])
+    }
+    believed_down = {
+        backend["name"]
+        for facts in answers.values()
+        if facts is not None
+        for backend in facts["pgpool"]["backends"]
+        if backend["status"] == "down"
+    }
+    return sorted(ready & believed_down)
+
+
+def problems(answers: Mapping[str, Facts | None]) -> list[str]:
+    """Everything that keeps the cluster from being healthy, as sentences; empty means healthy."""
+    found = [f"{name} cannot be reached" for name, facts in answers.items() if facts is None]
+    reached = {name: facts for name, facts in answers.items() if facts is not None}
+    found += postgres_problems(reached, primaries(answers))
+    found += pgpool_problems(reached, primaries(answers))
+    found += vip_problems(reached, holders(answers))
+    return found
+
+
+def postgres_problems(reached: Mapping[str, Facts], primary: Sequence[str]) -> list[str]:
+    """Exactly one primary, and everyone else streams from it on its timeline."""
+    found = [
+        f"PostgreSQL is not running on {name}" for name, facts in reached.items() if not facts["postgres"]["running"]
+    ]
+    if not primary:
+        return [*found, "no node is primary"]
+    if len(primary) > 1:
+        return [*found, f"more than one primary: {' and '.join(primary)}"]
+    timeline = reached[primary[0]]["postgres"]["timeline"]
+    for name, facts in reached.items():
+        postgres = facts["postgres"]
+        if name == primary[0] or not postgres["running"]:
+            continue
+        if postgres["in_recovery"] is None:
+            found.append(f"PostgreSQL on {name} does not answer")
+        elif postgres["streaming_from"] != primary[0]:
+            found.append(f"{name} does not stream from the primary {primary[0]}")
+        elif postgres["timeline"] != timeline:
+            found.append(f"{name} is on timeline {postgres['timeline']}, the primary on {timeline}")
+    return found
+
+
+def pgpool_problems(reached: Mapping[str, Facts], primary: Sequence[str]) -> list[str]:
+    """pgpool runs everywhere, one leads, and all believe what PostgreSQL says."""
+    found = []
+    leaders = []
+    for name, facts in reached.items():
+        pgpool = facts["pgpool"]
+        if not pgpool["running"]:
+            found.append(f"pgpool is not running on {name}")
+            continue
+        if pgpool["watchdog_role"] == "LEADER":
+            leaders.append(name)
+        elif pgpool["watchdog_role"] != "STANDBY":
+            found.append(f"pgpool on {name} has watchdog state {pgpool['watchdog_role'] or 'unknown'}")
+        if not pgpool["backends"]:
+            found.append(f"pgpool on {name} does not say what it believes of the backends")
+        for backend in pgpool["backends"]:
+            expected = "primary" if [backend["name"]] == list(primary) else "standby"
+            if backend["status"] not in ("up", "waiting"):
+                found.append(f"pgpool on {name} believes that {backend['name']} is {backend['status']}")
+            elif primary and backend["role"] != expected:
+                found.append(f"pgpool on {name} believes that {backend['name']} is {backend['role']}")
+    if len(leaders) > 1:
+        found.append(f"more than one watchdog leader: {' and '.join(leaders)}")
+    if not leaders and any(facts["pgpool"]["running"] for facts in reached.values()):
+        found.append("no pgpool leads the watchdog cluster")
+    return found
+
+
+def vip_problems(reached: Mapping[str, Facts], holding: Sequence[str]) -> list[str]:
+    """One holder, and it is the watchdog's leader."""
+    if not holding:
+        return ["no node holds the virtual IP"]
+    if len(holding) > 1:
+        return [f"more than one node holds the virtual IP: {' and '.join(holding)}"]
+    if reached[holding[0]]["pgpool"]["watchdog_role"] != "LEADER":
+        return [f"{holding[0]} holds the virtual IP but does not lead the watchdog cluster"]
+    return []

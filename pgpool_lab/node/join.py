@@ -1,0 +1,212 @@
+"""Rules of join: who is primary, and what every other node does. Pure; decided from what the nodes answer now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+FORMER_PRIMARY = ("in production", "shut down", "shutting down", "in crash recovery", "starting up")
+"""States in pg_control of a node that was no standby when it ended (src/bin/pg_controldata/pg_controldata.c)."""
+
+CLEANLY_SHUT_DOWN = "shut down"
+
+
+class Answer(NamedTuple):
+    """What one node says of its PostgreSQL, or that it says nothing."""
+
+    name: str
+    reachable: bool = True
+    data: str = "none"
+    """`none`, `partial` (a data directory that cannot be started), `present`."""
+    running: bool = False
+    in_recovery: bool | None = None
+    """None: it is stopped, or runs and does not answer."""
+    timeline: int = 0
+    lsn: int = 0
+    """End of its WAL, in bytes since 0/0: written (primary), received (standby), or known to pg_control (stopped)."""
+    system_identifier: str | None = None
+    control_state: str | None = None
+    streaming_from: str | None = None
+    history: tuple[tuple[int, int], ...] = ()
+    """Where its timelines ended: (timeline, position of the switch)."""
+
+
+class Action(NamedTuple):
+    """One step on one node."""
+
+    verb: str
+    """`initialise`, `start-primary`, `promote`, `follow`, `clone`, `rewind`."""
+    node: str
+    primary: str
+
+
+class Plan(NamedTuple):
+    """The steps to take, in order; when they are done, the nodes are asked again."""
+
+    primary: str
+    actions: tuple[Action, ...]
+
+
+class Wait(NamedTuple):
+    """A node whose answer is needed has not given one."""
+
+    node: str
+    reason: str
+
+
+class Refusal(NamedTuple):
+    """Nothing is touched: what is wrong, and what the operator can do."""
+
+    reason: str
+    remedy: str
+
+
+def decide(
+    answers: Sequence[Answer],
+    *,
+    first: str,
+    initialised: bool,
+    force_primary: str | None = None,
+    rejoin: str | None = None,
+) -> Plan | Wait | Refusal:
+    """Apply the rules of join.
+
+    `first` is the node that initialises a new cluster; `initialised` says that there was a cluster before, so that
+    empty nodes mean a loss; `rejoin` names the one node whose diverged data may be rewound or replaced.
+    """
+    identifiers = {answer.system_identifier: answer.name for answer in answers if answer.data == "present"}
+    if len(identifiers) > 1:
+        named = ", ".join(f"{name}: {identifier}" for identifier, name in identifiers.items())
+        return Refusal(
+            f"the nodes hold data of different clusters ({named})",
+            "move the data directory that does not belong here away, then repeat",
+        )
+    primaries = [answer for answer in answers if answer.running and answer.in_recovery is False]
+    if len(primaries) > 1:
+        names = " and ".join(answer.name for answer in primaries)
+        return Refusal(
+            f"{names} both say that they are primary; nothing was touched",
+            "stop PostgreSQL on the one whose rows are to be given up, then ./lab rejoin it",
+        )
+    if primaries:
+        return follow_all(answers, primaries[0], rejoin)
+    return find_primary(answers, first=first, initialised=initialised, force_primary=force_primary)
+
+
+def follow_all(answers: Sequence[Answer], primary: Answer, rejoin: str | None) -> Plan | Wait | Refusal:
+    """Rule 1: everyone else becomes the primary's streaming standby."""
+    actions = []
+    for answer in answers:
+        if answer is primary or (rejoin is not None and answer.name != rejoin):
+            continue
+        if not answer.reachable:
+            return Wait(answer.name, "it cannot be reached")
+        if answer.running and answer.in_recovery is None:
+            return Wait(answer.name, "its PostgreSQL runs and does not answer")
+        if answer.running and answer.streaming_from == primary.name:
+            continue
+        if answer.data != "present":
+            actions.append(Action("clone", answer.name, primary.name))
+            continue
+        related = relation(answer, primary)
+        if related == "follows":
+            actions.append(Action("follow", answer.name, primary.name))
+        elif rejoin == answer.name:
+            actions.append(Action("rewind", answer.name, primary.name))
+        else:
+            return Refusal(
+                f"{answer.name} may hold rows that the primary {primary.name} does not have ({related})",
+                f"./lab rejoin {answer.name} gives them up",
+            )
+    return Plan(primary.name, tuple(actions))
+
+
+def find_primary(
+    answers: Sequence[Answer], *, first: str, initialised: bool, force_primary: str | None
+) -> Plan | Wait | Refusal:
+    """Rule 3: nobody is primary, so all must answer before one is chosen."""
+    by_name = {answer.name: answer for answer in answers}
+    with_data = [answer for answer in answers if answer.reachable and answer.data == "present"]
+    if force_primary is not None:
+        chosen = by_name.get(force_primary)
+        if chosen is None or not chosen.reachable:
+            return Refusal(f"{force_primary} cannot be made primary: it does not answer", "name a node that does")
+        if chosen.data != "present" and with_data:
+            names = ", ".join(answer.name for answer in with_data)
+            return Refusal(f"{force_primary} has no data, but {names} has", "name a node that has data")
+        return Plan(chosen.name, (Action(start_verb(chosen), chosen.name, chosen.name),))
+    for answer in answers:
+        if not answer.reachable:
+            return Wait(answer.name, "it cannot be reached, and unreachable is not empty")
+        if answer.running and answer.in_recovery is None:
+            return Wait(answer.name, "its PostgreSQL runs and does not answer")
+    if not with_data:
+        if initialised:
+            return Refusal(
+                "no node has data, although this lab's cluster was initialised before",
+                f"./lab rejoin {first} --force-primary starts an empty one",
+            )
+        return Plan(first, (Action("initialise", first, first),))
+    best = max(with_data, key=lambda answer: (answer.timeline, was_primary(answer), answer.lsn))
+    return Plan(best.name, (Action(start_verb(best), best.name, best.name),))
+
+
+def start_verb(answer: Answer) -> str:
+    """How a node becomes primary from what it is."""
+    if answer.data != "present":
+        return "initialise"
+    return "promote" if answer.running else "start-primary"
+
+
+def was_primary(answer: Answer) -> bool:
+    return answer.control_state in FORMER_PRIMARY
+
+
+def relation(answer: Answer, primary: Answer) -> str:
+    """How a node's data stands to the primary's: `follows`, or why it may not.
+
+    A former primary that was shut down cleanly had all its WAL sent before it ended, so when its last checkpoint lies
+    before the fork it has nothing of its own. One that crashed may hold WAL that pg_control does not know of.
+    """
+    if answer.timeline > primary.timeline:
+        return "its timeline is newer"
+    if answer.timeline == primary.timeline:
+        if was_primary(answer) and not answer.running:
+            return "it was primary on the same timeline"
+        return "follows" if answer.lsn <= primary.lsn else "its WAL goes further"
+    fork = fork_position(answer.timeline, primary.history)
+    if fork is None:
+        return "the primary's history does not have its timeline"
+    if was_primary(answer) and not answer.running and answer.control_state != CLEANLY_SHUT_DOWN:
+        return "it ended as primary without a shutdown"
+    return "follows" if answer.lsn <= fork else "its WAL goes beyond the fork"
+
+
+def fork_position(timeline: int, history: Sequence[tuple[int, int]]) -> int | None:
+    """Where a history leaves a timeline."""
+    return next((position for ended, position in history if ended == timeline), None)
+
+
+def parse_lsn(text: str) -> int:
+    """A log sequence number as bytes since 0/0 (PostgreSQL manual, "pg_lsn Type")."""
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def answer_of(name: str, facts: Mapping[str, Any] | None) -> Answer:
+    """An answer from the facts that a node sent; None: it did not answer."""
+    if facts is None:
+        return Answer(name, reachable=False)
+    postgres = facts["postgres"]
+    return Answer(
+        name=name,
+        data=postgres["data"],
+        running=postgres["running"],
+        in_recovery=postgres["in_recovery"],
+        timeline=postgres["timeline"] or 0,
+        lsn=parse_lsn(postgres["lsn"]) if postgres["lsn"] else 0,
+        system_identifier=postgres["system_identifier"],
+        control_state=postgres["control_state"],
+        streaming_from=postgres["streaming_from"],
+        history=tuple((timeline, parse_lsn(position)) for timeline, position in postgres["history"]),
+    )

@@ -1,0 +1,84 @@
+"""Where everything is kept: per stack below `.lab/STACK` of the checkout, shared results in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def cache_directory() -> Path:
+    """Content-addressed results shared by all labs of this user (XDG base directory specification)."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "pgpool-lab"
+
+
+def checkout_hash(project: Path = PROJECT) -> str:
+    """Eight hexadecimal digits that tell one checkout's labs from another's."""
+    return hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class LabPaths:
+    """The folders and names that belong to one stack of one checkout."""
+
+    stack: str
+    project: Path = PROJECT
+
+    @property
+    def name(self) -> str:
+        """Name of the namespace, and prefix of everything that is visible outside it."""
+        return f"pgpool-lab-{checkout_hash(self.project)}-{self.stack}"
+
+    @property
+    def bridge(self) -> str:
+        """Name of the bridge: Linux allows 15 characters."""
+        return f"pgl{hashlib.sha256(self.name.encode()).hexdigest()[:10]}"
+
+    def domain(self, node: str) -> str:
+        """Name of a node's virtual machine."""
+        return f"{self.name}-{node}"
+
+    @property
+    def root(self) -> Path:
+        return self.project / ".lab" / self.stack
+
+    @property
+    def runtime(self) -> Path:
+        """Sockets and process ids: below /run, since a Unix socket's path ends at 107 bytes."""
+        return Path("/run") / self.name
+
+    @property
+    def backend(self) -> Path:
+        """Folder of the Pulumi state."""
+        return self.root / "backend"
+
+    @property
+    def passphrase(self) -> Path:
+        return self.root / "passphrase"
+
+    @property
+    def stack_file(self) -> Path:
+        """The committed, hand-written settings of the stack."""
+        return self.project / "stacks" / f"Pulumi.{self.stack}.yaml"
+
+    @property
+    def libvirt(self) -> Path:
+        """Folders of the private libvirt: configuration, disks, logs."""
+        return self.root / "libvirt"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def operator_key(self) -> Path:
+        """Private ssh key with which the operator enters the nodes."""
+        return self.root / "operator_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.root / "known_hosts"

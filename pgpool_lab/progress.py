@@ -1,0 +1,101 @@
+"""Long steps: announced, timed, logged, and ended with their children when the user interrupts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from pgpool_lab.errors import LabError
+
+console = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Announce a step and print how long it took, in seconds, when it is done."""
+    started = time.monotonic()
+    live = console.is_terminal
+    if live:
+        with console.status(title):
+            yield
+    else:
+        console.print(f"· {title} …")
+        yield
+    console.print(f"✓ {title} ({time.monotonic() - started:.0f} s)")
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The last lines of a log, for an error message."""
+    if not log.exists():
+        return ""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    title: str,
+    log: Path,
+    remedy: str = "",
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run one long command with its output in `log`.
+
+    The command gets a process group of its own, which is ended when this process is interrupted, so that nothing
+    goes on in the background. Raises LabError with the log's last lines when the command fails.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with step(title), log.open("ab") as output:
+        try:
+            process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=dict(environment) if environment is not None else None,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LabError(f"{title}: cannot run {command[0]}: {error.strerror}", remedy) from error
+        try:
+            code = process.wait()
+        except BaseException:
+            end_group(process)
+            raise
+    if code != 0:
+        raise LabError(
+            f"{title} failed (exit code {code}); the end of {log}:\n{tail(log)}",
+            remedy or f"read {log}, then repeat",
+        )
+
+
+def end_group(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
+    """End a process group that was started by `run`: politely, then for good after `grace` seconds."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sign)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(timeout=grace)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def fail(error: LabError) -> int:
+    """Print an error as a user should see it; returns the exit code."""
+    print(f"error: {error.problem}", file=sys.stderr)
+    if error.remedy:
+        print(f"  next: {error.remedy}", file=sys.stderr)
+    return 1

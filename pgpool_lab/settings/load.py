@@ -1,0 +1,77 @@
+"""From a stack's configuration to settings, with errors that name the key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.settings.model import LabSettings
+
+NAMESPACE = "pgpool-lab"
+"""The Pulumi project's name, which prefixes its configuration keys."""
+
+
+def from_mapping(values: Mapping[str, Any], origin: str) -> LabSettings:
+    """Check configuration values; `origin` is the file (or command) that a user would edit."""
+    try:
+        return LabSettings.model_validate(dict(values))
+    except ValidationError as error:
+        problems = "\n".join(f"  {describe(problem)}" for problem in error.errors())
+        raise LabError(f"{origin} is not a valid lab:\n{problems}", f"correct it in {origin}") from None
+
+
+def describe(problem: Any) -> str:
+    """One validation problem as `key: what is wrong`."""
+    key = ""
+    for part in problem["loc"]:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "unknown key"
+    elif problem["type"] == "missing":
+        message = "missing"
+    elif problem["type"] != "value_error":
+        message += f" (given: {problem['input']!r})"
+    return f"{key}: {message}" if key else message
+
+
+def from_engine(config: Mapping[str, str], origin: str) -> LabSettings:
+    """Settings from the engine's flat map of `project:key` to text, in which nested values are JSON."""
+    values: dict[str, Any] = {}
+    for key, text in config.items():
+        namespace, _, name = key.partition(":")
+        if namespace == NAMESPACE:
+            values[name] = json.loads(text) if text[:1] in ("{", "[") else text
+    return from_mapping(values, origin)
+
+
+def from_stack_file(path: Path) -> LabSettings:
+    """Read the settings of `stacks/Pulumi.STACK.yaml`, as the engine will hand them to the program."""
+    stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    if not path.is_file():
+        known = sorted(file.name.split(".")[1] for file in path.parent.glob("Pulumi.*.yaml"))
+        raise LabError(
+            f"there is no stack {stack!r}: {path} does not exist",
+            f"choose one of {', '.join(known)}, or write that file",
+        )
+    try:
+        document = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise LabError(f"cannot read {path}: {error}", "correct the file") from None
+    config = document.get("config") if isinstance(document, dict) else None
+    if not isinstance(config, dict):
+        raise LabError(f"{path} has no 'config:' section", "give it one, like stacks/Pulumi.two-node.yaml")
+    values = {}
+    for key, value in config.items():
+        namespace, _, name = str(key).rpartition(":")
+        if namespace == NAMESPACE:
+            values[name] = value
+        elif not namespace:
+            raise LabError(f"{path}: {key}: unknown key", f"write it as {NAMESPACE}:{key}")
+    return from_mapping(values, str(path))

@@ -1,0 +1,181 @@
+"""The settings model: one nested object per concern, as in the stack's configuration."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pgpool_lab.settings.presets import PRESETS, Value
+from pgpool_lab.settings.versions import DISTRIBUTIONS, PGPOOL, POSTGRESQL, PostgresqlVersion
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def known(value: str, table: object, what: str) -> str:
+    """Refuse a value that is not in a table, naming the ones that are."""
+    names = sorted(table) if isinstance(table, dict) else []
+    if value not in names:
+        raise ValueError(f"unknown {what} {value!r}; known: {', '.join(names)}")
+    return value
+
+
+class NodeSettings(Settings):
+    """One virtual machine that runs PostgreSQL and pgpool."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+    ip: IPv4Address
+    mac: Annotated[str, Field(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
+    memory_mib: Annotated[int, Field(ge=512)] = 768
+    vcpus: Annotated[int, Field(ge=1)] = 2
+
+
+class NetworkSettings(Settings):
+    """The nodes' LAN and the virtual IP on it."""
+
+    cidr: IPv4Network
+    vip: IPv4Address
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The host's own address on the bridge: the first one of the subnet."""
+        return next(self.cidr.hosts())
+
+    def interface(self, address: IPv4Address) -> IPv4Interface:
+        return IPv4Interface(f"{address}/{self.cidr.prefixlen}")
+
+
+class ImageSettings(Settings):
+    """What the nodes' root disks are made from."""
+
+    distribution: str = "debian12"
+
+    @field_validator("distribution")
+    @classmethod
+    def known_distribution(cls, value: str) -> str:
+        return known(value, DISTRIBUTIONS, "distribution")
+
+
+class PostgresqlSettings(Settings):
+    version: str = "15"
+    port: Port = 5432
+    replication: Literal["async", "sync"] = "async"
+
+    @field_validator("version")
+    @classmethod
+    def known_version(cls, value: str) -> str:
+        return known(value, POSTGRESQL, "PostgreSQL version")
+
+    @property
+    def traits(self) -> PostgresqlVersion:
+        return POSTGRESQL[self.version]
+
+
+class PgpoolSettings(Settings):
+    version: str = "4.3.5"
+    source: str = "distribution"
+    sha256: SHA256 | None = None
+    port: Port = 9999
+    pcp_port: Port = 9898
+    wd_port: Port = 9000
+    timing_preset: str = "fast"
+    restart: Literal["no", "on-failure"] = "no"
+    parameters: dict[str, Value] = {}
+
+    @field_validator("version")
+    @classmethod
+    def known_version(cls, value: str) -> str:
+        return known(value, PGPOOL, "pgpool version")
+
+    @field_validator("timing_preset")
+    @classmethod
+    def known_preset(cls, value: str) -> str:
+        return known(value, PRESETS, "timing preset")
+
+    @field_validator("source")
+    @classmethod
+    def known_source(cls, value: str) -> str:
+        if value != "distribution" and not re.match(r"^(path|url):.+", value):
+            raise ValueError("must be 'distribution', 'path:FILE' or 'url:ADDRESS' (with sha256)")
+        return value
+
+    @model_validator(mode="after")
+    def url_has_checksum(self) -> Self:
+        if self.source.startswith("url:") and self.sha256 is None:
+            raise ValueError("a source 'url:…' needs pgpool.sha256, the tarball's checksum")
+        return self
+
+    @property
+    def timings(self) -> dict[str, Value]:
+        """The timing parameters in force: the preset, with the overrides that name one of its parameters."""
+        preset = PRESETS[self.timing_preset]
+        return preset | {name: value for name, value in self.parameters.items() if name in preset}
+
+
+class LabSettings(Settings):
+    """Everything that can be set for one lab."""
+
+    nodes: Annotated[tuple[NodeSettings, ...], Field(min_length=2)]
+    network: NetworkSettings
+    image: ImageSettings = ImageSettings()
+    postgresql: PostgresqlSettings = PostgresqlSettings()
+    pgpool: PgpoolSettings = PgpoolSettings()
+    auth: Literal["scram", "md5", "trust"] = "scram"
+    ssh_mesh: Literal["full", "service"] = "full"
+    libvirt_uri: str = ""
+    domain_type: Literal["auto", "kvm", "qemu"] = "auto"
+
+    @field_validator("nodes", mode="before")
+    @classmethod
+    def at_least_two(cls, value: object) -> object:
+        if isinstance(value, list | tuple) and len(value) < 2:
+            raise ValueError(f"a lab needs at least two nodes, {len(value)} given")
+        return value
+
+    @model_validator(mode="after")
+    def addresses_fit(self) -> Self:
+        cidr, vip = self.network.cidr, self.network.vip
+        reserved = {cidr.network_address, cidr.broadcast_address, self.network.gateway}
+        if vip not in cidr or vip in reserved:
+            raise ValueError(f"network.vip: {vip} is not a free address of network.cidr {cidr}")
+        for index, node in enumerate(self.nodes):
+            key = f"nodes[{index}].ip"
+            if node.ip == vip:
+                raise ValueError(f"network.vip: {vip} is already the address of node {node.name} ({key})")
+            if node.ip not in cidr or node.ip in reserved:
+                raise ValueError(f"{key}: {node.ip} is not a free address of network.cidr {cidr}")
+        for field in ("name", "ip", "mac"):
+            seen: dict[object, int] = {}
+            for index, node in enumerate(self.nodes):
+                value = getattr(node, field)
+                if value in seen:
+                    raise ValueError(
+                        f"nodes[{index}].{field}: {value} is already taken by nodes[{seen[value]}].{field}"
+                    )
+                seen[value] = index
+        ports = {
+            "postgresql.port": self.postgresql.port,
+            "pgpool.port": self.pgpool.port,
+            "pgpool.pcp_port": self.pgpool.pcp_port,
+            "pgpool.wd_port": self.pgpool.wd_port,
+        }
+        taken: dict[int, str] = {}
+        for key, port in ports.items():
+            if port in taken:
+                raise ValueError(f"{key}: {port} is already taken by {taken[port]}")
+            taken[port] = key
+        return self
+
+    @property
+    def memory_mib(self) -> int:
+        """Memory that all nodes together are given, in MiB."""
+        return sum(node.memory_mib for node in self.nodes)

@@ -1,0 +1,47 @@
+"""Timing presets: pgpool's parameters by their own names, times in seconds.
+
+`procedure` holds the runbook's values where it gives one and pgpool's defaults elsewhere; `fast` is the shortest
+that stays stable on two emulated nodes that share two cores.
+"""
+
+from __future__ import annotations
+
+Value = int | str | bool
+
+PRESETS: dict[str, dict[str, Value]] = {
+    "procedure": {
+        "health_check_period": 20,
+        "health_check_timeout": 20,
+        "health_check_max_retries": 0,
+        "health_check_retry_delay": 1,
+        "connect_timeout": 10000,
+        "sr_check_period": 10,
+        "search_primary_node_timeout": 300,
+        "wd_interval": 10,
+        "wd_heartbeat_keepalive": 2,
+        "wd_heartbeat_deadtime": 30,
+        # Off by default since 4.3; the runbook's pgpool 3.2 fails over at once when PostgreSQL is stopped.
+        "failover_on_backend_shutdown": True,
+        "failover_on_backend_error": True,
+    },
+    "fast": {
+        # A stopped PostgreSQL refuses the next check within a second.
+        "health_check_period": 1,
+        # A query on a starved emulated node takes up to two seconds.
+        "health_check_timeout": 3,
+        # One lost check on a busy node is no failure.
+        "health_check_max_retries": 1,
+        "health_check_retry_delay": 1,
+        "connect_timeout": 3000,
+        # Also the pace at which a wrong primary or a lagging standby is noticed.
+        "sr_check_period": 2,
+        # Promotion takes seconds; when no primary is found by then, waiting on does not bring one.
+        "search_primary_node_timeout": 30,
+        "wd_interval": 1,
+        "wd_heartbeat_keepalive": 1,
+        # Five missed heartbeats: fewer flap while both cores are busy.
+        "wd_heartbeat_deadtime": 5,
+        "failover_on_backend_shutdown": True,
+        "failover_on_backend_error": True,
+    },
+}
