@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
@@ -17,14 +19,16 @@ from pgpool_lab.settings import from_engine
 def main() -> None:
     paths = LabPaths(pulumi.get_stack())
     settings = from_engine({**get_config_env(), **CONFIG.get()}, f"stacks/{paths.stack_file.name}")
+    libvirt_uri = settings.libvirt_uri or os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
     cluster = Cluster(
         "lab",
         settings=settings,
         paths=paths,
         domain_type=probe_domain_type() if settings.domain_type == "auto" else settings.domain_type,
+        libvirt_uri=libvirt_uri,
         recipe=ImageRecipe.of(settings),
     )
-    for name, value in outputs(cluster, settings, paths).items():
+    for name, value in outputs(cluster, settings, paths, libvirt_uri).items():
         pulumi.export(name, value)
 
 

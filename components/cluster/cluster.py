@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pulumi
+import pulumi_libvirt as libvirt
 from pulumi_command import remote
 
 from components.agent import Agent, AgentArgs
@@ -33,10 +34,11 @@ class Cluster(pulumi.ComponentResource):
         settings: LabSettings,
         paths: LabPaths,
         domain_type: str,
+        libvirt_uri: str,
         recipe: ImageRecipe,
-        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("pgpool-lab:index:Cluster", name, None, opts)
+        provider = libvirt.Provider("libvirt", uri=libvirt_uri)
+        super().__init__("pgpool-lab:index:Cluster", name, None, pulumi.ResourceOptions(providers=[provider]))
         self._settings, self._paths = settings, paths
         self._names = [node.name for node in settings.nodes]
         child = pulumi.ResourceOptions(parent=self)
@@ -110,7 +112,7 @@ class Cluster(pulumi.ComponentResource):
         agents = [self._agent(node, child) for node in self.nodes]
         postgres = [self._postgres(node, child) for node in self.nodes]
         pgpool = [self._pgpool(index, node, child) for index, node in enumerate(self.nodes)]
-        files = [component.command for component in (*agents, *postgres)]
+        files = [agent.command for agent in agents] + [component.command for component in postgres]
         # An update is what the state knows as an already initialised cluster: see the rules of join.
         join = self._on_first_node(
             "join",

@@ -16,10 +16,8 @@ from pgpool_lab.settings import LabSettings
 NAMESPACE_VARIABLE = "PGPOOL_LAB_NAMESPACE"
 """Set by `lab` while it runs the engine: the network namespace that holds the lab."""
 
-LIBVIRT_VARIABLE = "LIBVIRT_DEFAULT_URI"
 
-
-def outputs(cluster: Cluster, settings: LabSettings, paths: LabPaths) -> dict[str, Any]:
+def outputs(cluster: Cluster, settings: LabSettings, paths: LabPaths, libvirt_uri: str) -> dict[str, Any]:
     """Outputs by name; `credentials` is secret."""
     superuser = postgres.USERS["superuser"]
     vip, port = str(settings.network.vip), settings.pgpool.port
@@ -64,7 +62,7 @@ def outputs(cluster: Cluster, settings: LabSettings, paths: LabPaths) -> dict[st
             "bridge": cluster.network.bridge,
             "namespace": os.environ.get(NAMESPACE_VARIABLE),
         },
-        "libvirt_uri": settings.libvirt_uri or os.environ.get(LIBVIRT_VARIABLE, "qemu:///system"),
+        "libvirt_uri": libvirt_uri,
         "versions": {
             "distribution": settings.image.distribution,
             "postgresql": settings.postgresql.version,

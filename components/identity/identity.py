@@ -57,7 +57,8 @@ class Identity(pulumi.ComponentResource):
             logging=local.Logging.NONE,
             opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["stdout"]),
         )
-        return pulumi.Output.secret(command.stdout).apply(lambda text: dict(json.loads(text)))
+        # `additional_secret_outputs` makes it secret, and so everything that is derived from it.
+        return command.stdout.apply(lambda text: dict(json.loads(text)))
 
     def _keep_file(self, name: str, path: Path, content: pulumi.Output[str]) -> None:
         """A file that only its owner may read, for as long as the lab exists."""

@@ -9,7 +9,13 @@ import pulumi
 import pulumi_libvirt as libvirt
 from pulumi_command import remote
 
-from pgpool_lab.image.cloud_init import NetworkConfig, UserData, render_network_config, render_user_data
+from pgpool_lab.image.cloud_init import (
+    NetworkConfig,
+    UserData,
+    render_meta_data,
+    render_network_config,
+    render_user_data,
+)
 
 DATA_VOLUME_BYTES = 2 * 1024**3
 """Two GiB, sparse: room for the lab's rows, retained WAL and one set-aside copy of the data directory."""
@@ -72,7 +78,8 @@ class Node(pulumi.ComponentResource):
             name=f"{args.name}-cloud-init.iso",
             pool=args.pool,
             # The provider does not know that the user data holds a private host key.
-            user_data=pulumi.Output.secret(self._user_data(args)),
+            user_data=pulumi.Output.secret(self._user_data(args)),  # type: ignore[arg-type]
+            meta_data=render_meta_data(args.name),
             network_config=render_network_config(
                 NetworkConfig(mac=args.mac, address_with_prefix=f"{args.ip}/{args.prefix_length}")
             ),

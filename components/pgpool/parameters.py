@@ -52,18 +52,17 @@ def pgpool_parameters(
             "load_balance_mode": True,
             # A session that wrote reads its own writes.
             "disable_load_balance_on_write": "always",
-            **{
-                key: value
-                for index, node in enumerate(nodes)
-                for key, value in {
-                    f"backend_hostname{index}": node,
-                    f"backend_port{index}": ports["postgresql"],
-                    f"backend_weight{index}": 1,
-                    f"backend_data_directory{index}": data_directory,
-                    f"backend_flag{index}": "ALLOW_TO_FAILOVER",
-                    f"backend_application_name{index}": node,
-                }.items()
-            },
+            **numbered(
+                nodes,
+                {
+                    "backend_hostname": "{node}",
+                    "backend_port": ports["postgresql"],
+                    "backend_weight": 1,
+                    "backend_data_directory": data_directory,
+                    "backend_flag": "ALLOW_TO_FAILOVER",
+                    "backend_application_name": "{node}",
+                },
+            ),
         },
         "checks": {
             "health_check_user": check_user,
@@ -99,17 +98,16 @@ def pgpool_parameters(
             "ping_path": "/bin",
             "wd_escalation_command": layout.ESCALATION,
             **{name: value for name, value in timings.items() if name.startswith("wd_")},
-            **{
-                key: value
-                for index, node in enumerate(nodes)
-                for key, value in {
-                    f"hostname{index}": node,
-                    f"wd_port{index}": ports["watchdog"],
-                    f"pgpool_port{index}": ports["pgpool"],
-                    f"heartbeat_hostname{index}": node,
-                    f"heartbeat_port{index}": layout.HEARTBEAT_PORT,
-                }.items()
-            },
+            **numbered(
+                nodes,
+                {
+                    "hostname": "{node}",
+                    "wd_port": ports["watchdog"],
+                    "pgpool_port": ports["pgpool"],
+                    "heartbeat_hostname": "{node}",
+                    "heartbeat_port": layout.HEARTBEAT_PORT,
+                },
+            ),
         },
         "watchdog of this node": {"wd_priority": wd_priority},
     }
@@ -118,6 +116,15 @@ def pgpool_parameters(
         group.update({name: value for name, value in overrides.items() if name in group})
     groups["further parameters"] = {name: value for name, value in overrides.items() if name not in given}
     return groups
+
+
+def numbered(nodes: Sequence[str], values: Mapping[str, Value]) -> dict[str, Value]:
+    """Parameters that exist once a node: `{node}` in a value stands for its name, the index ends the parameter's."""
+    return {
+        f"{name}{index}": value.format(node=node) if isinstance(value, str) else value
+        for index, node in enumerate(nodes)
+        for name, value in values.items()
+    }
 
 
 def literal(value: Value) -> str:

@@ -1,9 +1,22 @@
 """A libvirt of the lab's own: namespace, daemon, folders; and the choice between KVM and emulation."""
 
+from pgpool_lab.hypervisor.connection import connect_check
 from pgpool_lab.hypervisor.daemon import PrivateLibvirt, start
 from pgpool_lab.hypervisor.leftovers import forget_unrecorded
 from pgpool_lab.hypervisor.namespace import enter
-from pgpool_lab.hypervisor.probe import probe_domain_type
+from pgpool_lab.hypervisor.probe import DomainType, probe_domain_type
 from pgpool_lab.hypervisor.removal import stop
+from pgpool_lab.hypervisor.resources import check_disk, check_memory
 
-__all__ = ["PrivateLibvirt", "enter", "forget_unrecorded", "probe_domain_type", "start", "stop"]
+__all__ = [
+    "DomainType",
+    "PrivateLibvirt",
+    "check_disk",
+    "check_memory",
+    "connect_check",
+    "enter",
+    "forget_unrecorded",
+    "probe_domain_type",
+    "start",
+    "stop",
+]

@@ -4,38 +4,75 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
-from pgpool_lab.hypervisor.daemon import uri
+from pgpool_lab.errors import LabError
+from pgpool_lab.hypervisor.configuration import uri
 from pgpool_lab.paths import LabPaths
 
-REMOVAL: dict[str, tuple[tuple[str, ...], ...]] = {
-    "domain": (("destroy",), ("undefine", "--managed-save", "--snapshots-metadata", "--nvram")),
-    "net": (("net-destroy",), ("net-undefine",)),
+Kind = Literal["domain", "volume", "network", "pool"]
+
+REMOVAL: dict[Kind, tuple[tuple[str, ...], ...]] = {
+    "domain": (
+        ("destroy",),
+        ("undefine", "--managed-save", "--snapshots-metadata", "--checkpoints-metadata", "--nvram"),
+    ),
+    "volume": (("vol-delete",),),
+    "network": (("net-destroy",), ("net-undefine",)),
     "pool": (("pool-destroy",), ("pool-undefine",)),
 }
-"""How each kind of object is ended and forgotten, in the order in which they depend on one another."""
-
-LISTING: dict[str, tuple[str, ...]] = {
-    "domain": ("list", "--all", "--uuid"),
-    "net": ("net-list", "--all", "--uuid"),
-    "pool": ("pool-list", "--all", "--uuid"),
-}
+"""How each kind of object is ended and forgotten, users before what they use."""
 
 
-def unrecorded(found: Mapping[str, Iterable[str]], recorded: set[str]) -> list[tuple[str, str]]:
-    """Kind and UUID of every object that libvirt has and the engine's state does not."""
-    return [(kind, uuid) for kind in REMOVAL for uuid in found.get(kind, ()) if uuid not in recorded]
+def unrecorded(found: Mapping[Kind, Iterable[str]], recorded: Iterable[str]) -> list[tuple[Kind, str]]:
+    """Kind and identifier of every object that libvirt has and the engine's state has not, in the order of removal.
+
+    `recorded` holds the ids of the state's resources: UUIDs, for volumes their paths, and for cloud-init disks the
+    path followed by `;` and a UUID.
+    """
+    known = {identifier.partition(";")[0] for identifier in recorded}
+    return [(kind, name) for kind in REMOVAL for name in found.get(kind, ()) if name not in known]
 
 
-def forget_unrecorded(lab: LabPaths, recorded: set[str]) -> None:
-    """Remove machines, networks and pools whose UUID the engine's state does not have. Disks stay."""
-    found = {kind: virsh(lab, *listing).split() for kind, listing in LISTING.items()}
-    for kind, uuid in unrecorded(found, recorded):
-        for verb in REMOVAL[kind]:
-            virsh(lab, verb[0], uuid, *verb[1:])
+def parse_volumes(listing: str) -> list[str]:
+    """Paths from the lines `NAME PATH` of `virsh -q vol-list`."""
+    rows = [line.split(maxsplit=1) for line in listing.splitlines()]
+    return [row[1].strip() for row in rows if len(row) == 2]
 
 
-def virsh(lab: LabPaths, *arguments: str) -> str:
-    """What one virsh command prints; a failure prints nothing (an object that is not running cannot be ended)."""
+def forget_unrecorded(lab: LabPaths, recorded: Iterable[str]) -> list[tuple[Kind, str]]:
+    """Remove machines, volumes, networks and pools that the engine's state does not know; returns what was removed."""
+    pools = ask(lab, "pool-list", "--uuid").split()
+    removed = unrecorded(
+        {
+            "domain": ask(lab, "list", "--all", "--uuid").split(),
+            "volume": [path for pool in pools for path in parse_volumes(ask(lab, "vol-list", pool))],
+            "network": ask(lab, "net-list", "--all", "--uuid").split(),
+            "pool": ask(lab, "pool-list", "--all", "--uuid").split(),
+        },
+        recorded,
+    )
+    for kind, name in removed:
+        *endings, forget = REMOVAL[kind]
+        for verb, *options in endings:
+            # What is not running cannot be ended; what cannot be ended cannot be forgotten either.
+            virsh(lab, verb, name, *options)
+        ask(lab, forget[0], name, *forget[1:])
+    return removed
+
+
+def virsh(lab: LabPaths, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one virsh command on the private libvirt, for at most a minute."""
     command = ["virsh", "-q", "-c", uri(lab), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def ask(lab: LabPaths, *arguments: str) -> str:
+    """What a virsh command prints. Raises LabError when it fails."""
+    done = virsh(lab, *arguments)
+    if done.returncode != 0:
+        raise LabError(
+            f"virsh {' '.join(arguments)}: {done.stderr.strip()}",
+            "./lab down removes the lab with all its data, ./lab up builds it anew",
+        )
+    return done.stdout

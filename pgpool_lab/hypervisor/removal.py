@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import signal
-import time
 
-from pgpool_lab.errors import LabError
-from pgpool_lab.hypervisor import namespace
+from pgpool_lab.hypervisor import namespace, processes
+from pgpool_lab.hypervisor.daemon import exclusively, require_root
 from pgpool_lab.paths import LabPaths
-
-GRACE_SECONDS = 10
 
 
 def stop(lab: LabPaths) -> None:
     """End every process of the lab, remove its namespace and libvirt's folders. Does nothing where nothing is.
 
-    Machines are ended with their processes rather than through the daemon, which may be dead or hang. The mounts are
-    in the processes' own mount namespace and go with them.
+    Machines are ended as processes rather than through the daemon, which may be dead or hang; definitions,
+    snapshots and disks all lie in libvirt's folders. The mounts are in the processes' own mount namespace and the
+    interfaces and firewall rules in their network namespace: they go with the last process. The folder /run/netns
+    is iproute2's and stays.
     """
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        deadline = time.monotonic() + GRACE_SECONDS
-        left = others(lab)
-        for process in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, sign)
-        while others(lab) and time.monotonic() < deadline:
-            time.sleep(0.1)
-    if left := others(lab):
-        raise LabError(f"processes {left} of lab {lab.name} cannot be ended", "look at them with ps, then ./lab down")
-    namespace.delete(lab)
-    shutil.rmtree(lab.runtime, ignore_errors=True)
-    shutil.rmtree(lab.libvirt, ignore_errors=True)
-
-
-def others(lab: LabPaths) -> list[int]:
-    """Processes in the namespace, this one left out: `lab` may itself run inside."""
-    return [process for process in namespace.processes(lab) if process not in (os.getpid(), os.getppid())]
+    if not any(place.exists() for place in (lab.libvirt, lab.runtime, namespace.NAMESPACES / lab.name)):
+        return
+    require_root()
+    with exclusively(lab):
+        # Daemons first, lest they act on the end of their machines.
+        processes.end(processes.daemons(lab))
+        processes.end(processes.of_lab(lab))
+        namespace.delete(lab)
+        for folder in (lab.runtime, lab.libvirt):
+            if folder.exists():
+                shutil.rmtree(folder)

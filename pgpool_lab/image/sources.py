@@ -25,9 +25,9 @@ def debian_sources(distribution: str, kind: str, apt: Path = APT) -> str:
     one_line = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*.list"))]
     for path in one_line:
         for line in path.read_text().splitlines() if path.is_file() else []:
-            stanza = from_one_line(line, codename, kind)
-            if stanza:
-                stanzas.append(stanza)
+            entry = from_one_line(line, codename, kind)
+            if entry:
+                stanzas.append(entry)
     if not stanzas:
         raise LabError(
             f"this machine's apt sources have no Debian {codename}, which the base image is made from",

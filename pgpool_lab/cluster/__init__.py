@@ -1,0 +1,1 @@
+"""A client of a running lab: it knows the stack's outputs and nothing else."""

@@ -1,0 +1,70 @@
+"""A lab's status: from the nodes' facts to the document that `lab status --json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgpool_lab.cluster.client import Facts, all_facts, vip_mac
+from pgpool_lab.cluster.outputs import LabOutputs
+from pgpool_lab.node import health
+from pgpool_lab.node.join import parse_lsn
+
+
+def status(outputs: LabOutputs, stack: str) -> dict[str, Any]:
+    """Ask every node, and the network who answers for the virtual IP."""
+    answers = all_facts(outputs)
+    return document(outputs, stack, answers, vip_mac(outputs))
+
+
+def document(
+    outputs: LabOutputs, stack: str, answers: Mapping[str, Facts | None], mac: str | None
+) -> dict[str, Any]:
+    """The status document: the design's `status --json`."""
+    problems = health.problems(answers) + mac_problems(outputs, answers, mac)
+    primary = health.primaries(answers)
+    written = answers[primary[0]] if len(primary) == 1 else None
+    return {
+        "stack": stack,
+        "healthy": not problems,
+        "problems": problems,
+        "vip": {"address": outputs.vip, "holders": health.holders(answers), "mac": mac},
+        "nodes": [
+            node_status(node.name, node.ip, answers[node.name], written) for node in outputs.nodes
+        ],
+    }
+
+
+def mac_problems(outputs: LabOutputs, answers: Mapping[str, Facts | None], mac: str | None) -> list[str]:
+    """The node that has the virtual IP must be the one that the network reaches by it."""
+    if mac is None:
+        return ["nobody answers for the virtual IP"]
+    owner = next((node.name for node in outputs.nodes if node.mac == mac), mac)
+    if owner not in health.holders(answers):
+        return [f"{owner} answers for the virtual IP, which it does not hold"]
+    return []
+
+
+def node_status(name: str, ip: str, facts: Facts | None, primary: Facts | None) -> dict[str, Any]:
+    """One node's part of the document."""
+    if facts is None:
+        return {"name": name, "ip": ip, "reachable": False, "postgres": None, "pgpool": None}
+    postgres = facts["postgres"]
+    roles = {True: "standby", False: "primary", None: None}
+    lag = None
+    if primary is not None and postgres["in_recovery"] and postgres["lsn"]:
+        lag = max(0, parse_lsn(primary["postgres"]["lsn"]) - parse_lsn(postgres["lsn"]))
+    return {
+        "name": name,
+        "ip": ip,
+        "reachable": True,
+        "postgres": {
+            "running": postgres["running"],
+            "role": roles[postgres["in_recovery"]],
+            "timeline": postgres["timeline"],
+            "lsn": postgres["lsn"],
+            "lag_bytes": lag,
+            "streaming_from": postgres["streaming_from"],
+        },
+        "pgpool": facts["pgpool"],
+    }
