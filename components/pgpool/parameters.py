@@ -75,7 +75,7 @@ def pgpool_parameters(
         },
         "failover": {
             # Every placeholder is quoted: pgpool leaves an unknown one empty, which would shift the others.
-            "failover_command": f"{layout.FAILOVER} '%d' '%h' '%P' '%m' '%H' '%N'",
+            "failover_command": f'{layout.FAILOVER} "%d" "%h" "%P" "%m" "%H" "%N"',
             "detach_false_primary": False,
             "auto_failback": False,
         },
@@ -133,4 +133,4 @@ def literal(value: Value) -> str:
         return "on" if value else "off"
     if isinstance(value, int):
         return str(value)
-    return "'" + value.replace("'", "''") + "'"
+    return "'" + value.replace("'", "\\'") + "'"

@@ -77,6 +77,7 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
             render(
                 TEMPLATES / "lab-postgresql.service.j2",
                 binaries=layout.binaries(args.version),
+                data_directory=layout.DATA_DIRECTORY,
                 config_file=layout.CONFIG_FILE,
             ),
         ),

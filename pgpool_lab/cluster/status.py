@@ -17,9 +17,7 @@ def status(outputs: LabOutputs, stack: str) -> dict[str, Any]:
     return document(outputs, stack, answers, vip_mac(outputs))
 
 
-def document(
-    outputs: LabOutputs, stack: str, answers: Mapping[str, Facts | None], mac: str | None
-) -> dict[str, Any]:
+def document(outputs: LabOutputs, stack: str, answers: Mapping[str, Facts | None], mac: str | None) -> dict[str, Any]:
     """The status document: the design's `status --json`."""
     problems = health.problems(answers) + mac_problems(outputs, answers, mac)
     primary = health.primaries(answers)
@@ -29,9 +27,7 @@ def document(
         "healthy": not problems,
         "problems": problems,
         "vip": {"address": outputs.vip, "holders": health.holders(answers), "mac": mac},
-        "nodes": [
-            node_status(node.name, node.ip, answers[node.name], written) for node in outputs.nodes
-        ],
+        "nodes": [node_status(node.name, node.ip, answers[node.name], written) for node in outputs.nodes],
     }
 
 

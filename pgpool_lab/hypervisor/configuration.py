@@ -111,6 +111,16 @@ def folders(lab: LabPaths) -> dict[str, Path]:
     }
 
 
+def kvm_cover(lab: LabPaths) -> Path:
+    """An empty file that covers /dev/kvm for the daemon where machines are emulated.
+
+    Otherwise libvirt examines QEMU anew before each operation, four seconds each: it probes with a capability that
+    lets it open the device and then finds that QEMU's account may not (qemuProcessQMPLaunch and virQEMUCapsIsValid
+    in libvirt's sources).
+    """
+    return lab.runtime / "no-kvm"
+
+
 def packaged_folders(lab: LabPaths) -> list[Path]:
     """Folders that the distribution's package ships, since the daemon does not make them itself."""
     return [lab.libvirt / "lib" / "dnsmasq", lab.libvirt / "lib" / "images", lab.libvirt / "log" / "qemu"]

@@ -19,6 +19,7 @@ from pgpool_lab.hypervisor.configuration import (
     LIBVIRTD_CONF,
     folders,
     kvm_access,
+    kvm_cover,
     packaged_folders,
     qemu_account,
     qemu_conf,
@@ -64,24 +65,25 @@ def require_root() -> None:
         )
 
 
-def start(lab: LabPaths) -> PrivateLibvirt:
+def start(lab: LabPaths, domain_type: DomainType | None = None) -> PrivateLibvirt:
     """Start what is missing of namespace and daemon; machines, networks and disks of an earlier run are found again.
 
-    Raises LabError when this process is not root or the daemon does not answer within START_SECONDS.
+    `domain_type` is the user's choice; without one a probe guest decides. Raises LabError when this process is not
+    root or the daemon does not answer within START_SECONDS.
     """
     require_root()
-    found = PrivateLibvirt(uri=uri(lab), namespace=lab.name, domain_type=probe_domain_type())
+    found = PrivateLibvirt(uri=uri(lab), namespace=lab.name, domain_type=domain_type or probe_domain_type())
     with exclusively(lab):
         if namespace.create(lab):
             # As after a boot of the host: a runtime folder without its namespace tells of things that are gone,
             # and libvirt would not start its networks again.
             processes.end(processes.of_lab(lab))
             shutil.rmtree(lab.runtime, ignore_errors=True)
-        elif not unreachable(found.uri):
+        elif kvm_cover(lab).exists() == (found.domain_type == "qemu") and not unreachable(found.uri):
             return found
         processes.end(processes.daemons(lab))
         prepare(lab, found.domain_type)
-        launch(lab, found.domain_type)
+        launch(lab)
     return found
 
 
@@ -92,19 +94,23 @@ def prepare(lab: LabPaths, domain_type: DomainType) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # QEMU's unprivileged account passes through; the folder above these keeps everyone else out.
         folder.chmod(0o711)
+    # What covers an unusable /dev/kvm; where it is usable, nothing does.
+    kvm_cover(lab).unlink(missing_ok=True)
+    if domain_type == "qemu":
+        kvm_cover(lab).touch(0o600)
     account = qemu_account(unprivileged_account(), kvm_access() if domain_type == "kvm" else None)
     (lab.libvirt / "etc" / "libvirtd.conf").write_text(LIBVIRTD_CONF)
     (lab.libvirt / "etc" / "qemu.conf").write_text(qemu_conf(account))
 
 
-def launch(lab: LabPaths, domain_type: DomainType) -> None:
+def launch(lab: LabPaths) -> None:
     """Start libvirtd and wait until it answers."""
     log = lab.libvirt / "log" / "libvirtd.log"
     with step("Starting the lab's own libvirt"), log.open("ab") as output:
         process = subprocess.Popen(
             # `ip netns exec` gives it a mount namespace too: /sys shows the lab's interfaces and no cgroups. Mounts
             # that are taken away on the host are taken away there too, so that it keeps no device busy.
-            ["ip", "netns", "exec", lab.name, "sh", "-c", script(lab, domain_type)],
+            ["ip", "netns", "exec", lab.name, "sh", "-c", script(lab)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -114,7 +120,9 @@ def launch(lab: LabPaths, domain_type: DomainType) -> None:
         )
         deadline = time.monotonic() + START_SECONDS
         while reason := unreachable(uri(lab)):
-            if process.poll() is not None or time.monotonic() > deadline:
+            # An earlier, interrupted start may just have become the daemon; then this process ends.
+            failed = process.poll() is not None and not processes.daemons(lab)
+            if failed or time.monotonic() > deadline:
                 raise LabError(
                     f"the lab's own libvirt does not start ({reason}); the end of {log}:\n{tail(log)}",
                     "run ./lab doctor",
@@ -122,17 +130,10 @@ def launch(lab: LabPaths, domain_type: DomainType) -> None:
             time.sleep(0.1)
 
 
-def script(lab: LabPaths, domain_type: DomainType) -> str:
-    """Shell commands that bind the lab's folders over the distribution's and then become the daemon.
-
-    A /dev/kvm that is there and unusable is covered by an empty file: libvirt would examine QEMU anew before each
-    operation, four seconds each, since it probes with a capability that lets it open the device and then finds that
-    QEMU's account may not (qemuProcessQMPLaunch and virQEMUCapsIsValid in libvirt's sources).
-    """
-    lines = ["set -eu"]
-    if domain_type == "qemu":
-        cover = shlex.quote(str(lab.runtime / "no-kvm"))
-        lines += [f"install -m 0600 /dev/null {cover}", f"test ! -e {KVM} || mount --bind {cover} {KVM}"]
+def script(lab: LabPaths) -> str:
+    """Shell commands that bind the lab's folders over the distribution's and then become the daemon."""
+    cover = shlex.quote(str(kvm_cover(lab)))
+    lines = ["set -eu", f"if [ -e {cover} ] && [ -e {KVM} ]; then mount --bind {cover} {KVM}; fi"]
     for place, folder in folders(lab).items():
         lines += [f"mkdir -p {place}", f"mount --bind {shlex.quote(str(folder))} {place}"]
     lines.append("exec libvirtd --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirtd.pid")

@@ -54,7 +54,7 @@ def of_lab(lab: LabPaths) -> list[int]:
 
 
 def daemons(lab: LabPaths) -> list[int]:
-    """The lab's libvirtd, and shells that are about to become it, without its machines."""
+    """The lab's libvirtd and what serves its networks, without its machines."""
     return [process for process in of_lab(lab) if command(process) in ("libvirtd", "dnsmasq")]
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,46 +19,42 @@ PROMOTE_SECONDS = 60
 
 
 def initialise(config: Config) -> None:
-    """A new cluster on this node, with the lab's users; no password appears in an argument or a log."""
+    """A new cluster on this node, with the lab's users; no password appears in an argument or a log.
+
+    All of it is made beside the data directory and then renamed: one that was interrupted is no data.
+    """
     postgres = config["postgresql"]
     directory = Path(postgres["data_directory"])
+    new = directory.with_name("data.new")
     secrets: dict[str, str] = json.loads(SECRETS.read_text())
     log("initialising a new cluster")
-    discard(directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    shutil.chown(directory.parent, "postgres", "postgres")
+    prepare_base(directory)
     with tempfile.NamedTemporaryFile("w", dir="/run", prefix="pgpool-lab-", suffix=".password") as password:
         password.write(secrets["superuser"])
         password.flush()
         shutil.chown(password.name, "postgres")
-        command = [f"{postgres['bin']}/initdb", "-D", str(directory), "-U", config["users"]["superuser"]]
+        command = [f"{postgres['bin']}/initdb", "-D", str(new), "-U", config["users"]["superuser"]]
         command += ["--pwfile", password.name, "-A", "scram-sha-256", "--data-checksums", "--no-sync"]
         command += ["--encoding", "UTF8", "--locale", "C.UTF-8"]
         run(as_service(command))
-    run(["sync", "-f", str(directory)])
+    single = [f"{postgres['bin']}/postgres", "--single", "-D", str(new), "-c", "exit_on_error=true"]
+    single += ["-c", f"password_encryption={config['password_encryption']}", "postgres"]
+    run(as_service(single), stdin=users_sql(config["users"], secrets))
+    run(["sync", "-f", str(new)])
+    discard(directory)
+    new.rename(directory)
     start_primary(config)
-    users = config["users"]
-    statements = f"""
-        SET synchronous_commit = local;
-        SET password_encryption = '{config["password_encryption"]}';
-        ALTER ROLE {users["superuser"]} PASSWORD '{secrets["superuser"]}';
-        CREATE ROLE {users["replication"]} LOGIN REPLICATION PASSWORD '{secrets["replication"]}';
-        CREATE ROLE {users["check"]} LOGIN PASSWORD '{secrets["check"]}';
-        GRANT pg_monitor TO {users["check"]};
-        -- What pg_rewind needs of the new primary (manual, pg_rewind).
-        GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean),
-          pg_read_binary_file(text), pg_read_binary_file(text, bigint, bigint, boolean) TO {users["replication"]};
-    """
-    local = [
-        f"{postgres['client_bin']}/psql",
-        "-Xqw",
-        "-h",
-        "/var/run/postgresql",
-        "-p",
-        str(postgres["port"]),
+
+
+def users_sql(users: Mapping[str, str], secrets: Mapping[str, str]) -> str:
+    """The lab's users, a statement a line, as single-user mode reads them (manual, postgres, "Single-User Mode")."""
+    statements = [
+        f"ALTER ROLE {users['superuser']} PASSWORD '{secrets['superuser']}'",
+        f"CREATE ROLE {users['replication']} LOGIN REPLICATION PASSWORD '{secrets['replication']}'",
+        f"CREATE ROLE {users['check']} LOGIN PASSWORD '{secrets['check']}'",
+        f"GRANT pg_monitor TO {users['check']}",
     ]
-    local += ["-U", users["superuser"], "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-f", "-"]
-    run(as_service(local), stdin=statements)
+    return "".join(f"{statement};\n" for statement in statements)
 
 
 def start_primary(config: Config) -> None:
@@ -99,9 +96,7 @@ def clone(config: Config, primary: str) -> None:
     new = directory.with_name("data.new")
     source = node(config, primary)
     before = source_state(config, source)
-    discard(new)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    shutil.chown(directory.parent, "postgres", "postgres")
+    prepare_base(directory)
     stop(config)
     command = [
         f"{postgres['client_bin']}/pg_basebackup",
@@ -175,14 +170,7 @@ def stop(config: Config, *, immediate: bool = False) -> None:
 def start(config: Config) -> None:
     """Start the service; systemd says when PostgreSQL takes connections."""
     service = config["postgresql"]["service"]
-    run(["systemctl", "reset-failed", service]) if is_failed(service) else None
     run(["systemctl", "start", service], seconds=300)
-
-
-def is_failed(service: str) -> bool:
-    import subprocess
-
-    return subprocess.run(["systemctl", "is-failed", "--quiet", service], check=False).returncode == 0
 
 
 def wait_until_streaming(config: Config, primary: str) -> None:
@@ -227,6 +215,13 @@ def write_replication_conf(config: Config, primary: str | None) -> None:
     new.write_text("\n".join(lines) + "\n")
     shutil.chown(new, "postgres", "postgres")
     new.replace(path)
+
+
+def prepare_base(directory: Path) -> None:
+    """The folder that holds the data directory, without what an interrupted attempt left there."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    shutil.chown(directory.parent, "postgres", "postgres")
+    discard(directory.with_name("data.new"))
 
 
 def discard(directory: Path) -> None:

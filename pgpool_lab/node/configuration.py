@@ -47,6 +47,8 @@ def run(command: Sequence[str], *, seconds: float = 600, stdin: str | None = Non
             capture_output=True,
             text=True,
             timeout=seconds,
+            # The service account may not enter root's home.
+            cwd="/",
             env={**os.environ, **environment},
             check=False,
         )

@@ -1,0 +1,158 @@
+"""What this machine has and lacks, check by check, each with the command that mends it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.hypervisor.probe import probe_domain_type
+from pgpool_lab.hypervisor.resources import available_disk_mib, available_memory_mib
+from pgpool_lab.image.sources import debian_sources
+from pgpool_lab.machine.install import by_hand
+from pgpool_lab.machine.packages import Requirement, missing
+from pgpool_lab.paths import PROJECT, cache_directory
+
+MEMORY_MIB = 2560
+"""Two nodes of 768 MiB with QEMU's own share, and 1 GiB for the engine and its plugins."""
+
+DISK_MIB = 12 * 1024
+"""The Go caches of a toolchain that is built here take 6 GiB; images, tools and the nodes' disks the rest."""
+
+PYTHON = (3, 11)
+DOWNLOAD_HOST = "get.pulumi.com"
+REACHABLE_SECONDS = 3.0
+TOOLCHAIN_SOURCES = ("path", "download", "build")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding; `mend` is what to do, empty when nothing needs to be done."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+def doctor() -> list[Check]:
+    """All checks, in the order in which the lab needs what they look at. Each ends within seconds."""
+    return [
+        python_check(sys.version_info[:2]),
+        root_check(os.geteuid() == 0, shutil.which("sudo") is not None),
+        package_check(missing()),
+        namespace_check(),
+        acceleration_check(),
+        memory_check(available_memory_mib()),
+        disk_check({str(folder): available_disk_mib(folder) for folder in (cache_directory(), PROJECT)}),
+        toolchain_check(os.environ.get("LAB_TOOLCHAIN", ""), shutil.which, reachable(DOWNLOAD_HOST)),
+        source_check(),
+    ]
+
+
+def python_check(version: tuple[int, ...]) -> Check:
+    wanted = ".".join(map(str, PYTHON))
+    return Check(
+        "Python",
+        version >= PYTHON,
+        ".".join(map(str, version)),
+        "" if version >= PYTHON else f"install Python {wanted} or later",
+    )
+
+
+def root_check(is_root: bool, has_sudo: bool) -> Check:
+    detail = "root" if is_root else "through sudo" if has_sudo else "neither root nor sudo"
+    return Check("root", is_root or has_sudo, detail, "" if is_root or has_sudo else "run ./lab as root")
+
+
+def package_check(lacking: list[Requirement]) -> Check:
+    if not lacking:
+        return Check("system packages", True, "complete")
+    detail = "; ".join(f"{item.proof}: {item.reason}" for item in lacking)
+    return Check("system packages", False, f"missing: {detail}", f"./lab up, or: {by_hand(lacking)}")
+
+
+def namespace_check() -> Check:
+    """Whether namespaces and mounts can be made, which a container may not allow."""
+    name = "namespaces"
+    if os.geteuid() != 0:
+        return Check(name, True, "not checked: only root can")
+    trial = subprocess.run(
+        ["unshare", "--net", "--mount", "mount", "--bind", "/etc", "/etc"], capture_output=True, check=False, text=True
+    )
+    if trial.returncode == 0:
+        return Check(name, True, "network and mount namespaces can be made")
+    return Check(name, False, trial.stderr.strip(), "in a container: give it SYS_ADMIN and NET_ADMIN")
+
+
+def acceleration_check() -> Check:
+    """Emulation is slow and works: that is no failure."""
+    name = "acceleration"
+    if shutil.which("qemu-system-x86_64") is None:
+        return Check(name, True, "not checked: QEMU is not installed yet")
+    if probe_domain_type() == "kvm":
+        return Check(name, True, "KVM runs a probe guest")
+    return Check(name, True, "no usable KVM: the nodes are emulated, which takes several times as long")
+
+
+def memory_check(available_mib: int) -> Check:
+    ok = available_mib >= MEMORY_MIB
+    mend = "" if ok else f"free {MEMORY_MIB - available_mib} MiB: end programs, or ./lab down on another stack"
+    return Check("memory", ok, f"{available_mib} MiB available, {MEMORY_MIB} MiB needed for two nodes", mend)
+
+
+def disk_check(free_mib: Mapping[str, int]) -> Check:
+    """Free space by folder. A machine that already holds the caches needs less than is asked for here."""
+    detail = ", ".join(f"{mib} MiB in {folder}" for folder, mib in free_mib.items())
+    ok = all(mib >= DISK_MIB for mib in free_mib.values())
+    return Check("disk", ok, f"{detail}; {DISK_MIB} MiB wanted", "" if ok else "free space, or set XDG_CACHE_HOME")
+
+
+def toolchain_check(wanted: str, which: Callable[[str], str | None], internet: bool) -> Check:
+    """Where the Pulumi engine would come from; `wanted` is LAB_TOOLCHAIN."""
+    name = "toolchain"
+    if wanted and wanted not in TOOLCHAIN_SOURCES:
+        return Check(name, False, f"LAB_TOOLCHAIN={wanted}", f"set it to one of {', '.join(TOOLCHAIN_SOURCES)}")
+    pulumi, go = which("pulumi"), which("go")
+    if wanted == "path" and not pulumi:
+        return Check(name, False, "LAB_TOOLCHAIN=path, and pulumi is not on PATH", "unset LAB_TOOLCHAIN")
+    if wanted == "download" and not internet:
+        return Check(
+            name, False, f"LAB_TOOLCHAIN=download, and {DOWNLOAD_HOST} cannot be reached", "unset LAB_TOOLCHAIN"
+        )
+    if pulumi and wanted in ("", "path"):
+        return Check(name, True, f"{pulumi}, if its version fits")
+    if internet and wanted in ("", "download"):
+        return Check(name, True, f"to be downloaded from {DOWNLOAD_HOST}")
+    return Check(name, True, f"to be built with {go or 'Go from the Python package index'}")
+
+
+def reachable(host: str) -> bool:
+    """Whether a host accepts connections for https, found out within REACHABLE_SECONDS."""
+    found: list[bool] = []
+
+    def connect() -> None:
+        with contextlib.suppress(OSError), socket.create_connection((host, 443), timeout=REACHABLE_SECONDS):
+            found.append(True)
+
+    # The name's resolution takes no time limit of its own.
+    attempt = threading.Thread(target=connect, daemon=True)
+    attempt.start()
+    attempt.join(REACHABLE_SECONDS)
+    return bool(found)
+
+
+def source_check() -> Check:
+    """Whether this machine's package sources can supply the base image."""
+    try:
+        debian_sources("debian12", "deb")
+    except LabError as error:
+        return Check("image packages", False, error.problem, error.remedy)
+    return Check("image packages", True, "this machine's apt sources have Debian 12")

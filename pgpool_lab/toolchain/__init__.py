@@ -1,0 +1,10 @@
+"""The Pulumi engine and its plugins: found on this machine, downloaded, or built from pinned Go modules."""
+
+from __future__ import annotations
+
+from pgpool_lab.toolchain.choice import Choice, Source, choose
+from pgpool_lab.toolchain.environment import environment
+from pgpool_lab.toolchain.prepare import Toolchain, prepare
+from pgpool_lab.toolchain.stack import ensure_stack
+
+__all__ = ["Choice", "Source", "Toolchain", "choose", "ensure_stack", "environment", "prepare"]

@@ -1,0 +1,88 @@
+"""A whole toolchain in the cache, made once for every lab of this user."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.paths import PROJECT, cache_directory
+from pgpool_lab.progress import console, step
+from pgpool_lab.toolchain import build, download, installed, versions
+from pgpool_lab.toolchain.choice import Choice
+
+MODULES = PROJECT / "toolchain"
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A CLI with its language host and plugins.
+
+    `bin` holds `pulumi` and the Python language host; `plugin_home` holds `plugins/` as a PULUMI_HOME does.
+    """
+
+    bin: Path
+    plugin_home: Path
+    source: str
+
+
+def prepare(choice: Choice) -> Toolchain:
+    """Make the chosen toolchain unless it is there already. Raises LabError naming the log when a step fails."""
+    if choice.source == "path":
+        return _from_path()
+    root = cache_directory() / "toolchain"
+    target = root / f"{choice.source}-{key(choice.source)}"
+    toolchain = Toolchain(target / "bin", target, choice.source)
+    if target.exists():
+        return toolchain
+    console.print(f"toolchain: {choice.source} ({choice.reason})")
+    with _locked(root, target.name):
+        if not target.exists():
+            # What an interrupted run left. Go's own cache remembers what was compiled.
+            partial = root / f"{target.name}.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            log = root / f"{target.name}.log"
+            log.unlink(missing_ok=True)
+            if choice.source == "build":
+                build.into(partial, MODULES, log)
+            else:
+                download.into(partial, log)
+            partial.rename(target)
+    return toolchain
+
+
+def key(source: str, modules: Path = MODULES) -> str:
+    """What the result depends on: versions, machine, and for a build every file of the Go modules."""
+    digest = hashlib.sha256(f"{versions.PULUMI} {versions.PLUGINS} {platform.machine()}".encode())
+    if source == "build":
+        for file in sorted(path for path in modules.rglob("*") if path.is_file()):
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            digest.update(f"{file.relative_to(modules)} {content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _from_path() -> Toolchain:
+    found = installed.find()
+    if found.bin is None or found.missing:
+        raise LabError("this machine's Pulumi lacks " + "; ".join(found.missing), "see the README's `LAB_TOOLCHAIN`")
+    return Toolchain(found.bin, found.plugin_home, "path")
+
+
+@contextmanager
+def _locked(root: Path, name: str) -> Iterator[None]:
+    """One preparation at a time; the lock goes with the process that holds it."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / f"{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with step("another process is making the toolchain: waiting for it"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
