@@ -17,6 +17,7 @@ KVM = Path("/dev/kvm")
 SOCKET_PATH_BYTES = 107
 """unix(7): sun_path holds 108 bytes, the last of which is the terminating zero."""
 
+QEMU_NAME = "libvirt-qemu"
 UNPRIVILEGED = 64055
 """User and group id that Debian reserves for libvirt-qemu: it need not be in /etc/passwd to be run as."""
 
@@ -65,7 +66,7 @@ def qemu_account(unprivileged: Account, kvm: DeviceAccess | None) -> Account:
 def unprivileged_account() -> Account:
     """The distribution's account for QEMU, with the group that udev gives /dev/kvm to."""
     try:
-        user = pwd.getpwnam("libvirt-qemu").pw_uid
+        user = pwd.getpwnam(QEMU_NAME).pw_uid
     except KeyError:
         user = UNPRIVILEGED
     try:
@@ -111,14 +112,39 @@ def folders(lab: LabPaths) -> dict[str, Path]:
     }
 
 
-def kvm_cover(lab: LabPaths) -> Path:
-    """An empty file that covers /dev/kvm for the daemon where machines are emulated.
+def covers(lab: LabPaths) -> dict[str, Path]:
+    """Files that the daemon may see in place of the host's; only those that exist are put there.
 
-    Otherwise libvirt examines QEMU anew before each operation, four seconds each: it probes with a capability that
-    lets it open the device and then finds that QEMU's account may not (qemuProcessQMPLaunch and virQEMUCapsIsValid
-    in libvirt's sources).
+    /dev/kvm: an empty file where machines are emulated. Otherwise libvirt examines QEMU anew before each operation,
+    four seconds each: it probes with a capability that lets it open the device and then finds that QEMU's account
+    may not (qemuProcessQMPLaunch and virQEMUCapsIsValid in libvirt's sources).
+
+    /etc/passwd and /etc/group: with the distribution's account for QEMU, where it does not exist. The daemon does not
+    start without it, even though its settings give a number.
     """
-    return lab.runtime / "no-kvm"
+    return {
+        str(KVM): lab.runtime / "no-kvm",
+        "/etc/passwd": lab.runtime / "passwd",
+        "/etc/group": lab.runtime / "group",
+    }
+
+
+def with_entry(database: str, entry: str) -> str:
+    """A passwd(5) or group(5) file with one entry more; empty when it has an entry of that name."""
+    name = entry.partition(":")[0]
+    if any(line.partition(":")[0] == name for line in database.splitlines()):
+        return ""
+    return f"{database.rstrip()}\n{entry}\n"
+
+
+def cover_texts(account: Account, emulated: bool, passwd: str, group: str) -> dict[str, str | None]:
+    """What to put in place of the host's files; None where the host's own do."""
+    user = f"{QEMU_NAME}:x:{account.user}:{account.group}::/var/lib/libvirt:/usr/sbin/nologin"
+    return {
+        str(KVM): "" if emulated else None,
+        "/etc/passwd": with_entry(passwd, user) or None,
+        "/etc/group": with_entry(group, f"{QEMU_NAME}:x:{UNPRIVILEGED}:") or None,
+    }
 
 
 def packaged_folders(lab: LabPaths) -> list[Path]:

@@ -11,15 +11,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor import namespace, processes
 from pgpool_lab.hypervisor.configuration import (
     KVM,
     LIBVIRTD_CONF,
+    cover_texts,
+    covers,
     folders,
     kvm_access,
-    kvm_cover,
     packaged_folders,
     qemu_account,
     qemu_conf,
@@ -79,7 +81,7 @@ def start(lab: LabPaths, domain_type: DomainType | None = None) -> PrivateLibvir
             # and libvirt would not start its networks again.
             processes.end(processes.of_lab(lab))
             shutil.rmtree(lab.runtime, ignore_errors=True)
-        elif kvm_cover(lab).exists() == (found.domain_type == "qemu") and not unreachable(found.uri):
+        elif covers(lab)[str(KVM)].exists() == (found.domain_type == "qemu") and not unreachable(found.uri):
             return found
         processes.end(processes.daemons(lab))
         prepare(lab, found.domain_type)
@@ -94,11 +96,16 @@ def prepare(lab: LabPaths, domain_type: DomainType) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # QEMU's unprivileged account passes through; the folder above these keeps everyone else out.
         folder.chmod(0o711)
-    # What covers an unusable /dev/kvm; where it is usable, nothing does.
-    kvm_cover(lab).unlink(missing_ok=True)
-    if domain_type == "qemu":
-        kvm_cover(lab).touch(0o600)
-    account = qemu_account(unprivileged_account(), kvm_access() if domain_type == "kvm" else None)
+    unprivileged = unprivileged_account()
+    passwd, group = Path("/etc/passwd").read_text(), Path("/etc/group").read_text()
+    for place, text in cover_texts(unprivileged, domain_type == "qemu", passwd, group).items():
+        cover = covers(lab)[place]
+        cover.unlink(missing_ok=True)
+        if text is not None:
+            cover.write_text(text)
+            # QEMU's account may read users and groups, and must not be able to open what stands for /dev/kvm.
+            cover.chmod(0o600 if place == str(KVM) else 0o644)
+    account = qemu_account(unprivileged, kvm_access() if domain_type == "kvm" else None)
     (lab.libvirt / "etc" / "libvirtd.conf").write_text(LIBVIRTD_CONF)
     (lab.libvirt / "etc" / "qemu.conf").write_text(qemu_conf(account))
 
@@ -131,9 +138,12 @@ def launch(lab: LabPaths) -> None:
 
 
 def script(lab: LabPaths) -> str:
-    """Shell commands that bind the lab's folders over the distribution's and then become the daemon."""
-    cover = shlex.quote(str(kvm_cover(lab)))
-    lines = ["set -eu", f"if [ -e {cover} ] && [ -e {KVM} ]; then mount --bind {cover} {KVM}; fi"]
+    """Shell commands that bind the lab's files and folders over the host's and then become the daemon."""
+    lines = ["set -eu"]
+    for place, cover in covers(lab).items():
+        if cover.exists() and Path(place).exists():
+            lines.append(f"mount --bind {shlex.quote(str(cover))} {place}")
+    # /run comes last: the sources of the binds lie below it.
     for place, folder in folders(lab).items():
         lines += [f"mkdir -p {place}", f"mount --bind {shlex.quote(str(folder))} {place}"]
     lines.append("exec libvirtd --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirtd.pid")

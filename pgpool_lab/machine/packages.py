@@ -93,7 +93,8 @@ def choose(requirements: Iterable[Requirement], known: Callable[[str], bool]) ->
     for requirement in requirements:
         found = next((package for package in requirement.packages if known(package)), None)
         if found is None:
-            unknown[requirement.packages[0]] = None
+            # The last alternative is the oldest name.
+            unknown[requirement.packages[-1]] = None
         else:
             chosen[found] = None
     return list(chosen), list(unknown)

@@ -153,6 +153,14 @@ def leader(answers: Mapping[str, Mapping[str, Any] | None]) -> str | None:
     )
 
 
+def start(config: Config) -> dict[str, Any]:
+    """Start everything after the machines were started: PostgreSQL by the rules of join, then every pgpool."""
+    result = join(config, initialised=True)
+    for node in config["nodes"]:
+        on_node(config, node["name"], ["local", "pgpool-apply"], seconds=STEP_SECONDS)
+    return result | settle(config)
+
+
 def rejoin(config: Config, name: str, force_primary: str | None = None) -> dict[str, Any]:
     """Bring one node back: its PostgreSQL by the rules of join, its pgpool, and its place among the backends."""
     result = join(config, initialised=True, force_primary=force_primary, rejoin=name)

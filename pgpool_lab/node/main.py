@@ -12,7 +12,7 @@ USAGE = """usage: lab-node facts
        lab-node join [--initialised] [--force-primary NODE]
        lab-node rejoin NODE [--force-primary NODE]
        lab-node switchover [NODE]
-       lab-node settle | pgpool-apply
+       lab-node start | settle | pgpool-apply
        lab-node local VERB [--primary NODE] [--immediate]
        lab-node failover …   (pgpool's failover_command)"""
 
@@ -63,6 +63,8 @@ def dispatch(arguments: Sequence[str]) -> object | None:
             return cluster.switchover(config, None)
         case ["switchover", node]:
             return cluster.switchover(config, node)
+        case ["start"]:
+            return cluster.start(config)
         case ["settle"]:
             return cluster.settle(config)
         case ["pgpool-apply"] | ["local", "pgpool-apply"]:

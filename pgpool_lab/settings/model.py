@@ -38,6 +38,14 @@ class NodeSettings(Settings):
     memory_mib: Annotated[int, Field(ge=512)] = 768
     vcpus: Annotated[int, Field(ge=1)] = 2
 
+    @field_validator("mac", mode="before")
+    @classmethod
+    def quoted(cls, value: object) -> object:
+        if isinstance(value, int):
+            # YAML 1.1 reads 52:54:00:31:01:33 as a number in base 60.
+            raise ValueError("put it in quotes: without them it is read as a number")
+        return value
+
 
 class NetworkSettings(Settings):
     """The nodes' LAN and the virtual IP on it."""

@@ -16,7 +16,7 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor.probe import probe_domain_type
 from pgpool_lab.hypervisor.resources import available_disk_mib, available_memory_mib
 from pgpool_lab.image.sources import debian_sources
-from pgpool_lab.machine.install import by_hand
+from pgpool_lab.machine.installation import by_hand
 from pgpool_lab.machine.packages import Requirement, missing
 from pgpool_lab.paths import PROJECT, cache_directory
 

@@ -31,8 +31,9 @@ OPTIONS = (
 
 def by_hand(requirements: Sequence[Requirement]) -> str:
     """The command that installs everything, for people and for error messages."""
-    names = dict.fromkeys(requirement.packages[0] for requirement in requirements)
-    return "sudo apt-get install --no-install-recommends " + " ".join(names)
+    known = known_packages(requirements) if shutil.which("apt-cache") else set()
+    packages, unknown = choose(requirements, known.__contains__)
+    return "sudo apt-get install --no-install-recommends " + " ".join([*packages, *unknown])
 
 
 def parse_known(policy: str) -> set[str]:
@@ -68,7 +69,7 @@ def install(log: Path) -> list[str]:
         lacking = "\n".join(f"  {requirement.proof} ({requirement.reason})" for requirement in needed)
         raise LabError(
             f"{distribution()} has no apt-get, and these are missing:\n{lacking}",
-            "install what your distribution calls " + ", ".join(dict.fromkeys(item.packages[0] for item in needed)),
+            "install what your distribution calls " + ", ".join(choose(needed, lambda package: True)[0]),
         )
     packages, unknown = choose(needed, known_packages(needed).__contains__)
     authorise(f"to install system packages: {', '.join([*packages, *unknown])}")

@@ -1,0 +1,153 @@
+"""The commands of `lab`. Each prepares the machine where needed and then calls what a person could call."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from pgpool_lab import machine, testing
+from pgpool_lab.cli.tables import print_checks, print_status
+from pgpool_lab.cluster.client import network_prefix, run_on, ssh_command
+from pgpool_lab.errors import LabError
+from pgpool_lab.lab import Lab
+from pgpool_lab.paths import LabPaths
+
+DEFAULT_STACK = "two-node"
+
+app = typer.Typer(
+    help="A PostgreSQL + pgpool-II high-availability lab on real virtual machines.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Stack = Annotated[str, typer.Argument(help="Name of the stack: stacks/Pulumi.STACK.yaml.")]
+StackOption = Annotated[str, typer.Option("--stack", help="Name of the stack.")]
+System = Annotated[bool, typer.Option("--system", help="Use this machine's own libvirt instead of a private one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the status as JSON.")]
+
+
+def lab_of(stack: str, system: bool = False) -> Lab:
+    return Lab(LabPaths(stack), system)
+
+
+@app.command()
+def up(stack: Stack = DEFAULT_STACK, system: System = False) -> None:
+    """Build the lab, or bring it back: prepares the machine, runs `pulumi up`, ends with the status."""
+    lab = lab_of(stack, system)
+    lab.up()
+    report = lab.status()
+    print_status(report)
+    if not report["healthy"]:
+        raise LabError(f"the lab is up but not healthy: {'; '.join(report['problems'])}", "./lab rejoin NODE")
+
+
+@app.command()
+def down(stack: Stack = DEFAULT_STACK, system: System = False) -> None:
+    """Remove the lab: `pulumi destroy`, then its private libvirt, namespace and files."""
+    lab_of(stack, system).down()
+
+
+@app.command()
+def status(stack: Stack = DEFAULT_STACK, as_json: Json = False) -> None:
+    """Who holds the virtual IP, who is primary, what every pgpool believes. Exit code 0 only when healthy."""
+    report = lab_of(stack).status()
+    if as_json:
+        print(json.dumps(report, indent=2))
+    else:
+        print_status(report)
+    sys.exit(0 if report["healthy"] else 1)
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run(command: Annotated[list[str], typer.Argument(help="The command.")], stack: StackOption = DEFAULT_STACK) -> None:
+    """Run a command inside the lab's network, with toolchain, backend and passphrase set: `lab run -- pulumi up`."""
+    engine = lab_of(stack).engine_for_run()
+    os.execvpe((*engine.prefix, *command)[0], [*engine.prefix, *command], dict(engine.variables))
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def ssh(
+    node: Annotated[str, typer.Argument(help="Name of the node.")],
+    command: Annotated[list[str] | None, typer.Argument(help="A command instead of a shell.")] = None,
+    stack: StackOption = DEFAULT_STACK,
+) -> None:
+    """A root shell on a node, or one command there."""
+    outputs = lab_of(stack).outputs()
+    words = ssh_command(outputs, outputs.node(node), interactive=True)
+    if not command and sys.stdin.isatty():
+        words.insert(-1, "-t")
+    sys.exit(subprocess.run([*words, *(command or [])], check=False).returncode)
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def psql(
+    arguments: Annotated[list[str] | None, typer.Argument(help="Arguments of psql.")] = None,
+    stack: StackOption = DEFAULT_STACK,
+) -> None:
+    """psql through the virtual IP, as the superuser."""
+    outputs = lab_of(stack).outputs()
+    prefix = network_prefix(outputs.network.namespace)
+    environment = {**os.environ, "PGPASSWORD": outputs.credentials.superuser.password}
+    command = [*prefix, "psql", outputs.dsn, *(arguments or [])]
+    sys.exit(subprocess.run(command, env=environment, check=False).returncode)
+
+
+@app.command()
+def rejoin(
+    node: Annotated[str, typer.Argument(help="Name of the node.")],
+    force_primary: Annotated[
+        str | None, typer.Option(help="Make this node primary although others do not answer.")
+    ] = None,
+    stack: StackOption = DEFAULT_STACK,
+) -> None:
+    """Bring a node back by the rules of join; rows that only it has are given up."""
+    lab = lab_of(stack)
+    outputs = lab.outputs()
+    words = ["rejoin", outputs.node(node).name] + (["--force-primary", force_primary] if force_primary else [])
+    print(lab.agent(outputs, outputs.node(node), *words).strip())
+
+
+@app.command()
+def switchover(
+    node: Annotated[str | None, typer.Argument(help="The new primary.")] = None, stack: StackOption = DEFAULT_STACK
+) -> None:
+    """A planned change of the primary that loses nothing."""
+    lab = lab_of(stack)
+    outputs = lab.outputs()
+    words = ["switchover"] + ([outputs.node(node).name] if node else [])
+    print(lab.agent(outputs, outputs.nodes[0], *words).strip())
+
+
+@app.command()
+def logs(
+    node: Annotated[str | None, typer.Argument(help="Name of the node; all of them when left out.")] = None,
+    stack: StackOption = DEFAULT_STACK,
+) -> None:
+    """The nodes' logs: PostgreSQL, pgpool, failover, join."""
+    outputs = lab_of(stack).outputs()
+    for each in [outputs.node(node)] if node else outputs.nodes:
+        shown = run_on(outputs, each, "tail -v -n 200 /var/log/pgpool-lab/*.log")
+        print(f"===== {each.name}\n{shown.stdout or shown.stderr}")
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def test(
+    arguments: Annotated[list[str] | None, typer.Argument(help="Stacks, then pytest's arguments after --.")] = None,
+) -> None:
+    """Every test: unit, program, the plugin's, and live on the lab, which is brought up where it is needed."""
+    sys.exit(testing.run(arguments or []))
+
+
+@app.command()
+def doctor() -> None:
+    """What this machine lacks, and the command that mends it."""
+    checks = machine.doctor()
+    print_checks(checks)
+    sys.exit(0 if all(check.ok for check in checks) else 1)

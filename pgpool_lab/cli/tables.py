@@ -1,0 +1,58 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pgpool_lab.machine import Check
+
+console = Console(highlight=False)
+
+
+def print_status(report: dict[str, Any]) -> None:
+    """A lab's status: one line a node, then the virtual IP and what is wrong."""
+    table = Table(title=f"lab {report['stack']}")
+    for column in ("node", "address", "VIP", "PostgreSQL", "timeline", "lag", "pgpool", "believes"):
+        table.add_column(column)
+    for node in report["nodes"]:
+        table.add_row(*node_row(node, report["vip"]["holders"]))
+    console.print(table)
+    vip = report["vip"]
+    console.print(f"virtual IP {vip['address']} on {', '.join(vip['holders']) or 'no node'} (MAC {vip['mac'] or '–'})")
+    if report["healthy"]:
+        console.print("healthy")
+    for problem in report["problems"]:
+        console.print(f"problem: {problem}")
+
+
+def node_row(node: dict[str, Any], holders: Sequence[str]) -> list[str]:
+    """One node's cells."""
+    if not node["reachable"]:
+        return [node["name"], node["ip"], "", "unreachable", "", "", "", ""]
+    postgres, pgpool = node["postgres"], node["pgpool"]
+    role = (postgres["role"] or "no answer") if postgres["running"] else "stopped"
+    believes = ", ".join(f"{item['name']} {item['role']} {item['status']}" for item in pgpool["backends"])
+    return [
+        node["name"],
+        node["ip"],
+        "✓" if node["name"] in holders else "",
+        role,
+        str(postgres["timeline"] or ""),
+        "" if postgres["lag_bytes"] is None else f"{postgres['lag_bytes']} B",
+        (pgpool["watchdog_role"] or "no answer").lower() if pgpool["running"] else "stopped",
+        believes,
+    ]
+
+
+def print_checks(checks: Sequence[Check]) -> None:
+    """What the machine has and lacks."""
+    table = Table()
+    for column in ("", "check", "found", "what mends it"):
+        table.add_column(column)
+    for check in checks:
+        table.add_row("✓" if check.ok else "✗", check.name, check.detail, "" if check.ok else check.mend)
+    console.print(table)

@@ -1,0 +1,151 @@
+"""One lab on this machine, from nothing to healthy and back: what the commands of `lab` are made of."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgpool_lab import hypervisor, machine, toolchain
+from pgpool_lab.cluster.client import run_on
+from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.cluster.outputs import from_json as outputs_from_json
+from pgpool_lab.cluster.status import status
+from pgpool_lab.engine import Engine, has_state, open_engine
+from pgpool_lab.errors import LabError
+from pgpool_lab.image import builder, tarball
+from pgpool_lab.image.recipe import ImageRecipe
+from pgpool_lab.paths import LabPaths
+from pgpool_lab.progress import console, step
+from pgpool_lab.settings import LabSettings, from_stack_file
+
+SYSTEM_URI = "qemu:///system"
+
+DISK_MIB = 6000
+"""What a lab may come to need on the disk: base image, and two disks a node that grow as they are written."""
+
+NODE_SECONDS = 900
+"""A base backup, a rewind and the wait until all agree, emulated and starved."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A stack of this checkout, on a libvirt of its own or (`system`) on the user's."""
+
+    paths: LabPaths
+    system: bool = False
+
+    @property
+    def settings(self) -> LabSettings:
+        """The stack's settings. Raises LabError that names the key or file."""
+        return from_stack_file(self.paths.stack_file)
+
+    def up(self) -> int:
+        """Prepare what is missing, bring the stack up, start what does not start by itself; the exit code."""
+        settings = self.settings
+        recipe = ImageRecipe.of(settings)
+        tarball.check(recipe)
+        if not has_state(self.paths):
+            hypervisor.check_memory(settings.memory_mib)
+            self.paths.root.mkdir(parents=True, exist_ok=True)
+            hypervisor.check_disk(DISK_MIB, self.paths.root)
+        machine.install(self.paths.logs / "packages.log")
+        tools = self._toolchain()
+        builder.build(recipe)
+        engine = self._open(tools, settings)
+        if not self.system:
+            removed = hypervisor.forget_unrecorded(self.paths, engine.recorded())
+            if removed:
+                console.print(f"  left by an interrupted run, removed: {len(removed)} objects")
+        code = engine.run(["up", "--stack", self.paths.stack, "--yes", "--non-interactive", "--suppress-outputs"])
+        if code != 0:
+            raise LabError("pulumi up failed: see above", f"./lab up {self.paths.stack} goes on from here")
+        outputs = engine.outputs()
+        if not status(outputs, self.paths.stack)["healthy"]:
+            # A restarted machine starts neither PostgreSQL nor pgpool by itself: that is a join.
+            with step("Starting PostgreSQL and pgpool by the rules of join"):
+                self.agent(outputs, outputs.nodes[0], "start")
+        return 0
+
+    def down(self) -> None:
+        """Destroy the stack and remove everything that belongs to the lab, from whatever state it is in."""
+        if self.system and has_state(self.paths):
+            engine = self._open(self._toolchain(), None)
+            if engine.run(["destroy", "--stack", self.paths.stack, "--yes", "--non-interactive"]) != 0:
+                raise LabError("pulumi destroy failed: see above", "repeat it when the libvirt can be reached")
+        elif has_state(self.paths) and self._destroy() != 0:
+            console.print("  pulumi destroy did not succeed; the lab's own libvirt is removed with all that is in it")
+        hypervisor.stop(self.paths)
+        shutil.rmtree(self.paths.root, ignore_errors=True)
+        parent = self.paths.root.parent
+        if parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
+
+    def _destroy(self) -> int:
+        try:
+            engine = self._open(self._toolchain(), None)
+            return engine.run(
+                ["destroy", "--stack", self.paths.stack, "--yes", "--non-interactive", "--suppress-outputs"]
+            )
+        except LabError as error:
+            console.print(f"  {error.problem}")
+            return 1
+
+    def engine(self) -> Engine:
+        """The engine of a lab that exists; its libvirt is started when it is not running."""
+        if not has_state(self.paths):
+            from_stack_file(self.paths.stack_file)
+            raise LabError(f"the lab {self.paths.stack} does not exist", f"./lab up {self.paths.stack}")
+        return self._open(self._toolchain(), None)
+
+    def engine_for_run(self) -> Engine:
+        """The engine whether or not the lab exists: a preview or a first `pulumi up` by hand works, too."""
+        settings = self.settings
+        machine.install(self.paths.logs / "packages.log")
+        return self._open(self._toolchain(), settings)
+
+    def outputs(self) -> LabOutputs:
+        """The lab's outputs: from the file that LAB_OUTPUTS names, or from the stack."""
+        given = os.environ.get("LAB_OUTPUTS")
+        if given:
+            path = Path(given)
+            if not path.is_file():
+                raise LabError(
+                    f"LAB_OUTPUTS: {path} does not exist", "pulumi stack output --json --show-secrets > FILE"
+                )
+            return outputs_from_json(path.read_text(), given)
+        return self.engine().outputs()
+
+    def agent(self, outputs: LabOutputs, node: NodeOutput, *words: str) -> str:
+        """Run the node agent on a node. Raises LabError with its one sentence when it refuses or fails."""
+        try:
+            done = run_on(outputs, node, [node.scripts.agent, *words], seconds=NODE_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise LabError(
+                f"{node.name} did not finish `{' '.join(words)}` within {NODE_SECONDS} s", "./lab logs"
+            ) from None
+        if done.returncode != 0:
+            said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise LabError(f"{node.name}: {said[-1]}", "./lab status; ./lab logs")
+        return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        return status(self.outputs(), self.paths.stack)
+
+    def _toolchain(self) -> toolchain.Toolchain:
+        choice = toolchain.choose(os.environ.get("LAB_TOOLCHAIN"))
+        return toolchain.prepare(choice)
+
+    def _open(self, tools: toolchain.Toolchain, settings: LabSettings | None) -> Engine:
+        """Start the libvirt where it is the lab's own, and open the engine beside it."""
+        self.paths.root.mkdir(parents=True, exist_ok=True)
+        if self.system:
+            uri = (settings.libvirt_uri if settings else "") or SYSTEM_URI
+            hypervisor.connect_check(uri)
+            return open_engine(self.paths, tools, prefix=(), extra={"LIBVIRT_DEFAULT_URI": uri})
+        private = hypervisor.start(self.paths)
+        extra = {"LIBVIRT_DEFAULT_URI": private.uri, "PGPOOL_LAB_NAMESPACE": private.namespace}
+        return open_engine(self.paths, tools, prefix=hypervisor.enter(self.paths), extra=extra)

@@ -1,0 +1,68 @@
+"""`lab test`: the tests that need no lab first, then the live ones on each stack, inside the lab's network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pgpool_lab import hypervisor
+from pgpool_lab.errors import LabError
+from pgpool_lab.lab import Lab
+from pgpool_lab.paths import PROJECT, LabPaths
+from pgpool_lab.progress import console
+
+STACKS = ("two-node",)
+"""The stacks that have live tests."""
+
+WITHOUT_LAB = ("tests/unit", "tests/program", "tests/plugin")
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Stacks, and what follows `--` (or starts with a dash) for pytest."""
+    words = list(arguments)
+    cut = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
+    return words[:cut], words[cut + 1 :] if words[cut : cut + 1] == ["--"] else words[cut:]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run everything; exit code 0 only when all of it passed. Reports go to `reports/TIME/`."""
+    chosen, options = split(arguments)
+    for stack in chosen:
+        if not LabPaths(stack).stack_file.is_file():
+            raise LabError(f"there is no stack {stack!r}", "see stacks/; arguments for pytest come after --")
+    reports = PROJECT / "reports" / time.strftime("%Y%m%d-%H%M%S")
+    reports.mkdir(parents=True)
+    codes = [pytest(WITHOUT_LAB, options, reports / "without-lab.xml", prefix=[], extra={})]
+    for stack in chosen or STACKS:
+        codes.append(live(stack, options, reports))
+    console.print(f"reports: {reports.relative_to(PROJECT)}")
+    # pytest's exit code 5 says that the options chose no test of that part.
+    return max(0 if code == 5 and options else code for code in codes)
+
+
+def live(stack: str, options: Sequence[str], reports: Path) -> int:
+    """The live tests on one stack, which is brought up first."""
+    lab = Lab(LabPaths(stack))
+    started = time.monotonic()
+    lab.up()
+    console.print(f"lab {stack} is up after {time.monotonic() - started:.0f} s")
+    return pytest(
+        ("tests/live",),
+        options,
+        reports / f"live-{stack}.xml",
+        prefix=hypervisor.enter(lab.paths),
+        extra={"LAB_STACK": stack},
+    )
+
+
+def pytest(
+    folders: Sequence[str], options: Sequence[str], report: Path, *, prefix: Sequence[str], extra: dict[str, str]
+) -> int:
+    """One pytest run with the durations that matter."""
+    present = [folder for folder in folders if (PROJECT / folder).is_dir()]
+    command = [*prefix, sys.executable, "-m", "pytest", *present, "--durations=15", f"--junitxml={report}", *options]
+    return subprocess.run(command, cwd=PROJECT, env={**os.environ, **extra}, check=False).returncode

@@ -1,0 +1,192 @@
+"""The private libvirt's decisions: pure functions, and the probe guest under emulation."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.hypervisor import check_disk, connect_check, enter
+from pgpool_lab.hypervisor.configuration import (
+    Account,
+    DeviceAccess,
+    cover_texts,
+    covers,
+    folders,
+    qemu_account,
+    qemu_conf,
+    uri,
+    with_entry,
+)
+from pgpool_lab.hypervisor.daemon import prepare, script
+from pgpool_lab.hypervisor.leftovers import Kind, parse_volumes, unrecorded
+from pgpool_lab.hypervisor.probe import boot_sector, guest_runs, probe_domain_type
+from pgpool_lab.hypervisor.processes import ancestors, has_mounts_of
+from pgpool_lab.hypervisor.removal import stop
+from pgpool_lab.hypervisor.resources import enough_disk, enough_memory, parse_available_mib
+from pgpool_lab.paths import LabPaths
+
+UNPRIVILEGED = Account(64055, 107)
+
+
+@pytest.mark.parametrize(
+    ("kvm", "expected"),
+    [
+        pytest.param(None, UNPRIVILEGED, id="emulated"),
+        pytest.param(DeviceAccess(0, 107, 0o660), UNPRIVILEGED, id="group kvm may open it"),
+        pytest.param(DeviceAccess(0, 5, 0o666), UNPRIVILEGED, id="everyone may"),
+        pytest.param(DeviceAccess(64055, 5, 0o600), UNPRIVILEGED, id="owner may"),
+        pytest.param(DeviceAccess(0, 0, 0o600), Account(0, 0), id="only root may"),
+        pytest.param(DeviceAccess(0, 107, 0o640), Account(0, 0), id="group may only read"),
+        pytest.param(DeviceAccess(0, 5, 0o660), Account(0, 0), id="another group may"),
+    ],
+)
+def test_qemu_runs_unprivileged_unless_only_root_can_use_kvm(kvm: DeviceAccess | None, expected: Account) -> None:
+    assert qemu_account(UNPRIVILEGED, kvm) == expected
+
+
+def test_qemu_account_is_given_as_numbers() -> None:
+    assert 'user = "+64055"\ngroup = "+107"\n' in qemu_conf(UNPRIVILEGED)
+
+
+def test_the_distribution_account_is_added_only_where_it_is_missing() -> None:
+    passwd = "root:x:0:0:root:/root:/bin/bash\n"
+    texts = cover_texts(UNPRIVILEGED, True, passwd, "root:x:0:\nlibvirt-qemu:x:64055:\n")
+    entry = "libvirt-qemu:x:64055:107::/var/lib/libvirt:/usr/sbin/nologin\n"
+    assert texts == {"/dev/kvm": "", "/etc/passwd": passwd + entry, "/etc/group": None}
+    assert with_entry("libvirt-qemu-2:x:1:1\n", "libvirt-qemu:x:64055:") != ""
+
+
+def test_a_usable_kvm_is_not_covered() -> None:
+    assert cover_texts(UNPRIVILEGED, False, "libvirt-qemu:x:1:1", "libvirt-qemu:x:1:") == {
+        "/dev/kvm": None,
+        "/etc/passwd": None,
+        "/etc/group": None,
+    }
+
+
+def test_the_socket_fits_into_a_socket_address() -> None:
+    lab = LabPaths("two-node", Path("/somewhere"))
+    assert uri(lab) == f"qemu:///system?socket=/run/{lab.name}/libvirt/libvirt-sock"
+    with pytest.raises(LabError, match="too long"):
+        uri(LabPaths("x" * 70))
+
+
+def test_the_daemon_sees_the_labs_folders_as_its_own(tmp_path: Path) -> None:
+    lab = LabPaths("it's", tmp_path)
+    lines = script(lab).splitlines()
+    assert lines[0] == "set -eu"
+    assert lines[-2].endswith(" /run"), "sources below /run are bound before /run is covered"
+    assert lines[-1].startswith("exec libvirtd ")
+    assert sum(line.startswith("mount --bind ") for line in lines) == len(folders(lab))
+    assert all("it'\"'\"'s" in line for line in lines if line.startswith("mount"))
+
+
+def test_folders_are_closed_to_others_and_open_to_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LabPaths, "runtime", tmp_path / "run")
+    lab = LabPaths("unit", tmp_path)
+    lab.root.mkdir(parents=True)
+    prepare(lab, "qemu")
+    assert lab.root.stat().st_mode & 0o777 == 0o700
+    assert all(folder.stat().st_mode & 0o777 == 0o711 for folder in folders(lab).values())
+    assert covers(lab)["/dev/kvm"].stat().st_mode & 0o777 == 0o600
+    assert (lab.libvirt / "log" / "qemu").is_dir(), "without it no machine starts"
+    assert 'unix_sock_rw_perms = "0700"' in (lab.libvirt / "etc" / "libvirtd.conf").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("90 80 0:25 /pgpool-lab-1-two /run rw - tmpfs tmpfs rw", True),
+        ("90 80 254:0 /run/pgpool-lab-1-two /run rw - ext4 /dev/vda rw", True),
+        ("90 80 0:25 /pgpool-lab-1-two//deleted /run rw - tmpfs tmpfs rw", True),
+        ("90 80 0:25 /pgpool-lab-1-two-b /run rw - tmpfs tmpfs rw", False),
+        ("90 80 0:4 net:[4026532] /run/netns/pgpool-lab-1-two rw - nsfs nsfs rw", False),
+        ("90 80 0:25 / /run rw - tmpfs tmpfs rw", False),
+    ],
+)
+def test_a_labs_processes_are_known_by_their_mounts(line: str, expected: bool) -> None:
+    assert has_mounts_of(f"21 1 254:0 / / rw - ext4 /dev/vda rw\n{line}\n", "pgpool-lab-1-two") is expected
+
+
+def test_ancestors_reach_from_this_process_to_the_first() -> None:
+    found = list(ancestors(os.getpid()))
+    assert found[:2] == [os.getpid(), os.getppid()]
+
+
+def test_only_what_the_state_does_not_know_is_removed_users_first() -> None:
+    found: dict[Kind, list[str]] = {
+        "pool": ["p1", "p2"],
+        "network": ["n1"],
+        "volume": ["/images/a.qcow2", "/images/seed.iso", "/images/ghost.qcow2"],
+        "domain": ["d1", "ghost"],
+    }
+    recorded = {"d1", "n1", "p1", "/images/a.qcow2", "/images/seed.iso;7b1c"}
+    assert unrecorded(found, recorded) == [("domain", "ghost"), ("volume", "/images/ghost.qcow2"), ("pool", "p2")]
+    assert unrecorded({}, recorded) == []
+
+
+def test_volumes_are_read_from_virsh() -> None:
+    assert parse_volumes(" a.qcow2   /images/a.qcow2\n b.iso     /with blank/b.iso \n\n") == [
+        "/images/a.qcow2",
+        "/with blank/b.iso",
+    ]
+
+
+def test_memory_and_disk_shortage_name_both_figures() -> None:
+    enough_memory(1536, 1536)
+    enough_disk(10, 10, Path("/x"))
+    with pytest.raises(LabError, match="1537 MiB, 1536 MiB are available"):
+        enough_memory(1537, 1536)
+    with pytest.raises(LabError, match="/x: 11 MiB are needed, 10 MiB are free"):
+        enough_disk(11, 10, Path("/x"))
+
+
+def test_free_disk_is_that_of_the_nearest_folder_that_exists(tmp_path: Path) -> None:
+    check_disk(1, tmp_path / "not" / "yet")
+    with pytest.raises(LabError, match="not enough free disk space"):
+        check_disk(2**40, tmp_path / "not" / "yet")
+
+
+def test_available_memory_is_read_in_mib() -> None:
+    assert parse_available_mib("MemTotal:  100 kB\nMemAvailable:    2097152 kB\n") == 2048
+    with pytest.raises(LabError):
+        parse_available_mib("MemTotal: 100 kB\n")
+
+
+def test_an_unreachable_libvirt_is_an_error_that_names_the_setting() -> None:
+    with pytest.raises(LabError, match="libvirt_uri"):
+        connect_check("qemu:///system?socket=/nowhere/libvirt-sock")
+
+
+def test_a_command_enters_the_network_only(tmp_path: Path) -> None:
+    lab = LabPaths("unit", tmp_path)
+    assert enter(lab) == ["nsenter", f"--net=/run/netns/{lab.name}", "--"]
+
+
+def test_removing_what_is_not_there_does_nothing(tmp_path: Path) -> None:
+    stop(LabPaths("unit", tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_probe_is_one_bootable_sector() -> None:
+    assert len(boot_sector()) == 512
+    assert boot_sector()[-2:] == b"\x55\xaa"
+
+
+@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="QEMU is not installed")
+def test_the_probe_guest_runs_under_emulation() -> None:
+    assert guest_runs("tcg")
+
+
+def test_the_probes_result_is_remembered_until_the_next_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("pgpool_lab.hypervisor.probe.KVM", tmp_path / "absent")
+    assert probe_domain_type() == "qemu"
+    (remembered,) = (tmp_path / "pgpool-lab" / "domain-type").iterdir()
+    assert remembered.name.startswith(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    remembered.write_text("kvm")
+    assert probe_domain_type() == "kvm"
