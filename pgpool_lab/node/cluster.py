@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ SETTLE_SECONDS = 240
 STEP_SECONDS = 900
 
 Answers = dict[str, dict[str, Any] | None]
-Local = Callable[[Config, list[str]], dict[str, Any]]
 
 
 class Refused(Exception):
@@ -128,12 +127,15 @@ def perform(config: Config, plan: Plan, answers: Answers) -> None:
         raise StepFailed("; ".join(failures))
 
 
-def settle(config: Config) -> dict[str, Any]:
-    """Wait until the cluster is healthy, attaching backends that stream and are held for down meanwhile."""
+def settle(config: Config, stopped_pgpools: Collection[str] = ()) -> dict[str, Any]:
+    """Wait until the cluster is healthy, attaching backends that stream and are held for down meanwhile.
+
+    `stopped_pgpools` are nodes whose pgpool may stay stopped.
+    """
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         answers = ask_all(config)
-        problems = health.problems(answers)
+        problems = health.problems(answers, stopped_pgpools=stopped_pgpools)
         if not problems:
             return {"primary": health.primaries(answers)[0], "holder": health.holders(answers)[0]}
         if time.monotonic() > deadline:
@@ -165,7 +167,8 @@ def rejoin(config: Config, name: str, force_primary: str | None = None) -> dict[
     """Bring one node back: its PostgreSQL by the rules of join, its pgpool, and its place among the backends."""
     result = join(config, initialised=True, force_primary=force_primary, rejoin=name)
     on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
-    return result | settle(config)
+    stopped = {other for other, facts in ask_all(config).items() if facts and not facts["pgpool"]["running"]}
+    return result | settle(config, stopped)
 
 
 def switchover(config: Config, target: str | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Used on the nodes (wait until all agree) and by the operator's `lab status`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 Facts = Mapping[str, Any]
@@ -49,12 +49,15 @@ def to_attach(answers: Mapping[str, Facts | None]) -> list[str]:
     return sorted(ready & believed_down)
 
 
-def problems(answers: Mapping[str, Facts | None]) -> list[str]:
-    """Everything that keeps the cluster from being healthy, as sentences; empty means healthy."""
+def problems(answers: Mapping[str, Facts | None], *, stopped_pgpools: Collection[str] = ()) -> list[str]:
+    """Everything that keeps the cluster from being healthy, as sentences; empty means healthy.
+
+    That pgpool is stopped on one of `stopped_pgpools` is no problem to somebody who did not want to start it.
+    """
     found = [f"{name} cannot be reached" for name, facts in answers.items() if facts is None]
     reached = {name: facts for name, facts in answers.items() if facts is not None}
     found += postgres_problems(reached, primaries(answers))
-    found += pgpool_problems(reached, primaries(answers))
+    found += pgpool_problems(reached, primaries(answers), stopped_pgpools)
     found += vip_problems(reached, holders(answers))
     return found
 
@@ -82,14 +85,15 @@ def postgres_problems(reached: Mapping[str, Facts], primary: Sequence[str]) -> l
     return found
 
 
-def pgpool_problems(reached: Mapping[str, Facts], primary: Sequence[str]) -> list[str]:
+def pgpool_problems(reached: Mapping[str, Facts], primary: Sequence[str], stopped: Collection[str] = ()) -> list[str]:
     """pgpool runs everywhere, one leads, and all believe what PostgreSQL says."""
     found = []
     leaders = []
     for name, facts in reached.items():
         pgpool = facts["pgpool"]
         if not pgpool["running"]:
-            found.append(f"pgpool is not running on {name}")
+            if name not in stopped:
+                found.append(f"pgpool is not running on {name}")
             continue
         if pgpool["watchdog_role"] == "LEADER":
             leaders.append(name)

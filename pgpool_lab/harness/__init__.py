@@ -1,0 +1,1 @@
+"""Proving failovers on a running lab; it knows the stack's outputs and nothing else."""

@@ -1,0 +1,113 @@
+"""A running lab under test: what it is, what can be done to it, and the way back to where every scenario starts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from pgpool_lab.cluster.client import all_facts, run_on
+from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.cluster.status import status
+from pgpool_lab.harness.clients import rows, through_vip
+from pgpool_lab.harness.waiting import wait_for
+from pgpool_lab.node import health
+
+BOOT_SECONDS = 240
+"""An emulated machine boots in about a minute; three times that on a busy host."""
+AGENT_SECONDS = 600
+SETTLE_SECONDS = 180
+
+
+class LiveLab:
+    """Everything a scenario does to a lab or asks of it."""
+
+    def __init__(self, outputs: LabOutputs, stack: str) -> None:
+        self.outputs = outputs
+        self.stack = stack
+        self.nodes = outputs.nodes
+        self.first = outputs.nodes[0]
+
+    def node(self, name: str) -> NodeOutput:
+        return self.outputs.node(name)
+
+    def shell(self, node: NodeOutput, command: str | Sequence[str], *, seconds: float = 120) -> str:
+        """Run a command on a node; its standard output. Raises AssertionError when it fails."""
+        done = run_on(self.outputs, node, command, seconds=seconds)
+        assert done.returncode == 0, f"{node.name}: {command}: {done.stderr}"
+        return done.stdout
+
+    def agent(self, node: NodeOutput, *words: str) -> dict[str, Any]:
+        """Run the agent on a node; the document that it gives."""
+        text = self.shell(node, [node.scripts.agent, *words], seconds=AGENT_SECONDS)
+        result: dict[str, Any] = json.loads(text.splitlines()[-1])
+        return result
+
+    def status(self) -> dict[str, Any]:
+        return status(self.outputs, self.stack)
+
+    def primaries(self) -> list[str]:
+        """Nodes that say they are primary, now."""
+        return health.primaries(all_facts(self.outputs))
+
+    def holders(self) -> list[str]:
+        """Nodes that have the virtual IP, now."""
+        return health.holders(all_facts(self.outputs))
+
+    def pool_nodes(self) -> dict[str, dict[str, Any]]:
+        """`show pool_nodes` through the virtual IP, by host name."""
+        with through_vip(self.outputs) as connection:
+            return {row["hostname"]: row for row in rows(connection, "show pool_nodes")}
+
+    def virsh(self, *arguments: str) -> str:
+        """One virsh command on the lab's libvirt."""
+        command = ["virsh", "-q", "-c", self.outputs.libvirt_uri, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+    def machine_runs(self, node: NodeOutput) -> bool:
+        return self.virsh("domstate", node.domain) == "running"
+
+    def wait_until_healthy(self, *, seconds: float = SETTLE_SECONDS) -> dict[str, Any]:
+        return wait_for(self.status, lambda seen: bool(seen["healthy"]), seconds=seconds, what="the lab is healthy")
+
+    def wait_for_ssh(self, node: NodeOutput) -> None:
+        """Wait until a machine that was started takes logins."""
+        wait_for(lambda: answers(self.outputs, node), bool, seconds=BOOT_SECONDS, what=f"{node.name} takes ssh logins")
+
+    def bring_back(self) -> None:
+        """The first node primary and holder of the virtual IP, all healthy; by the project's own means, losing nothing.
+
+        A stopped machine is started; a node that left rejoins (`lab rejoin`); a primary elsewhere is moved by a
+        switchover; a pgpool that holds the virtual IP elsewhere is restarted.
+        """
+        for node in self.nodes:
+            if not self.machine_runs(node):
+                self.virsh("start", node.domain)
+        for node in self.nodes:
+            self.wait_for_ssh(node)
+        facts = all_facts(self.outputs)
+        if health.problems(facts):
+            primary = health.primaries(facts)
+            for node in self.nodes:
+                answer = facts[node.name]
+                if primary and node.name not in primary and not (answer and answer["postgres"]["streaming_from"]):
+                    self.agent(node, "rejoin", node.name)
+            self.agent(self.first, "start")
+        if self.primaries() != [self.first.name]:
+            self.agent(self.first, "switchover", self.first.name)
+        holders = self.holders()
+        if holders != [self.first.name]:
+            holder = self.node(holders[0])
+            self.shell(holder, f"systemctl restart {holder.services.pgpool}")
+        self.wait_until_healthy()
+        assert self.primaries() == [self.first.name]
+        assert self.holders() == [self.first.name]
+
+
+def answers(outputs: LabOutputs, node: NodeOutput) -> bool:
+    """Whether a node takes an ssh login."""
+    try:
+        return run_on(outputs, node, "true", seconds=20).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False

@@ -1,0 +1,36 @@
+"""Fixtures of the live tests: a lab that is up, in whose network these tests run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from pgpool_lab.harness.lab import LiveLab
+from pgpool_lab.harness.ledger import Ledger
+from pgpool_lab.lab import Lab
+from pgpool_lab.paths import LabPaths
+
+
+@pytest.fixture(scope="session")
+def lab() -> LiveLab:
+    """The lab under test, from its stack's outputs."""
+    stack = os.environ["LAB_STACK"]
+    return LiveLab(Lab(LabPaths(stack)).outputs(), stack)
+
+
+@pytest.fixture
+def ready(lab: LiveLab) -> Iterator[LiveLab]:
+    """The lab as every scenario finds it, brought back afterwards for the next one."""
+    lab.bring_back()
+    yield lab
+
+
+@pytest.fixture
+def ledger(ready: LiveLab) -> Ledger:
+    """A client that remembers what was acknowledged; its table is there on every node when the scenario starts."""
+    ledger = Ledger(ready.outputs)
+    for _ in range(5):
+        assert ledger.write()
+    return ledger

@@ -1,0 +1,118 @@
+"""The procedure's three scenarios for two nodes, and what must be true before each."""
+
+from __future__ import annotations
+
+import psycopg2
+import pytest
+
+from pgpool_lab.cluster.client import vip_mac
+from pgpool_lab.harness.clients import direct, rows
+from pgpool_lab.harness.lab import LiveLab
+from pgpool_lab.harness.ledger import Ledger
+from pgpool_lab.harness.waiting import wait_for
+
+# By hand these take 11 s, 10 s and 29 s on such machines; three times the longest is a failure, not slowness.
+FAILOVER_SECONDS = 90
+
+
+def state(lab: LiveLab) -> tuple[list[str], list[str]]:
+    """Primaries and holders of the virtual IP."""
+    report = lab.status()
+    primaries = [node["name"] for node in report["nodes"] if node["postgres"] and node["postgres"]["role"] == "primary"]
+    return primaries, report["vip"]["holders"]
+
+
+def wait_for_state(lab: LiveLab, *, primary: str, holder: str) -> None:
+    expected = ([primary], [holder])
+    wait_for(
+        lambda: state(lab),
+        lambda seen: seen == expected,
+        seconds=FAILOVER_SECONDS,
+        what=f"primary {primary}, virtual IP on {holder}",
+    )
+
+
+def assert_nothing_lost(lab: LiveLab, ledger: Ledger) -> None:
+    """Every acknowledged row is on every node, asked from its own PostgreSQL."""
+    for node in lab.nodes:
+        missing = wait_for(
+            lambda node=node: ledger.missing(node),
+            lambda seen: not seen,
+            seconds=30,
+            what=f"{node.name} has every acknowledged row",
+        )
+        assert missing == set()
+
+
+def test_before_each_the_standby_streams_and_the_first_node_holds_everything(ready: LiveLab) -> None:
+    first, second = ready.nodes[0], ready.nodes[1]
+    with direct(ready.outputs, first) as connection:
+        replicas = rows(connection, "SELECT application_name, state, sync_state FROM pg_stat_replication")
+    assert replicas == [{"application_name": second.name, "state": "streaming", "sync_state": "async"}]
+    backends = ready.pool_nodes()
+    assert {name: (row["status"], row["role"]) for name, row in backends.items()} == {
+        first.name: ("up", "primary"),
+        second.name: ("up", "standby"),
+    }
+    assert ready.holders() == [first.name]
+    assert vip_mac(ready.outputs) == first.mac
+
+
+def test_scenario_1_a_stopped_pgpool_moves_the_virtual_ip_and_nothing_else(ready: LiveLab, ledger: Ledger) -> None:
+    first, second = ready.nodes[0], ready.nodes[1]
+    ready.shell(first, "runuser -u postgres -- /usr/local/pgpool/bin/pgpool -m fast stop")
+    wait_for_state(ready, primary=first.name, holder=second.name)
+    ledger.write_until_acknowledged(seconds=FAILOVER_SECONDS)
+    assert vip_mac(ready.outputs) == second.mac
+    with direct(ready.outputs, first) as connection:
+        replicas = rows(connection, "SELECT application_name, state FROM pg_stat_replication")
+    assert replicas == [{"application_name": second.name, "state": "streaming"}]
+    ready.bring_back()
+    assert_nothing_lost(ready, ledger)
+
+
+def test_scenario_2_a_stopped_primary_is_replaced_and_the_virtual_ip_stays(ready: LiveLab, ledger: Ledger) -> None:
+    first, second = ready.nodes[0], ready.nodes[1]
+    ready.shell(
+        first,
+        f"runuser -u postgres -- /usr/lib/postgresql/{ready.outputs.versions['postgresql']}/bin/pg_ctl"
+        f" -D {first.data_directory} -m fast stop",
+    )
+    wait_for_state(ready, primary=second.name, holder=first.name)
+    ledger.write_until_acknowledged(seconds=FAILOVER_SECONDS)
+    ready.bring_back()
+    assert_nothing_lost(ready, ledger)
+
+
+def test_scenario_3_a_dead_host_loses_both_roles(ready: LiveLab, ledger: Ledger) -> None:
+    first, second = ready.nodes[0], ready.nodes[1]
+    ready.virsh("destroy", first.domain)
+    wait_for_state(ready, primary=second.name, holder=second.name)
+    ledger.write_until_acknowledged(seconds=FAILOVER_SECONDS)
+    backends = wait_for(
+        ready.pool_nodes,
+        lambda seen: seen[first.name]["status"] == "down" and seen[second.name]["role"] == "primary",
+        seconds=FAILOVER_SECONDS,
+        what=f"pgpool shows {first.name} down and {second.name} primary",
+    )
+    assert (backends[first.name]["role"], backends[second.name]["status"]) == ("standby", "up")
+    log = ready.shell(second, "cat /var/log/pgpool-lab/pgpool.log /var/log/pgpool-lab/failover.log")
+    assert "failover done. shutdown host node0(5432)" in log
+    assert f"{second.name} is primary" in log
+    ready.bring_back()
+    assert_nothing_lost(ready, ledger)
+
+
+@pytest.mark.parametrize("part", ["superuser", "check"])
+def test_a_client_outside_the_nodes_logs_in_through_the_virtual_ip_with_a_password_only(
+    ready: LiveLab, part: str
+) -> None:
+    user = getattr(ready.outputs.credentials, part)
+    where = f"host={ready.outputs.vip} port={ready.outputs.pgpool_port} dbname=postgres connect_timeout=10"
+    connection = psycopg2.connect(where, user=user.user, password=user.password)
+    try:
+        assert rows(connection, "SELECT current_user AS name") == [{"name": user.user}]
+    finally:
+        connection.close()
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(where, user=user.user, password="wrong")
