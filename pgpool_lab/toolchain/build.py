@@ -102,9 +102,9 @@ def _go_version(go: str) -> versions.Version | None:
 
 
 def _go_environment() -> dict[str, str]:
-    """Only what go.mod and go.sum pin, with this very Go."""
+    """Only what go.mod and go.sum pin, with this very Go; a GOROOT would name another one's library."""
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "GOROOT"},
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
         "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",

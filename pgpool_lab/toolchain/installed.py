@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,14 +41,16 @@ def find() -> Installed:
 
 
 def _version(cli: str) -> versions.Version | None:
-    try:
-        answer = subprocess.run(
-            [cli, "version"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
+    """What the CLI says of itself; it writes a log below its home, so it is given one that goes away."""
+    with tempfile.TemporaryDirectory(prefix="pulumi-") as home:
+        try:
+            answer = subprocess.run(
+                [cli, "version"],
+                capture_output=True,
+                text=True,
+                timeout=10,
+                env={**os.environ, "PULUMI_HOME": home, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
     return versions.parse(answer.stdout)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	provider "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -19,15 +20,28 @@ import (
 const version = "1.2.1"
 
 func main() {
+	go endWithEngine()
 	plugin := infer.Provider(infer.Options{
 		Metadata: schema.Metadata{DisplayName: "Command"},
 		Resources: []infer.InferredResource{
 			infer.Resource(&local.Command{}),
 			infer.Resource(&remote.Command{}),
+			infer.Resource(&remote.CopyToRemote{}),
 		},
+		Functions: []infer.InferredFunction{infer.Function(&local.Run{})},
 	})
 	if err := provider.RunProvider(context.Background(), "command", version, plugin); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// endWithEngine ends this process when the engine that started it is gone: a killed engine tells its plugins nothing.
+// The engine's requests end with its connection; what they were doing gets a moment to end too.
+func endWithEngine() {
+	for engine := os.Getppid(); os.Getppid() == engine; {
+		time.Sleep(time.Second)
+	}
+	time.Sleep(10 * time.Second)
+	os.Exit(1)
 }

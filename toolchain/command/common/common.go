@@ -2,32 +2,57 @@
 package common
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"strings"
-	"sync"
 
 	provider "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi-go-provider/infer"
 )
 
-// Names of the variables that hand a command its previous output.
+// Names of the variables that hand a command what the run before it printed.
 const (
 	StdoutVariable = "PULUMI_COMMAND_STDOUT"
 	StderrVariable = "PULUMI_COMMAND_STDERR"
 )
 
-// Inputs are the inputs that both kinds of command have.
-type Inputs struct {
-	Create                 *string           `pulumi:"create,optional"`
-	Update                 *string           `pulumi:"update,optional"`
-	Delete                 *string           `pulumi:"delete,optional"`
+// Actions are the texts of a command resource, and the values whose change replaces it.
+type Actions struct {
+	Create   *string `pulumi:"create,optional"`
+	Update   *string `pulumi:"update,optional"`
+	Delete   *string `pulumi:"delete,optional"`
+	Triggers *[]any  `pulumi:"triggers,optional" provider:"replaceOnChanges"`
+}
+
+// OnUpdate is what an update runs: `update`, or else `create` again.
+func (actions Actions) OnUpdate() *string {
+	if actions.Update != nil {
+		return actions.Update
+	}
+	return actions.Create
+}
+
+// Options say how a command is run.
+type Options struct {
 	Stdin                  *string           `pulumi:"stdin,optional"`
 	Environment            map[string]string `pulumi:"environment,optional"`
-	Triggers               []any             `pulumi:"triggers,optional" provider:"replaceOnChanges"`
 	AddPreviousOutputInEnv *bool             `pulumi:"addPreviousOutputInEnv,optional"`
-	Logging                *string           `pulumi:"logging,optional"`
+	Logging                *Logging          `pulumi:"logging,optional"`
+}
+
+// PreviousOutput is the part of the environment that tells a command what the run before it printed.
+func (options Options) PreviousOutput(outputs Outputs) map[string]string {
+	variables := map[string]string{}
+	if options.AddPreviousOutputInEnv != nil && !*options.AddPreviousOutputInEnv {
+		return variables
+	}
+	if outputs.Stdout != "" {
+		variables[StdoutVariable] = outputs.Stdout
+	}
+	if outputs.Stderr != "" {
+		variables[StderrVariable] = outputs.Stderr
+	}
+	return variables
 }
 
 // Outputs are what a command printed, without the last newline.
@@ -36,77 +61,46 @@ type Outputs struct {
 	Stderr string `pulumi:"stderr"`
 }
 
-// OnUpdate is what an update runs: `update`, or else `create` again.
-func (inputs Inputs) OnUpdate() *string {
-	if inputs.Update != nil {
-		return inputs.Update
+// Logging names the streams that are shown to the user while a command runs; unset means both.
+type Logging string
+
+// The values of Logging.
+const (
+	LogStdout Logging = "stdout"
+	LogStderr Logging = "stderr"
+	LogBoth   Logging = "stdoutAndStderr"
+	LogNone   Logging = "none"
+)
+
+// Values lists them for the schema.
+func (Logging) Values() []infer.EnumValue[Logging] {
+	values := []infer.EnumValue[Logging]{}
+	for _, value := range []Logging{LogStdout, LogStderr, LogBoth, LogNone} {
+		values = append(values, infer.EnumValue[Logging]{Name: string(value), Value: value})
 	}
-	return inputs.Create
+	return values
 }
 
-// Variables are the command's environment; `previous` is nil on create.
-func (inputs Inputs) Variables(previous *Outputs) map[string]string {
-	variables := map[string]string{}
-	if previous != nil && (inputs.AddPreviousOutputInEnv == nil || *inputs.AddPreviousOutputInEnv) {
-		variables[StdoutVariable] = previous.Stdout
-		variables[StderrVariable] = previous.Stderr
+func (logging *Logging) shows(stream Logging) bool {
+	return logging == nil || *logging == LogBoth || *logging == stream
+}
+
+// Execute is a way to run a text with its two streams connected; it returns when the command has ended.
+type Execute func(stdout, stderr io.Writer) error
+
+// Run executes a command, shows the streams that the user wants to see, and returns what it printed.
+// A failed command's error holds everything it printed, in the order in which it came.
+func Run(ctx context.Context, logging *Logging, execute Execute) (Outputs, error) {
+	capture := &capture{show: provider.GetLogger(ctx).InfoStatus}
+	stdout := &stream{capture: capture, shown: logging.shows(LogStdout)}
+	stderr := &stream{capture: capture, shown: logging.shows(LogStderr)}
+	err := execute(stdout, stderr)
+	outputs := Outputs{Stdout: stdout.end(), Stderr: stderr.end()}
+	if ctx.Err() != nil {
+		return outputs, fmt.Errorf("the command was ended: %w", ctx.Err())
 	}
-	for name, value := range inputs.Environment {
-		variables[name] = value
+	if err != nil {
+		return outputs, fmt.Errorf("%w; its output:\n%s", err, capture.everything())
 	}
-	return variables
-}
-
-// Logs says whether a stream ("stdout" or "stderr") is shown to the user while the command runs.
-func (inputs Inputs) Logs(stream string) bool {
-	return inputs.Logging == nil || *inputs.Logging == "stdoutAndStderr" || *inputs.Logging == stream
-}
-
-// Capture collects what a command writes, and logs it line by line where the user wants that.
-type Capture struct {
-	text   strings.Builder
-	writer io.Writer
-	pipe   *io.PipeWriter
-	done   sync.WaitGroup
-}
-
-// NewCapture starts collecting one stream.
-func NewCapture(ctx context.Context, logs bool) *Capture {
-	capture := &Capture{}
-	capture.writer = &capture.text
-	if logs {
-		reader, writer := io.Pipe()
-		capture.pipe = writer
-		capture.writer = io.MultiWriter(&capture.text, writer)
-		capture.done.Add(1)
-		go func() {
-			defer capture.done.Done()
-			lines := bufio.NewScanner(reader)
-			lines.Buffer(nil, 1<<20)
-			for lines.Scan() {
-				provider.GetLogger(ctx).Info(lines.Text())
-			}
-			// What is left (a line that is too long) must not block the command.
-			_, _ = io.Copy(io.Discard, reader)
-		}()
-	}
-	return capture
-}
-
-// Write implements io.Writer.
-func (capture *Capture) Write(data []byte) (int, error) { return capture.writer.Write(data) }
-
-// Close ends the capture and returns the text without its last newline.
-func (capture *Capture) Close() string {
-	if capture.pipe != nil {
-		_ = capture.pipe.Close()
-		capture.done.Wait()
-	}
-	return strings.TrimSuffix(capture.text.String(), "\n")
-}
-
-// Failed describes a command that ended badly, with what it said.
-func Failed(cause error, outputs Outputs) error {
-	said := strings.TrimSpace(outputs.Stdout + "\n" + outputs.Stderr)
-	return fmt.Errorf("%w:\n%s", cause, said)
+	return outputs, nil
 }

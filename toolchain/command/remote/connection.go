@@ -1,9 +1,7 @@
 package remote
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -14,112 +12,114 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Connection says how to reach a machine.
+// Connection says how to reach a machine, and perhaps through which other one.
 type Connection struct {
-	Host               string  `pulumi:"host"`
-	Port               *int    `pulumi:"port,optional"`
-	User               *string `pulumi:"user,optional"`
-	Password           *string `pulumi:"password,optional"`
-	PrivateKey         *string `pulumi:"privateKey,optional"`
-	PrivateKeyPassword *string `pulumi:"privateKeyPassword,optional"`
-	HostKey            *string `pulumi:"hostKey,optional"`
-	DialErrorLimit     *int    `pulumi:"dialErrorLimit,optional"`
-	PerDialTimeout     *int    `pulumi:"perDialTimeout,optional"`
+	Endpoint
+	Proxy *Proxy `pulumi:"proxy,optional"`
 }
 
-// Annotate documents the defaults, which are the published plugin's.
-func (connection *Connection) Annotate(annotator infer.Annotator) {
-	annotator.SetDefault(&connection.Port, 22)
-	annotator.SetDefault(&connection.User, "root")
-	annotator.SetDefault(&connection.DialErrorLimit, 10)
-	annotator.SetDefault(&connection.PerDialTimeout, 15)
+// Proxy is a machine on the way.
+type Proxy struct{ Endpoint }
+
+// Endpoint is an ssh server and the credentials for it.
+type Endpoint struct {
+	Host               string   `pulumi:"host"`
+	Port               *float64 `pulumi:"port,optional"`
+	User               *string  `pulumi:"user,optional"`
+	Password           *string  `pulumi:"password,optional"           provider:"secret"`
+	PrivateKey         *string  `pulumi:"privateKey,optional"         provider:"secret"`
+	PrivateKeyPassword *string  `pulumi:"privateKeyPassword,optional" provider:"secret"`
+	AgentSocketPath    *string  `pulumi:"agentSocketPath,optional"`
+	HostKey            *string  `pulumi:"hostKey,optional"`
+	DialErrorLimit     *int     `pulumi:"dialErrorLimit,optional"`
+	PerDialTimeout     *int     `pulumi:"perDialTimeout,optional"`
 }
 
 const (
+	defaultPort           = 22
+	defaultUser           = "root"
+	defaultDialErrorLimit = 10
+	defaultPerDialTimeout = 15
+	unlimited             = -1
+)
+
+// Annotate gives the properties their defaults.
+func (endpoint *Endpoint) Annotate(annotator infer.Annotator) {
+	annotator.SetDefault(&endpoint.Port, defaultPort)
+	annotator.SetDefault(&endpoint.User, defaultUser)
+	annotator.SetDefault(&endpoint.DialErrorLimit, defaultDialErrorLimit)
+	annotator.SetDefault(&endpoint.PerDialTimeout, defaultPerDialTimeout)
+}
+
+// Pauses between two attempts, from the first one on.
+const (
 	firstPause = 100 * time.Millisecond
-	longest    = 5 * time.Second
+	lastPause  = 5 * time.Second
 	growth     = 1.5
 )
 
-var errHostKey = errors.New("the host key is not the expected one")
-
-type environmentError struct {
-	name  string
-	cause error
-}
-
-func (failure *environmentError) Error() string {
-	return fmt.Sprintf("could not set %s on the remote machine (does its sshd accept it?): %v", failure.name, failure.cause)
-}
-
-// dial connects, with a growing pause between attempts; a wrong host key or a rejected login is tried again as well,
-// as the published plugin does, since a machine that is just being set up may answer wrongly at first.
+// dial connects, with growing pauses between the attempts. Every failure is tried again, a wrong host key and a
+// rejected login too: a machine that is just being set up may have neither its key nor its users yet.
 func (connection Connection) dial(ctx context.Context) (*ssh.Client, error) {
-	config, err := connection.clientConfig()
-	if err != nil {
-		return nil, err
+	attempt := func() (*ssh.Client, error) { return connection.connect(ctx, nil) }
+	if connection.Proxy != nil {
+		through, err := Connection{Endpoint: connection.Proxy.Endpoint}.dial(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("proxy: %w", err)
+		}
+		attempt = func() (*ssh.Client, error) { return connection.connect(ctx, through) }
 	}
-	address := net.JoinHostPort(connection.Host, strconv.Itoa(value(connection.Port, 22)))
-	limit := value(connection.DialErrorLimit, 10)
+	limit := value(connection.DialErrorLimit, defaultDialErrorLimit)
 	pause := firstPause
-	for attempt := 1; ; attempt++ {
-		client, err := ssh.Dial("tcp", address, config)
+	for failures := 1; ; failures++ {
+		client, err := attempt()
 		if err == nil {
 			return client, nil
 		}
-		if errors.Is(err, errHostKey) {
-			return nil, err
+		if limit > unlimited && failures > limit {
+			return nil, fmt.Errorf("after %d failed attempts: %w", failures-1, err)
 		}
-		if limit > -1 && attempt > limit {
-			return nil, fmt.Errorf("after %d failed attempts: %w", attempt, err)
-		}
-		provider.GetLogger(ctx).DebugStatusf("dial %d/%d failed: %v", attempt, limit, err)
+		provider.GetLogger(ctx).InfoStatusf("cannot reach %s yet (attempt %d): %v", connection.Host, failures, err)
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(pause):
 		}
-		pause = min(time.Duration(float64(pause)*growth), longest)
+		pause = min(time.Duration(float64(pause)*growth), lastPause)
 	}
 }
 
-func (connection Connection) clientConfig() (*ssh.ClientConfig, error) {
-	config := &ssh.ClientConfig{
-		User:            value(connection.User, "root"),
-		Timeout:         time.Duration(value(connection.PerDialTimeout, 15)) * time.Second,
-		HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // without hostKey there is nothing to compare with
+// connect makes one attempt, directly or through another machine.
+func (endpoint Endpoint) connect(ctx context.Context, through *ssh.Client) (*ssh.Client, error) {
+	config, closeAgent, err := endpoint.clientConfig()
+	if err != nil {
+		return nil, err
 	}
-	if connection.HostKey != nil {
-		expected, _, _, _, err := ssh.ParseAuthorizedKey([]byte(*connection.HostKey))
-		if err != nil {
-			return nil, fmt.Errorf("hostKey: %w", err)
-		}
-		config.HostKeyAlgorithms = []string{expected.Type()}
-		config.HostKeyCallback = func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			if !bytes.Equal(key.Marshal(), expected.Marshal()) {
-				return errHostKey
-			}
-			return nil
-		}
+	defer closeAgent()
+	timeout := time.Duration(value(endpoint.PerDialTimeout, defaultPerDialTimeout)) * time.Second
+	if timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		ctx = limited
 	}
-	if connection.PrivateKey != nil {
-		signer, err := connection.signer()
-		if err != nil {
-			return nil, fmt.Errorf("privateKey: %w", err)
-		}
-		config.Auth = append(config.Auth, ssh.PublicKeys(signer))
+	address := net.JoinHostPort(endpoint.Host, strconv.Itoa(int(value(endpoint.Port, defaultPort))))
+	dialer := (&net.Dialer{}).DialContext
+	if through != nil {
+		dialer = through.DialContext
 	}
-	if connection.Password != nil {
-		config.Auth = append(config.Auth, ssh.Password(*connection.Password))
+	connection, err := dialer(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
 	}
-	return config, nil
-}
-
-func (connection Connection) signer() (ssh.Signer, error) {
-	if connection.PrivateKeyPassword != nil {
-		return ssh.ParsePrivateKeyWithPassphrase([]byte(*connection.PrivateKey), []byte(*connection.PrivateKeyPassword))
+	// A machine that takes the connection and then says nothing must not hold up the attempt for ever.
+	stop := context.AfterFunc(ctx, func() { _ = connection.Close() })
+	defer stop()
+	client, channels, requests, err := ssh.NewClientConn(connection, address, config)
+	if err != nil {
+		_ = connection.Close()
+		return nil, err
 	}
-	return ssh.ParsePrivateKey([]byte(*connection.PrivateKey))
+	return ssh.NewClient(client, channels, requests), nil
 }
 
 func value[T any](pointer *T, otherwise T) T {

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from pgpool_lab.errors import LabError
 
 if TYPE_CHECKING:
-    from pgpool_lab.toolchain.prepare import Toolchain
+    from pgpool_lab.toolchain.cached import Toolchain
+
+FOREIGN = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "SSH_AUTH_SOCK")
+"""Another Python's settings; and an ssh agent, which the command plugin would ask, and fail where it is gone."""
 
 
 def environment(
@@ -37,9 +40,7 @@ def environment(
     """
     _link_plugins(toolchain.plugin_home / "plugins", pulumi_home)
     inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("PULUMI_") and name not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
+        name: value for name, value in os.environ.items() if not name.startswith("PULUMI_") and name not in FOREIGN
     }
     variables = {
         "PATH": os.pathsep.join([str(venv_bin), str(toolchain.bin), os.environ.get("PATH", os.defpath)]),

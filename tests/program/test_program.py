@@ -1,0 +1,414 @@
+"""The whole program under a recording engine: what is created, in which order, what is secret, what is replaced."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pulumi
+import pytest
+
+from pgpool_lab.cluster.outputs import from_json
+from pgpool_lab.image.recipe import ImageRecipe
+from tests.program.conftest import configuration
+from tests.program.engine import (
+    PASSWORDS,
+    PRIVATE_KEY,
+    Recording,
+    Registration,
+    is_secret,
+    plain_texts,
+    run_program,
+    uncovered,
+)
+
+REMOTE = "command:remote:Command"
+LOCAL = "command:local:Command"
+VOLUME = "libvirt:index/volume:Volume"
+DOMAIN = "libvirt:index/domain:Domain"
+SEED = "libvirt:index/cloudInitDisk:CloudInitDisk"
+
+WHOLE_CLUSTER = ("join", "settle")
+"""Commands that act on all nodes from the first one."""
+PER_NODE = (
+    "{0}-ready",
+    "ssh-mesh-keys-{0}",
+    "ssh-mesh-trust-{0}",
+    "ssh-mesh-check-{0}",
+    "agent-{0}-files",
+    "postgres-{0}-files",
+    "pgpool-{0}-files",
+    "pgpool-{0}-start",
+)
+
+
+def names(size: int) -> list[str]:
+    return [f"node{index}" for index in range(size)]
+
+
+def remote(lab: Recording) -> list[Registration]:
+    return lab.of_type(REMOTE)
+
+
+def of_node(command: Registration) -> str:
+    """The node whose address a command dials."""
+    return f"node{int(command.plain('connection')['host'].rpartition('.')[2]) - 10}"
+
+
+# What is created
+
+
+def test_every_node_has_its_machine_disks_and_commands(lab: Recording, size: int) -> None:
+    nodes = names(size)
+    assert sorted(item.name for item in lab.of_type(DOMAIN)) == nodes
+    assert sorted(item.name for item in lab.of_type(SEED)) == [f"{node}-cloud-init" for node in nodes]
+    disks = [f"{node}-{kind}" for node in nodes for kind in ("data", "root")]
+    assert sorted(item.name for item in lab.of_type(VOLUME)) == sorted(["image", *disks])
+    commands = [pattern.format(node) for node in nodes for pattern in PER_NODE]
+    assert sorted(item.name for item in remote(lab)) == sorted([*commands, *WHOLE_CLUSTER])
+
+
+def test_the_lab_has_one_network_pool_image_and_identity(lab: Recording, size: int) -> None:
+    assert len(lab.of_type("libvirt:index/network:Network")) == 1
+    assert len(lab.of_type("libvirt:index/pool:Pool")) == 1
+    assert len(lab.of_type("pulumi:providers:libvirt")) == 1
+    assert sorted(item.name for item in lab.of_type(LOCAL)) == sorted(
+        ["image-build", "identity-passwords", "identity-operator", "identity-operator-file", "identity-known-hosts"]
+        + [f"identity-host-key-{node}" for node in names(size)]
+    )
+
+
+def test_nothing_else_is_registered(lab: Recording) -> None:
+    assert {item.type for item in lab.custom()} == {
+        REMOTE,
+        LOCAL,
+        VOLUME,
+        DOMAIN,
+        SEED,
+        "libvirt:index/network:Network",
+        "libvirt:index/pool:Pool",
+        "pulumi:providers:libvirt",
+    }
+
+
+def test_each_machine_boots_its_own_disks_with_its_own_address(lab: Recording, size: int) -> None:
+    for index, node in enumerate(names(size)):
+        domain = lab.named(node, DOMAIN)
+        assert domain.plain("disks") == [{"volumeId": f"id-of-{node}-root"}, {"volumeId": f"id-of-{node}-data"}]
+        assert domain.plain("cloudinit") == f"id-of-{node}-cloud-init"
+        assert domain.plain("networkInterfaces")[0]["mac"] == f"52:54:00:31:00:{10 + index}"
+        assert domain.plain("type") == "qemu"
+        seed = lab.named(f"{node}-cloud-init")
+        assert f"192.168.31.{10 + index}/24" in seed.plain("networkConfig")
+        assert f"identity-host-key-{node}\n" in seed.plain("userData")
+
+
+def test_nobody_leases_addresses_on_the_lab_s_network(lab: Recording) -> None:
+    (network,) = lab.of_type("libvirt:index/network:Network")
+    assert network.plain("dhcp") == {"enabled": False}
+    assert network.plain("mode") == "none"
+    assert len(network.plain("bridge")) <= 15
+
+
+# Order
+
+
+def test_the_join_waits_for_trust_and_files_on_every_node(lab: Recording, size: int) -> None:
+    before = lab.before(lab.named("join"))
+    for node in names(size):
+        assert {
+            f"ssh-mesh-trust-{node}",
+            f"agent-{node}-files",
+            f"postgres-{node}-files",
+            f"pgpool-{node}-files",
+        } <= before
+
+
+def test_trust_waits_for_every_node_s_keys(lab: Recording, size: int) -> None:
+    keys = {f"ssh-mesh-keys-{node}" for node in names(size)}
+    for node in names(size):
+        assert keys <= lab.before(lab.named(f"ssh-mesh-trust-{node}"))
+
+
+def test_pairs_are_tried_when_every_node_trusts_the_others(lab: Recording, size: int) -> None:
+    trusted = {f"ssh-mesh-trust-{node}" for node in names(size)}
+    for node in names(size):
+        assert trusted <= lab.before(lab.named(f"ssh-mesh-check-{node}"))
+
+
+def test_pgpool_starts_after_the_join_one_node_after_the_other(lab: Recording, size: int) -> None:
+    for index, node in enumerate(names(size)):
+        before = lab.before(lab.named(f"pgpool-{node}-start"))
+        assert {"join", f"pgpool-{node}-files"} <= before
+        started = {name for name in before if name.endswith("-start")}
+        assert started == {f"pgpool-{earlier}-start" for earlier in names(size)[:index]}
+
+
+def test_the_wait_until_all_agree_comes_last(lab: Recording) -> None:
+    settle = lab.named("settle")
+    assert lab.before(settle) >= {item.name for item in remote(lab)} - {"settle"}
+    assert not [item.name for item in lab.custom() if settle.urn in item.dependencies]
+
+
+def test_nothing_is_sent_to_a_node_that_is_not_ready(lab: Recording) -> None:
+    for command in remote(lab):
+        if not command.name.endswith("-ready"):
+            assert f"{of_node(command)}-ready" in lab.before(command), command.name
+
+
+def test_nodes_are_set_up_at_the_same_time(lab: Recording, size: int) -> None:
+    for node in names(size):
+        others = {f"{other}-ready" for other in names(size) if other != node}
+        for kind in ("agent", "postgres", "pgpool"):
+            assert not others & lab.before(lab.named(f"{kind}-{node}-files"))
+
+
+# What is replaced, and what is kept
+
+
+def test_the_data_disk_depends_on_the_pool_alone(lab: Recording, size: int) -> None:
+    (pool,) = lab.of_type("libvirt:index/pool:Pool")
+    for node in names(size):
+        assert lab.before(lab.named(f"{node}-data")) == {pool.name}
+        assert not lab.named(f"{node}-data").replace_with
+
+
+def test_a_new_image_changes_the_root_disks_and_never_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = run_program(configuration(2))
+    monkeypatch.setattr(ImageRecipe, "content_hash", lambda recipe: "f" * 64)
+    after = run_program(configuration(2))
+    for node in names(2):
+        assert after.named(f"{node}-data").inputs == before.named(f"{node}-data").inputs
+        assert after.named(f"{node}-root").inputs != before.named(f"{node}-root").inputs
+        assert after.named(f"{node}-root").plain("name") == f"{node}-root-ffffffffffff.qcow2"
+    assert after.named("image-build").plain("triggers") != before.named("image-build").plain("triggers")
+
+
+def test_a_changed_cloud_init_replaces_root_disk_and_machine(lab: Recording, size: int) -> None:
+    for node in names(size):
+        seed, root, domain = lab.named(f"{node}-cloud-init"), lab.named(f"{node}-root"), lab.named(node, DOMAIN)
+        assert root.replace_with == (seed.urn,)
+        assert domain.replace_with == (root.urn,)
+        assert "cloudinit" in domain.replace_on_changes
+
+
+def test_a_machine_is_deleted_before_it_is_made_anew(lab: Recording) -> None:
+    for domain in lab.of_type(DOMAIN):
+        assert domain.delete_before_replace
+        assert {"cloudinit", "networkInterfaces", "memory", "vcpu"} <= set(domain.replace_on_changes)
+    for item in [*lab.of_type(SEED), *(item for item in lab.of_type(VOLUME) if item.name.endswith("-root"))]:
+        assert item.delete_before_replace, "its name stays the same"
+
+
+def test_a_node_s_commands_go_with_its_machine(lab: Recording, size: int) -> None:
+    for node in names(size):
+        domain = lab.named(node, DOMAIN)
+        for pattern in PER_NODE:
+            command = lab.named(pattern.format(node))
+            assert command.deleted_with == domain.urn, command.name
+            assert command.plain("triggers") == [f"id-of-{node}"], command.name
+
+
+def test_a_replaced_machine_makes_the_cluster_s_steps_run_again(lab: Recording, size: int) -> None:
+    for name in WHOLE_CLUSTER:
+        assert json.loads(lab.named(name).plain("stdin")) == {
+            "machines": {node: f"id-of-{node}" for node in names(size)}
+        }
+        assert "triggers" not in lab.named(name).inputs
+
+
+def test_an_update_of_the_join_knows_that_there_was_a_cluster(lab: Recording) -> None:
+    join = lab.named("join")
+    assert join.plain("create").endswith("lab-node join")
+    assert join.plain("update").endswith("lab-node join --initialised")
+
+
+def test_what_was_generated_once_is_handed_on_by_an_update(lab: Recording) -> None:
+    for command in lab.of_type(LOCAL):
+        if command.secret_outputs:
+            assert command.plain("update") == 'printf %s "$PULUMI_COMMAND_STDOUT"', command.name
+            assert "triggers" not in command.inputs
+            assert "addPreviousOutputInEnv" not in command.inputs
+
+
+def test_a_changed_setting_changes_the_stdin_that_restarts_pgpool() -> None:
+    before = run_program(configuration(2))
+    after = run_program(configuration(2) | {"pgpool": {"parameters": {"max_pool": 7}}})
+    for node in names(2):
+        name = f"pgpool-{node}-start"
+        assert after.named(name).plain("stdin") != before.named(name).plain("stdin")
+        assert after.named(name).plain("triggers") == before.named(name).plain("triggers")
+
+
+def test_a_fourth_node_leaves_the_generated_secrets_of_the_others_alone() -> None:
+    three, four = run_program(configuration(3)), run_program(configuration(4))
+    for command in three.of_type(LOCAL):
+        if command.secret_outputs:
+            assert four.named(command.name).inputs == command.inputs
+
+
+# Secrets
+
+
+def test_every_remote_command_pins_the_host_key_of_the_node_that_it_dials(lab: Recording) -> None:
+    for command in remote(lab):
+        connection = command.plain("connection")
+        assert connection["hostKey"] == f"ssh-ed25519 public-identity-host-key-{of_node(command)}", command.name
+        assert connection["privateKey"].startswith(PRIVATE_KEY)
+
+
+def test_a_connection_is_secret(lab: Recording) -> None:
+    for command in remote(lab):
+        assert command.is_secret("connection"), command.name
+
+
+def test_what_the_identity_prints_is_secret_and_not_logged(lab: Recording, size: int) -> None:
+    generated = ["identity-passwords", "identity-operator", *[f"identity-host-key-{node}" for node in names(size)]]
+    for name in generated:
+        command = lab.named(name)
+        assert command.secret_outputs == ("stdout",)
+        assert command.plain("logging") == "none"
+
+
+def test_no_secret_is_an_input_without_being_marked(lab: Recording) -> None:
+    found = 0
+    for item in lab.resources:
+        for text in plain_texts(item.inputs):
+            assert not any(secret in text for secret in (*PASSWORDS.values(), PRIVATE_KEY)), item.name
+        found += PRIVATE_KEY in json.dumps(uncovered(item.inputs))
+    assert found > len(remote(lab)), "the search finds the keys where they are marked"
+
+
+def test_files_with_passwords_travel_by_a_secret_standard_input(lab: Recording, size: int) -> None:
+    for node in names(size):
+        for kind in ("agent", "postgres", "pgpool"):
+            command = lab.named(f"{kind}-{node}-files")
+            assert any(password in command.plain("stdin") for password in PASSWORDS.values())
+            assert command.is_secret("stdin")
+            assert command.plain("logging") == "none"
+
+
+def test_no_secret_is_in_a_command_line_or_environment(lab: Recording) -> None:
+    for item in [*remote(lab), *lab.of_type(LOCAL)]:
+        words = {name: uncovered(item.inputs.get(name, "")) for name in ("create", "update", "delete", "environment")}
+        for secret in (*PASSWORDS.values(), PRIVATE_KEY):
+            assert secret not in json.dumps(words), item.name
+
+
+def test_the_user_data_with_its_private_host_key_is_secret(lab: Recording) -> None:
+    for seed in lab.of_type(SEED):
+        assert PRIVATE_KEY in seed.plain("userData")
+        assert seed.is_secret("userData")
+
+
+def test_the_operator_s_files_are_for_the_owner_alone(lab: Recording) -> None:
+    command = lab.named("identity-operator-file")
+    assert command.is_secret("stdin")
+    assert command.plain("create").startswith("umask 077")
+    assert command.plain("delete").startswith("rm -f ")
+
+
+# Stack outputs
+
+OUTPUTS: dict[str, set[str] | None] = {
+    "vip": None,
+    "dsn": None,
+    "dsn_all": None,
+    "pgpool_port": None,
+    "pcp_port": None,
+    "nodes": {
+        "name",
+        "ip",
+        "pg_port",
+        "pgpool_port",
+        "wd_port",
+        "pcp_port",
+        "backend_id",
+        "data_directory",
+        "domain",
+        "mac",
+        "interface",
+        "services",
+        "scripts",
+    },
+    "ssh": {"user", "port", "private_key_path"},
+    "network": {"cidr", "gateway", "bridge", "namespace"},
+    "libvirt_uri": None,
+    "versions": {"distribution", "postgresql", "pgpool"},
+    "timings": {"health_check_period", "wd_heartbeat_deadtime"},
+    "replication": None,
+    "credentials": {"superuser", "replication", "check", "pcp"},
+}
+"""Names of the outputs, and of the keys in them, that clients rely on."""
+
+
+def test_the_outputs_have_the_names_that_clients_rely_on(lab: Recording) -> None:
+    outputs = uncovered(lab.outputs)
+    assert set(outputs) == set(OUTPUTS)
+    for name, keys in OUTPUTS.items():
+        for entry in outputs[name] if name == "nodes" else [outputs[name]]:
+            assert keys is None or keys <= set(entry), name
+
+
+def test_the_client_reads_the_outputs(lab: Recording, size: int) -> None:
+    outputs = from_json(json.dumps(uncovered(lab.outputs)), "the stack")
+    assert [node.name for node in outputs.nodes] == names(size)
+    assert [node.backend_id for node in outputs.nodes] == list(range(size))
+    assert outputs.node("node1").interface == "enp1s0"
+    assert outputs.credentials.superuser.password == PASSWORDS["superuser"]
+    assert outputs.credentials.pcp.user == "pcp"
+
+
+def test_the_addresses_for_clients_name_the_virtual_ip_first(lab: Recording, size: int) -> None:
+    nodes = ",".join(f"192.168.31.{10 + index}" for index in range(size))
+    assert lab.outputs["dsn"] == "host=192.168.31.139 port=9999 user=postgres dbname=postgres"
+    assert lab.outputs["dsn_all"] == f"host=192.168.31.139,{nodes} port=9999 user=postgres dbname=postgres"
+
+
+def test_the_credentials_are_secret_and_no_other_output_holds_a_password(lab: Recording) -> None:
+    assert is_secret(lab.outputs["credentials"])
+    assert PASSWORDS["superuser"] in json.dumps(uncovered(lab.outputs))
+    for text in plain_texts(lab.outputs):
+        assert not any(secret in text for secret in (*PASSWORDS.values(), PRIVATE_KEY))
+
+
+def test_only_the_credentials_are_secret(lab: Recording) -> None:
+    assert [name for name, value in lab.outputs.items() if is_secret(value)] == ["credentials"]
+
+
+# Settings
+
+
+def test_a_preview_before_anything_exists_registers_the_same(size: int, lab: Recording) -> None:
+    preview = run_program(configuration(size), preview=True)
+    assert {item.urn for item in preview.resources} == {item.urn for item in lab.resources}
+
+
+def test_the_service_mesh_keeps_root_out() -> None:
+    def keys_of_root(config: dict[str, Any]) -> str:
+        command = run_program(config).named("ssh-mesh-trust-node0")
+        files = {file["path"]: file["content"] for file in json.loads(command.plain("stdin"))}
+        return str(files["/root/.ssh/authorized_keys"])
+
+    operator = "ssh-ed25519 public-identity-operator\n"
+    assert keys_of_root(configuration(2) | {"ssh_mesh": "service"}) == operator
+    assert set(keys_of_root(configuration(2)).splitlines()) == {
+        operator.strip(),
+        *[f"ssh-ed25519 {account}-ssh-mesh-keys-{node}" for node in names(2) for account in ("root", "postgres")],
+    }
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "VIP is a node's": ({"network": {"cidr": "192.168.31.0/24", "vip": "192.168.31.11"}}, "network.vip"),
+    "unknown key": ({"pgpol": {}}, "pgpol: unknown key"),
+    "one node": ({"nodes": configuration(1)["nodes"]}, "nodes: a lab needs at least two nodes"),
+    "unknown version": ({"pgpool": {"version": "9.9"}}, "pgpool.version"),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), BAD.values(), ids=BAD.keys())
+def test_a_bad_setting_ends_the_program_before_anything_is_registered(changes: dict[str, Any], expected: str) -> None:
+    recording = Recording()
+    with pytest.raises(pulumi.RunError, match=expected):
+        run_program(configuration(2) | changes, recording=recording)
+    assert recording.resources == []

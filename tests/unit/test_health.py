@@ -1,0 +1,192 @@
+"""Health is judged from the nodes' answers alone: each thing that is wrong gives its sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgpool_lab.node import health
+from tests.unit.facts import Answers, changed, healthy
+
+THREE = ("node0", "node4", "node5")
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        healthy(),
+        healthy(primary="node4", leader="node4"),
+        healthy(leader="node4"),
+        healthy(THREE),
+        changed(healthy(), "node0", "pgpool", "backends", 1, "status", to="waiting"),
+    ],
+    ids=["as built", "all moved", "VIP apart from the primary", "three nodes", "backend nobody has used yet"],
+)
+def test_a_healthy_cluster_has_no_problems(answers: Answers) -> None:
+    assert health.problems(answers) == []
+
+
+def stopped(answers: Answers, node: str) -> Answers:
+    changed(answers, node, "postgres", "running", to=False)
+    changed(answers, node, "postgres", "in_recovery", to=None)
+    return changed(answers, node, "postgres", "streaming_from", to=None)
+
+
+def pgpool_dead(answers: Answers, node: str) -> Answers:
+    return changed(answers, node, "pgpool", to={"running": False, "watchdog_role": None, "backends": []})
+
+
+PROBLEMS: dict[str, tuple[Answers, list[str]]] = {
+    "a node is silent": (changed(healthy(), "node4", to=None), ["node4 cannot be reached"]),
+    "no node answers": (
+        {"node0": None, "node4": None},
+        ["node0 cannot be reached", "node4 cannot be reached", "no node is primary", "no node holds the virtual IP"],
+    ),
+    "a standby is stopped": (stopped(healthy(), "node4"), ["PostgreSQL is not running on node4"]),
+    "the primary is stopped": (
+        stopped(healthy(), "node0"),
+        ["PostgreSQL is not running on node0", "no node is primary"],
+    ),
+    "two primaries": (
+        changed(healthy(), "node4", "postgres", "in_recovery", to=False),
+        [
+            "more than one primary: node0 and node4",
+            "pgpool on node0 believes that node0 is primary",
+            "pgpool on node4 believes that node0 is primary",
+        ],
+    ),
+    "a standby does not stream": (
+        changed(healthy(), "node4", "postgres", "streaming_from", to=None),
+        ["node4 does not stream from the primary node0"],
+    ),
+    "a standby streams from another standby": (
+        changed(healthy(THREE), "node5", "postgres", "streaming_from", to="node4"),
+        ["node5 does not stream from the primary node0"],
+    ),
+    "a standby is on an old timeline": (
+        changed(healthy(), "node4", "postgres", "timeline", to=1),
+        ["node4 is on timeline 1, the primary on 2"],
+    ),
+    "PostgreSQL hangs": (
+        changed(healthy(), "node4", "postgres", "in_recovery", to=None),
+        ["PostgreSQL on node4 does not answer"],
+    ),
+    "pgpool is stopped on the standby": (pgpool_dead(healthy(), "node4"), ["pgpool is not running on node4"]),
+    "pgpool is stopped everywhere": (
+        pgpool_dead(pgpool_dead(changed(healthy(), "node0", "vip", to=False), "node0"), "node4"),
+        ["pgpool is not running on node0", "pgpool is not running on node4", "no node holds the virtual IP"],
+    ),
+    "the watchdog is joining": (
+        changed(healthy(), "node4", "pgpool", "watchdog_role", to="JOINING"),
+        ["pgpool on node4 has watchdog state JOINING"],
+    ),
+    "the watchdog does not say": (
+        changed(healthy(), "node4", "pgpool", "watchdog_role", to=None),
+        ["pgpool on node4 has watchdog state unknown"],
+    ),
+    "nobody leads": (
+        changed(healthy(), "node0", "pgpool", "watchdog_role", to="STANDBY"),
+        [
+            "no pgpool leads the watchdog cluster",
+            "node0 holds the virtual IP but does not lead the watchdog cluster",
+        ],
+    ),
+    "two lead": (
+        changed(healthy(), "node4", "pgpool", "watchdog_role", to="LEADER"),
+        ["more than one watchdog leader: node0 and node4"],
+    ),
+    "pgpool does not answer clients": (
+        changed(healthy(), "node4", "pgpool", "backends", to=[]),
+        ["pgpool on node4 does not say what it believes of the backends"],
+    ),
+    "one pgpool holds a backend for down": (
+        changed(healthy(), "node4", "pgpool", "backends", 1, "status", to="down"),
+        ["pgpool on node4 believes that node4 is down"],
+    ),
+    "a backend is in quarantine": (
+        changed(healthy(), "node0", "pgpool", "backends", 1, "status", to="quarantine"),
+        ["pgpool on node0 believes that node4 is quarantine"],
+    ),
+    "one pgpool believes in the wrong primary": (
+        changed(
+            changed(healthy(), "node4", "pgpool", "backends", 0, "role", to="standby"),
+            "node4",
+            "pgpool",
+            "backends",
+            1,
+            "role",
+            to="primary",
+        ),
+        ["pgpool on node4 believes that node0 is standby", "pgpool on node4 believes that node4 is primary"],
+    ),
+    "nobody holds the virtual IP": (
+        changed(healthy(), "node0", "vip", to=False),
+        ["no node holds the virtual IP"],
+    ),
+    "two hold the virtual IP": (
+        changed(healthy(), "node4", "vip", to=True),
+        ["more than one node holds the virtual IP: node0 and node4"],
+    ),
+    "the virtual IP is with a follower": (
+        changed(changed(healthy(), "node0", "vip", to=False), "node4", "vip", to=True),
+        ["node4 holds the virtual IP but does not lead the watchdog cluster"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("answers", "expected"), PROBLEMS.values(), ids=PROBLEMS.keys())
+def test_a_problem_gives_its_sentence_and_no_other(answers: Answers, expected: list[str]) -> None:
+    assert health.problems(answers) == expected
+
+
+def believed_down(answers: Answers, backend: int, *nodes: str) -> Answers:
+    for node in nodes:
+        changed(answers, node, "pgpool", "backends", backend, "status", to="down")
+    return answers
+
+
+TO_ATTACH: dict[str, tuple[Answers, list[str]]] = {
+    "all up": (healthy(), []),
+    "held for down by one pgpool": (believed_down(healthy(), 1, "node4"), ["node4"]),
+    "held for down by all": (believed_down(healthy(), 1, "node0", "node4"), ["node4"]),
+    "the primary is held for down": (believed_down(healthy(), 0, "node0"), ["node0"]),
+    "two at once": (believed_down(believed_down(healthy(THREE), 1, "node0"), 2, "node4"), ["node4", "node5"]),
+    "down and not streaming": (
+        changed(believed_down(healthy(), 1, "node0"), "node4", "postgres", "streaming_from", to=None),
+        [],
+    ),
+    "down and streaming from another standby": (
+        changed(believed_down(healthy(THREE), 2, "node0"), "node5", "postgres", "streaming_from", to="node4"),
+        [],
+    ),
+    "down and silent": (changed(believed_down(healthy(), 1, "node0"), "node4", to=None), []),
+    "no primary": (stopped(believed_down(healthy(), 1, "node0"), "node0"), []),
+    "two primaries": (
+        changed(believed_down(healthy(), 1, "node0"), "node4", "postgres", "in_recovery", to=False),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("answers", "expected"), TO_ATTACH.values(), ids=TO_ATTACH.keys())
+def test_a_backend_is_attached_only_when_it_streams(answers: Answers, expected: list[str]) -> None:
+    assert health.to_attach(answers) == expected
+
+
+PRIMARIES: dict[str, tuple[Answers, list[str]]] = {
+    "one": (healthy(primary="node4"), ["node4"]),
+    "two": (changed(healthy(), "node4", "postgres", "in_recovery", to=False), ["node0", "node4"]),
+    "it is silent": (changed(healthy(), "node0", to=None), []),
+    "it hangs": (changed(healthy(), "node0", "postgres", "in_recovery", to=None), []),
+    "its service is stopped": (changed(healthy(), "node0", "postgres", "running", to=False), []),
+}
+
+
+@pytest.mark.parametrize(("answers", "expected"), PRIMARIES.values(), ids=PRIMARIES.keys())
+def test_a_primary_is_a_running_node_out_of_recovery(answers: Answers, expected: list[str]) -> None:
+    assert health.primaries(answers) == expected
+
+
+def test_holders_are_the_nodes_that_have_the_virtual_ip() -> None:
+    assert health.holders(healthy(leader="node4")) == ["node4"]
+    assert health.holders(changed(healthy(), "node4", "vip", to=True)) == ["node0", "node4"]
+    assert health.holders(changed(healthy(), "node0", to=None)) == []

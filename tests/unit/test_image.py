@@ -1,0 +1,315 @@
+"""The base image: where its packages come from, pgpool's tarball, and the hash that names it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.image import builder, recipe, tarball
+from pgpool_lab.image.recipe import ImageRecipe
+from pgpool_lab.image.sources import debian_sources
+from pgpool_lab.settings import from_mapping
+
+DEB822 = """\
+# The distribution's own.
+Types: deb
+URIs: http://deb.debian.org/debian
+Suites: bookworm bookworm-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://deb.debian.org/debian-security
+Suites: bookworm-security
+Components: main
+"""
+FOREIGN = """\
+Types: deb
+URIs: https://download.docker.com/linux/debian
+Suites: bookworm
+Components: stable
+
+Types: deb
+URIs: http://deb.debian.org/debian
+Suites: trixie
+Components: main
+"""
+
+
+@pytest.fixture
+def apt(tmp_path: Path) -> Path:
+    """An empty /etc/apt."""
+    (tmp_path / "sources.list.d").mkdir()
+    return tmp_path
+
+
+def stanzas(text: str) -> list[dict[str, str]]:
+    """deb822 stanzas as fields."""
+    return [
+        {name: value.strip() for name, _, value in (line.partition(":") for line in stanza.splitlines())}
+        for stanza in text.strip().split("\n\n")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["deb", "deb-src"])
+def test_deb822_entries_are_taken_over_with_their_key(apt: Path, kind: str) -> None:
+    (apt / "sources.list.d" / "debian.sources").write_text(DEB822)
+    assert stanzas(debian_sources("debian12", kind, apt)) == [
+        {
+            "Types": kind,
+            "URIs": "http://deb.debian.org/debian",
+            "Suites": "bookworm bookworm-updates",
+            "Components": "main",
+            "Signed-By": "/usr/share/keyrings/debian-archive-keyring.gpg",
+        },
+        {
+            "Types": kind,
+            "URIs": "http://deb.debian.org/debian-security",
+            "Suites": "bookworm-security",
+            "Components": "main",
+        },
+    ]
+
+
+ONE_LINE: dict[str, tuple[str, list[dict[str, str]]]] = {
+    "plain": (
+        "deb http://deb.debian.org/debian bookworm main contrib",
+        [{"Types": "deb", "URIs": "http://deb.debian.org/debian", "Suites": "bookworm", "Components": "main contrib"}],
+    ),
+    "with a key": (
+        "deb [arch=amd64 signed-by=/k.gpg] http://deb.debian.org/debian bookworm main # a comment",
+        [
+            {
+                "Types": "deb",
+                "URIs": "http://deb.debian.org/debian",
+                "Suites": "bookworm",
+                "Components": "main",
+                "Signed-By": "/k.gpg",
+            }
+        ],
+    ),
+    "one word in brackets": (
+        "deb [trusted=yes] http://mirror/debian bookworm-updates main",
+        [{"Types": "deb", "URIs": "http://mirror/debian", "Suites": "bookworm-updates", "Components": "main"}],
+    ),
+}
+
+
+@pytest.mark.parametrize("file", ["sources.list", "sources.list.d/debian.list"])
+@pytest.mark.parametrize(("line", "expected"), ONE_LINE.values(), ids=ONE_LINE.keys())
+def test_one_line_entries_become_stanzas(apt: Path, file: str, line: str, expected: list[dict[str, str]]) -> None:
+    (apt / file).write_text(f"# deb http://old/debian bookworm main\n\n{line}\n")
+    assert stanzas(debian_sources("debian12", "deb", apt)) == expected
+
+
+def test_other_repositories_and_releases_are_left_out(apt: Path) -> None:
+    (apt / "sources.list.d" / "debian.sources").write_text(DEB822)
+    before = debian_sources("debian12", "deb", apt)
+    (apt / "sources.list.d" / "foreign.sources").write_text(FOREIGN)
+    (apt / "sources.list").write_text(
+        "deb https://packages.microsoft.com/repos/code bookworm stable\n"
+        "deb http://deb.debian.org/debian trixie main\n"
+        "deb-src http://deb.debian.org/debian bookworm main\n"
+        "deb http://incomplete bookworm\n"
+    )
+    assert debian_sources("debian12", "deb", apt) == before
+
+
+def test_a_machine_without_debian_sources_is_told_what_to_add(apt: Path) -> None:
+    (apt / "sources.list.d" / "foreign.sources").write_text(FOREIGN)
+    with pytest.raises(LabError) as raised:
+        debian_sources("debian12", "deb", apt)
+    assert "bookworm" in raised.value.problem
+    assert f"{apt}/sources.list.d" in raised.value.remedy
+
+
+# The tarball
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "pgpool.tar.gz"
+    path.write_bytes(b"a tarball")
+    return path
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_missing_tarball_is_refused_by_its_key(tmp_path: Path) -> None:
+    with pytest.raises(LabError) as raised:
+        tarball.check(ImageRecipe(pgpool_source=f"path:{tmp_path}/none.tar.gz"))
+    assert raised.value.problem == f"pgpool.source: {tmp_path}/none.tar.gz does not exist"
+    assert raised.value.remedy
+
+
+def test_a_wrong_checksum_is_refused_by_its_key(file: Path) -> None:
+    with pytest.raises(LabError) as raised:
+        tarball.check(ImageRecipe(pgpool_source=f"path:{file}", pgpool_sha256="0" * 64))
+    assert raised.value.problem == f"pgpool.sha256: {file} has checksum {sha256(file)}, not {'0' * 64}"
+    assert "pgpool.sha256" in raised.value.remedy
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_tarball_by_path_is_used_where_it_lies(file: Path, tmp_path: Path, checked: bool) -> None:
+    wanted = ImageRecipe(pgpool_source=f"path:{file}", pgpool_sha256=sha256(file) if checked else None)
+    assert tarball.obtain(wanted, tmp_path / "unused", tmp_path / "log") == file
+
+
+def downloads(monkeypatch: pytest.MonkeyPatch, effect: Callable[[list[object]], object]) -> list[list[object]]:
+    """Replace running programs by an effect; the commands that were run."""
+    commands: list[list[object]] = []
+
+    def run(command: list[object], **options: object) -> None:
+        commands.append(command)
+        effect(command)
+
+    monkeypatch.setattr(tarball, "run", run)
+    return commands
+
+
+def test_a_download_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    commands = downloads(monkeypatch, lambda command: (tmp_path / "pgpool.tar.gz").write_bytes(b"other"))
+    wanted = ImageRecipe(pgpool_source="url:https://host/p.tar.gz", pgpool_sha256=hashlib.sha256(b"other").hexdigest())
+    assert tarball.obtain(wanted, tmp_path, tmp_path / "log").read_bytes() == b"other"
+    assert commands[0][-1] == "https://host/p.tar.gz"
+    with pytest.raises(LabError, match=r"pgpool\.sha256"):
+        tarball.obtain(replace(wanted, pgpool_sha256="0" * 64), tmp_path, tmp_path / "log")
+
+
+@pytest.fixture
+def no_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine with package sources and an empty cache; the folder to download to."""
+    monkeypatch.setattr(tarball, "debian_sources", lambda distribution, kind: f"Types: {kind}\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    return folder
+
+
+def test_a_version_that_the_distribution_does_not_have_is_refused_by_its_key(
+    monkeypatch: pytest.MonkeyPatch, no_sources: Path
+) -> None:
+    downloads(monkeypatch, lambda command: (no_sources / "pgpool2_4.3.5.orig.tar.gz").touch())
+    with pytest.raises(LabError) as raised:
+        tarball.obtain(ImageRecipe(pgpool_version="4.5.0"), no_sources, no_sources / "log")
+    assert raised.value.problem.startswith("pgpool.version: ")
+    assert "pgpool2_4.3.5.orig.tar.gz" in raised.value.problem
+    assert "pgpool.source: path:FILE" in raised.value.remedy
+
+
+def test_the_distribution_s_tarball_is_downloaded_once(monkeypatch: pytest.MonkeyPatch, no_sources: Path) -> None:
+    commands = downloads(monkeypatch, lambda command: (no_sources / "pgpool2_4.3.5.orig.tar.gz").touch())
+    first = tarball.obtain(ImageRecipe(), no_sources, no_sources / "log")
+    count = len(commands)
+    assert count == 2
+    assert tarball.obtain(ImageRecipe(), no_sources, no_sources / "log") == first
+    assert len(commands) == count
+
+
+# The recipe
+
+
+def test_a_recipe_survives_its_way_through_the_engine() -> None:
+    wanted = ImageRecipe(pgpool_source="path:/it's here.tar.gz", boot="default")
+    assert ImageRecipe.from_json(wanted.to_json()) == wanted
+
+
+def test_the_recipe_is_what_the_settings_ask_for() -> None:
+    settings = from_mapping(
+        {
+            "network": {"cidr": "10.0.0.0/24", "vip": "10.0.0.100"},
+            "nodes": [
+                {"name": "a", "ip": "10.0.0.11", "mac": "52:54:00:00:00:11"},
+                {"name": "b", "ip": "10.0.0.12", "mac": "52:54:00:00:00:12"},
+            ],
+            "pgpool": {"source": "path:/p.tar.gz", "sha256": "0" * 64},
+        },
+        "test",
+    )
+    assert ImageRecipe.of(settings) == ImageRecipe(pgpool_source="path:/p.tar.gz", pgpool_sha256="0" * 64)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ImageRecipe(postgresql_version="16"),
+        ImageRecipe(pgpool_version="4.3.6"),
+        ImageRecipe(pgpool_sha256="0" * 64),
+        ImageRecipe(boot="default"),
+    ],
+    ids=["PostgreSQL", "pgpool", "checksum", "boot"],
+)
+def test_another_recipe_is_another_image(other: ImageRecipe) -> None:
+    assert other.content_hash() != ImageRecipe().content_hash()
+    assert builder.image_path(other) != builder.image_path(ImageRecipe())
+
+
+def test_the_same_recipe_is_the_same_image() -> None:
+    assert ImageRecipe().content_hash() == ImageRecipe().content_hash()
+
+
+def test_another_tarball_under_the_same_path_is_another_image(file: Path) -> None:
+    wanted = ImageRecipe(pgpool_source=f"path:{file}")
+    hashes = [wanted.content_hash()]
+    file.write_bytes(b"another tarball")
+    hashes.append(wanted.content_hash())
+    file.unlink()
+    hashes.append(wanted.content_hash())
+    assert len(set(hashes)) == 3
+
+
+def test_a_changed_script_is_another_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "cloud-init" / "install" / "pgpool.sh"
+    script.parent.mkdir(parents=True)
+    monkeypatch.setattr(recipe, "PROJECT", tmp_path)
+    hashes = set()
+    for content in ("make\n", "make install\n"):
+        script.write_text(content)
+        hashes.add(ImageRecipe().content_hash())
+    (script.parent / "another.sh").write_text("true\n")
+    hashes.add(ImageRecipe().content_hash())
+    assert len(hashes) == 3
+
+
+def test_another_package_is_another_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = ImageRecipe().content_hash()
+    monkeypatch.setattr(recipe, "PACKAGES", (*recipe.PACKAGES, "strace"))
+    assert ImageRecipe().content_hash() != before
+
+
+def test_an_image_in_the_cache_is_not_built_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(builder, "make", lambda *given: pytest.fail("it was built"))
+    path = builder.image_path(ImageRecipe())
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert builder.build(ImageRecipe()) == path
+    assert path.is_relative_to(tmp_path)
+
+
+def test_a_build_that_fails_leaves_nothing_half_made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def make(wanted: ImageRecipe, folder: Path, log: Path) -> Path:
+        (folder / "disk.qcow2").touch()
+        raise LabError("no room")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(builder, "make", make)
+    with pytest.raises(LabError, match="no room"):
+        builder.build(ImageRecipe())
+    assert [path.name for path in builder.image_path(ImageRecipe()).parent.iterdir()] == ["lock"]
+
+
+def test_building_without_root_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LabError, match=r"needs root\n.*\./lab up"):
+        builder.build(ImageRecipe())

@@ -1,0 +1,76 @@
+"""What pgpool's own tools print, of old versions and new ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgpool_lab.node.pgpool import parse_pool_nodes, parse_watchdog_role
+
+HEADER = "2 2 YES node0:9999 Linux node0 node0\n\n"
+
+
+def line(name: str, host: str, state: str, role: str) -> str:
+    return f"{name} {host} 9999 9000 {state} {role} 0 MEMBER\n"
+
+
+WATCHDOG: dict[str, tuple[str, str | None]] = {
+    "this node leads": (
+        HEADER
+        + line("node0:9999 Linux node0", "node0", "4", "LEADER")
+        + line("node4:9999 Linux node4", "node4", "7", "STANDBY"),
+        "LEADER",
+    ),
+    "this node follows": (
+        HEADER
+        + line("node4:9999 Linux node4", "node4", "7", "STANDBY")
+        + line("node0:9999 Linux node0", "node0", "4", "LEADER"),
+        "STANDBY",
+    ),
+    "this node is joining": (HEADER + line("node0:9999 Linux node0", "node0", "2", "JOINING"), "JOINING"),
+    "before 4.2": (
+        "2 YES node0:9999 Linux node0 node0\n\nnode0:9999 Linux node0 node0 9999 9000 4 MASTER\n",
+        "MASTER",
+    ),
+    "name of one word": (HEADER + line("pool", "10.0.0.1", "4", "LEADER"), "LEADER"),
+    "summary alone": (HEADER, None),
+    "nothing": ("", None),
+    "no state": (HEADER + "node0:9999 Linux node0 node0\n", None),
+}
+
+
+@pytest.mark.parametrize(("text", "role"), WATCHDOG.values(), ids=WATCHDOG.keys())
+def test_the_watchdog_role_is_the_local_node_s(text: str, role: str | None) -> None:
+    assert parse_watchdog_role(text) == role
+
+
+UP = {"name": "node0", "status": "up", "role": "primary"}
+DOWN = {"name": "node4", "status": "down", "role": "standby"}
+WAITING = {"name": "node5", "status": "waiting", "role": "standby"}
+
+POOL_NODES: dict[str, tuple[str, list[dict[str, str]]]] = {
+    "3.2, with numbers": (
+        "node_id,hostname,port,status,lb_weight,role\n"
+        "0,node0,5432,2,0.500000,primary\n"
+        "1,node4,5432,3,0.500000,standby\n"
+        "2,node5,5432,1,0.500000,standby\n",
+        [UP, DOWN, WAITING],
+    ),
+    "4.3, with words and more columns": (
+        "node_id,hostname,port,status,pg_status,lb_weight,role,pg_role,select_cnt,load_balance_node,"
+        "replication_delay,replication_state,replication_sync_state,last_status_change\n"
+        "0,node0,5432,up,up,0.500000,primary,primary,0,true,0,,,2024-01-01 10:00:00\n"
+        "1,node4,5432,down,up,0.500000,standby,standby,0,false,0,streaming,async,2024-01-01 10:00:00\n",
+        [UP, DOWN],
+    ),
+    "a status of its own": (
+        "node_id,hostname,port,status,lb_weight,role\n0,node0,5432,quarantine,0.5,primary\n",
+        [{**UP, "status": "quarantine"}],
+    ),
+    "no rows": ("node_id,hostname,port,status,lb_weight,role\n", []),
+    "nothing": ("", []),
+}
+
+
+@pytest.mark.parametrize(("text", "rows"), POOL_NODES.values(), ids=POOL_NODES.keys())
+def test_backends_are_read_by_column_name(text: str, rows: list[dict[str, str]]) -> None:
+    assert parse_pool_nodes(text) == rows

@@ -1,0 +1,280 @@
+"""A stack's configuration becomes settings, or one error that names the key."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.paths import PROJECT
+from pgpool_lab.settings import LabSettings, from_engine, from_mapping, from_stack_file
+from pgpool_lab.settings.model import ImageSettings, NodeSettings, PgpoolSettings, PostgresqlSettings, Settings
+
+Values = dict[str, Any]
+
+TWO_NODE = PROJECT / "stacks" / "Pulumi.two-node.yaml"
+VALID: Values = {
+    "network": {"cidr": "10.20.30.0/24", "vip": "10.20.30.100"},
+    "nodes": [
+        {"name": "a", "ip": "10.20.30.11", "mac": "52:54:00:00:00:11"},
+        {"name": "b", "ip": "10.20.30.12", "mac": "52:54:00:00:00:12"},
+    ],
+}
+
+
+def changed(*path: str | int, to: object) -> Values:
+    """The valid configuration with one value set."""
+    values = copy.deepcopy(VALID)
+    target: Any = values
+    for part in path[:-1]:
+        target = target.setdefault(part, {}) if isinstance(target, dict) else target[part]
+    target[path[-1]] = to
+    return values
+
+
+def without(*path: str | int) -> Values:
+    """The valid configuration with one value removed."""
+    values = copy.deepcopy(VALID)
+    target: Any = values
+    for part in path[:-1]:
+        target = target[part]
+    del target[path[-1]]
+    return values
+
+
+def test_the_configuration_that_the_bad_ones_start_from_is_valid() -> None:
+    settings = from_mapping(VALID, "stack.yaml")
+    assert [node.name for node in settings.nodes] == ["a", "b"]
+    assert settings.memory_mib == 2 * 768
+
+
+BAD: dict[str, tuple[Values, str]] = {
+    "VIP is a node's address": (changed("network", "vip", to="10.20.30.12"), "network.vip: 10.20.30.12 is already"),
+    "VIP outside the subnet": (changed("network", "vip", to="10.20.31.100"), "network.vip: 10.20.31.100 is not"),
+    "VIP is the gateway": (changed("network", "vip", to="10.20.30.1"), "network.vip: 10.20.30.1 is not"),
+    "VIP is the broadcast address": (changed("network", "vip", to="10.20.30.255"), "network.vip: 10.20.30.255"),
+    "VIP is no address": (changed("network", "vip", to="virtual"), "network.vip:"),
+    "node outside the subnet": (changed("nodes", 1, "ip", to="10.20.31.12"), "nodes[1].ip: 10.20.31.12 is not"),
+    "node has the gateway's address": (changed("nodes", 0, "ip", to="10.20.30.1"), "nodes[0].ip: 10.20.30.1 is not"),
+    "duplicate name": (changed("nodes", 1, "name", to="a"), "nodes[1].name: a is already taken by nodes[0].name"),
+    "duplicate address": (
+        changed("nodes", 1, "ip", to="10.20.30.11"),
+        "nodes[1].ip: 10.20.30.11 is already taken by nodes[0].ip",
+    ),
+    "duplicate MAC": (
+        changed("nodes", 1, "mac", to="52:54:00:00:00:11"),
+        "nodes[1].mac: 52:54:00:00:00:11 is already taken by nodes[0].mac",
+    ),
+    "name that is no host name": (changed("nodes", 0, "name", to="Node_0"), "nodes[0].name:"),
+    "MAC without quotes": (changed("nodes", 0, "mac", to=41193669093), "nodes[0].mac: put it in quotes"),
+    "MAC that is none": (changed("nodes", 0, "mac", to="52:54:00:00:00"), "nodes[0].mac:"),
+    "too little memory": (changed("nodes", 0, "memory_mib", to=128), "nodes[0].memory_mib:"),
+    "no processor": (changed("nodes", 0, "vcpus", to=0), "nodes[0].vcpus:"),
+    "subnet with host bits": (changed("network", "cidr", to="10.20.30.7/24"), "network.cidr:"),
+    "unknown pgpool version": (changed("pgpool", "version", to="4.3.99"), "pgpool.version: unknown pgpool version"),
+    "unknown PostgreSQL version": (
+        changed("postgresql", "version", to="8"),
+        "postgresql.version: unknown PostgreSQL version '8'; known: ",
+    ),
+    "PostgreSQL version as a number": (changed("postgresql", "version", to=15), "postgresql.version:"),
+    "unknown distribution": (
+        changed("image", "distribution", to="debian3"),
+        "image.distribution: unknown distribution 'debian3'; known: debian12",
+    ),
+    "unknown preset": (
+        changed("pgpool", "timing_preset", to="slow"),
+        "pgpool.timing_preset: unknown timing preset 'slow'; known: fast, procedure",
+    ),
+    "unknown key": (changed("vip", to="10.20.30.100"), "vip: unknown key"),
+    "unknown key in a section": (changed("pgpool", "prot", to=9999), "pgpool.prot: unknown key"),
+    "unknown key of a node": (changed("nodes", 1, "memory", to=768), "nodes[1].memory: unknown key"),
+    "no nodes": (without("nodes"), "nodes: missing"),
+    "no network": (without("network"), "network: missing"),
+    "no VIP": (without("network", "vip"), "network.vip: missing"),
+    "node without MAC": (without("nodes", 1, "mac"), "nodes[1].mac: missing"),
+    "one node": (without("nodes", 1), "nodes: a lab needs at least two nodes, 1 given"),
+    "empty list of nodes": (changed("nodes", to=[]), "nodes: a lab needs at least two nodes, 0 given"),
+    "unknown kind of source": (changed("pgpool", "source", to="git:main"), "pgpool.source: must be"),
+    "path without a file": (changed("pgpool", "source", to="path:"), "pgpool.source: must be"),
+    "address without checksum": (changed("pgpool", "source", to="url:https://host/p.tar.gz"), "pgpool.sha256"),
+    "checksum that is none": (changed("pgpool", "sha256", to="abc"), "pgpool.sha256:"),
+    "port out of range": (changed("pgpool", "port", to=65536), "pgpool.port:"),
+    "pgpool on PostgreSQL's port": (
+        changed("pgpool", "port", to=5432),
+        "pgpool.port: 5432 is already taken by postgresql.port",
+    ),
+    "PCP on pgpool's port": (
+        changed("pgpool", "pcp_port", to=9999),
+        "pgpool.pcp_port: 9999 is already taken by pgpool.port",
+    ),
+    "watchdog on PCP's port": (
+        changed("pgpool", "wd_port", to=9898),
+        "pgpool.wd_port: 9898 is already taken by pgpool.pcp_port",
+    ),
+    "unknown authentication": (changed("auth", to="ldap"), "auth:"),
+    "unknown mesh": (changed("ssh_mesh", to="none"), "ssh_mesh:"),
+    "unknown replication": (changed("postgresql", "replication", to="logical"), "postgresql.replication:"),
+    "unknown domain type": (changed("domain_type", to="xen"), "domain_type:"),
+    "parameter that is a list": (changed("pgpool", "parameters", to={"max_pool": [1]}), "pgpool.parameters.max_pool"),
+    "section that is a text": (changed("pgpool", to="4.3.5"), "pgpool:"),
+}
+
+
+@pytest.mark.parametrize(("values", "expected"), BAD.values(), ids=BAD.keys())
+def test_a_bad_value_is_refused_by_its_key(values: Values, expected: str) -> None:
+    with pytest.raises(LabError) as raised:
+        from_mapping(values, "stacks/Pulumi.mine.yaml")
+    assert f"\n  {expected}" in raised.value.problem or f" {expected}" in raised.value.problem
+    assert raised.value.problem.startswith("stacks/Pulumi.mine.yaml is not a valid lab:\n")
+    assert "stacks/Pulumi.mine.yaml" in raised.value.remedy
+
+
+def test_several_mistakes_are_told_together() -> None:
+    values = changed("pgpool", "version", to="0") | {"auth": "ldap"}
+    with pytest.raises(LabError) as raised:
+        from_mapping(values, "file")
+    assert "\n  pgpool.version: " in raised.value.problem
+    assert "\n  auth: " in raised.value.problem
+
+
+GOOD: dict[str, tuple[Values, Callable[[LabSettings], bool]]] = {
+    "address with checksum": (
+        changed("pgpool", to={"source": "url:https://host/p.tar.gz", "sha256": "0" * 64}),
+        lambda settings: settings.pgpool.sha256 == "0" * 64,
+    ),
+    "synchronous replication": (
+        changed("postgresql", "replication", to="sync"),
+        lambda settings: settings.postgresql.replication == "sync",
+    ),
+    "override of a timing": (
+        changed("pgpool", "parameters", to={"health_check_period": 7, "max_pool": 5}),
+        lambda settings: (
+            settings.pgpool.timings["health_check_period"] == 7 and "max_pool" not in settings.pgpool.timings
+        ),
+    ),
+    "switched parameter": (
+        changed("pgpool", "parameters", to={"load_balance_mode": False}),
+        lambda settings: settings.pgpool.parameters == {"load_balance_mode": False},
+    ),
+    "preset of the runbook": (
+        changed("pgpool", "timing_preset", to="procedure"),
+        lambda settings: settings.pgpool.timings["wd_heartbeat_deadtime"] == 30,
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "holds"), GOOD.values(), ids=GOOD.keys())
+def test_what_may_be_set_takes_effect(values: Values, holds: Callable[[LabSettings], bool]) -> None:
+    assert holds(from_mapping(values, "file"))
+    assert not holds(from_mapping(VALID, "file"))
+
+
+def as_engine(path: Path) -> dict[str, str]:
+    """A stack file as the engine hands it to the program: flat, nested values as JSON."""
+    config = yaml.safe_load(path.read_text())["config"]
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "stacks").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_stack_file_is_valid_and_the_same_through_the_engine(path: Path) -> None:
+    assert from_engine(as_engine(path), "origin") == from_stack_file(path)
+
+
+def test_the_two_node_stack_is_the_one_of_the_runbook() -> None:
+    settings = from_stack_file(TWO_NODE)
+    assert [(node.name, str(node.ip)) for node in settings.nodes] == [
+        ("node0", "192.168.31.133"),
+        ("node4", "192.168.31.134"),
+    ]
+    assert str(settings.network.vip) == "192.168.31.139"
+
+
+def test_the_engine_s_other_namespaces_are_left_alone() -> None:
+    config = as_engine(TWO_NODE)
+    assert from_engine({**config, "libvirt:uri": "qemu:///session"}, "origin") == from_engine(config, "origin")
+
+
+def test_an_unknown_key_from_the_engine_is_refused() -> None:
+    with pytest.raises(LabError, match="pgpol: unknown key"):
+        from_engine({**as_engine(TWO_NODE), "pgpool-lab:pgpol": '{"port": 1}'}, "origin")
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    settings = from_mapping(VALID, "file")
+    with pytest.raises(ValueError, match="frozen"):
+        settings.auth = "trust"
+
+
+def test_a_stack_that_does_not_exist_names_the_ones_that_do(tmp_path: Path) -> None:
+    for name in ("two-node", "three-node"):
+        (tmp_path / f"Pulumi.{name}.yaml").touch()
+    with pytest.raises(LabError) as raised:
+        from_stack_file(tmp_path / "Pulumi.four-node.yaml")
+    assert "'four-node'" in raised.value.problem
+    assert str(tmp_path / "Pulumi.four-node.yaml") in raised.value.problem
+    assert "three-node, two-node" in raised.value.remedy
+
+
+UNREADABLE: dict[str, bytes] = {
+    "broken YAML": b"config:\n  - [",
+    "not text": b"config:\n  pgpool-lab:auth: \xff\xfe\n",
+    "empty": b"",
+    "a list": b"- config\n",
+    "no configuration": b"encryptionsalt: v1\n",
+    "a configuration that is a text": b"config: none\n",
+    "key without namespace": b"config:\n  network: {}\n",
+    "no known key": b"config: {}\n",
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_an_unreadable_stack_file_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "Pulumi.mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(LabError) as raised:
+        from_stack_file(path)
+    assert str(path) in raised.value.problem
+    assert raised.value.remedy
+
+
+def test_a_key_without_namespace_says_how_to_write_it(tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.mine.yaml"
+    path.write_text("config:\n  network: {}\n")
+    with pytest.raises(LabError, match=r"network: unknown key\n.*pgpool-lab:network"):
+        from_stack_file(path)
+
+
+SCHEMA: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+SECTIONS: dict[str, type[Settings]] = {
+    "nodes": NodeSettings,
+    "image": ImageSettings,
+    "postgresql": PostgresqlSettings,
+    "pgpool": PgpoolSettings,
+}
+
+
+def test_the_project_file_declares_exactly_the_model_s_keys() -> None:
+    assert set(SCHEMA) == set(LabSettings.model_fields)
+    required = {name for name, field in LabSettings.model_fields.items() if field.is_required()}
+    assert {name for name, entry in SCHEMA.items() if "default" not in entry} == required
+
+
+@pytest.mark.parametrize("key", [key for key, entry in SCHEMA.items() if "default" in entry])
+def test_a_declared_default_is_the_model_s(key: str) -> None:
+    declared = from_mapping({**VALID, key: SCHEMA[key]["default"]}, "Pulumi.yaml")
+    assert getattr(declared, key) == getattr(from_mapping(VALID, "file"), key)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_description_of_a_section_tells_every_key_and_default(section: str) -> None:
+    description = SCHEMA[section]["description"]
+    for name, field in SECTIONS[section].model_fields.items():
+        assert name in description
+        if not field.is_required() and field.default not in (None, {}):
+            assert f"({field.default})" in description, name

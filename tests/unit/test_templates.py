@@ -1,0 +1,363 @@
+"""Every configuration file, for every supported combination of settings."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast
+
+import pulumi
+import pytest
+from jinja2 import UndefinedError
+
+from components.cluster.node_configuration import node_configuration
+from components.node import Node, NodeFile
+from components.pgpool import PgpoolArgs
+from components.pgpool import layout as pgpool_layout
+from components.pgpool.parameters import Value, literal
+from components.pgpool.pgpool import configuration, pgpool_files
+from components.postgres import PostgresArgs
+from components.postgres import layout as postgres_layout
+from components.postgres.postgres import postgres_files
+from components.rendering import render
+from pgpool_lab.identity import ACCOUNTS
+from pgpool_lab.settings import LabSettings, from_mapping
+from pgpool_lab.settings.presets import PRESETS
+
+T = TypeVar("T")
+
+PASSWORDS = {account: f"secret-of-{account}" for account in ACCOUNTS}
+KNOWN = frozenset((Path(__file__).parent / "data" / "pgpool-4.3.5-parameters.txt").read_text().split())
+"""Names of pgpool 4.3.5's parameters (its pgpool.conf.sample); N stands for a node's index."""
+
+COMBINATIONS = list(
+    itertools.product(("scram", "md5", "trust"), PRESETS, ("async", "sync"), ("full", "service"), (2, 3, 4))
+)
+
+
+class Given(Generic[T]):
+    """An output whose value is there already."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def apply(self, function: Callable[[T], Any]) -> Any:
+        return function(self.value)
+
+
+GIVEN = cast("pulumi.Output[dict[str, str]]", Given(PASSWORDS))
+NODE = cast("Node", None)
+
+
+def lab(
+    auth: str = "scram",
+    preset: str = "fast",
+    replication: str = "async",
+    mesh: str = "full",
+    size: int = 2,
+    **parameters: Value,
+) -> LabSettings:
+    return from_mapping(
+        {
+            "network": {"cidr": "192.168.31.0/24", "vip": "192.168.31.139"},
+            "nodes": [
+                {"name": f"node{index}", "ip": f"192.168.31.{10 + index}", "mac": f"52:54:00:31:00:{10 + index}"}
+                for index in range(size)
+            ],
+            "auth": auth,
+            "ssh_mesh": mesh,
+            "postgresql": {"replication": replication},
+            "pgpool": {"timing_preset": preset, "parameters": parameters},
+        },
+        "test",
+    )
+
+
+def pgpool_args(settings: LabSettings, index: int) -> PgpoolArgs:
+    return PgpoolArgs(
+        node=NODE,
+        backend_id=index,
+        nodes=[node.name for node in settings.nodes],
+        ips=[str(node.ip) for node in settings.nodes],
+        vip=str(settings.network.vip),
+        cidr=str(settings.network.cidr),
+        prefix_length=settings.network.cidr.prefixlen,
+        ports={
+            "postgresql": settings.postgresql.port,
+            "pgpool": settings.pgpool.port,
+            "pcp": settings.pgpool.pcp_port,
+            "watchdog": settings.pgpool.wd_port,
+        },
+        data_directory=postgres_layout.DATA_DIRECTORY,
+        users=postgres_layout.USERS,
+        auth=settings.auth,
+        restart=settings.pgpool.restart,
+        timings=settings.pgpool.timings,
+        overrides=settings.pgpool.parameters,
+        passwords=GIVEN,
+    )
+
+
+def postgres_args(settings: LabSettings) -> PostgresArgs:
+    return PostgresArgs(
+        node=NODE,
+        addresses=[node.name for node in settings.nodes],
+        version=settings.postgresql.version,
+        port=settings.postgresql.port,
+        pgpool_port=settings.pgpool.port,
+        cidr=str(settings.network.cidr),
+        auth=settings.auth,
+        passwords=GIVEN,
+    )
+
+
+def files(settings: LabSettings, index: int = 0) -> dict[str, NodeFile]:
+    """Every rendered file of one node, by its path."""
+    return rendered_files(settings.model_dump_json(), index)
+
+
+@cache
+def rendered_files(settings_json: str, index: int) -> dict[str, NodeFile]:
+    """Kept: many tests look at the same combination."""
+    settings = LabSettings.model_validate_json(settings_json)
+    args = pgpool_args(settings, index)
+    found = [*postgres_files(postgres_args(settings)), *pgpool_files(args, configuration(args, PASSWORDS))]
+    assert len({file.path for file in found}) == len(found), "each file is written once"
+    return {file.path: file for file in found}
+
+
+def text(file: NodeFile) -> str:
+    assert isinstance(file.content, str)
+    return file.content
+
+
+def parameters(conf: str) -> list[tuple[str, str]]:
+    """Names and literal values in a pgpool.conf or postgresql.conf, in the order of the file."""
+    lines = [line for line in conf.splitlines() if line.strip() and not line.startswith("#")]
+    return [(name.strip(), value.strip()) for name, _, value in (line.partition(" = ") for line in lines)]
+
+
+def pgpool_conf(settings: LabSettings, index: int = 0) -> dict[str, str]:
+    return dict(parameters(text(files(settings, index)[pgpool_layout.CONFIG_FILE])))
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"\d+$", "N", name)
+
+
+# Every combination
+
+
+@pytest.fixture(params=COMBINATIONS, ids=lambda values: "-".join(str(value) for value in values))
+def settings(request: pytest.FixtureRequest) -> LabSettings:
+    auth, preset, replication, mesh, size = request.param
+    return lab(auth, preset, replication, mesh, size)
+
+
+def test_every_file_renders_completely(settings: LabSettings) -> None:
+    for index, node in enumerate(settings.nodes):
+        for path, file in files(settings, index).items():
+            assert text(file).endswith("\n") or path == pgpool_layout.KEY_FILE
+            assert not re.search(r"\{[{%#]|[%#}]\}|Undefined|\bNone\b", text(file)), path
+        known = node_configuration(settings, lab="lab", node=node.name)
+        assert json.loads(json.dumps(known)) == known, "it travels as JSON"
+
+
+def test_no_parameter_is_given_twice(settings: LabSettings) -> None:
+    rendered = files(settings)
+    for path in (pgpool_layout.CONFIG_FILE, postgres_layout.CONFIG_FILE):
+        names = [name for name, _ in parameters(text(rendered[path])) if name]
+        assert len(names) > 20
+        assert sorted(set(names)) == sorted(names)
+
+
+def test_pgpool_knows_every_parameter(settings: LabSettings) -> None:
+    for index in range(len(settings.nodes)):
+        assert {normalised(name) for name in pgpool_conf(settings, index)} <= KNOWN
+
+
+def test_every_node_has_its_own_numbered_parameters(settings: LabSettings) -> None:
+    conf = pgpool_conf(settings)
+    for name in ("backend_hostname", "hostname", "heartbeat_hostname"):
+        found = {key: value for key, value in conf.items() if normalised(key) == f"{name}N"}
+        assert found == {f"{name}{index}": f"'{node.name}'" for index, node in enumerate(settings.nodes)}
+
+
+def test_nodes_differ_only_where_they_must(settings: LabSettings) -> None:
+    first = files(settings)
+    for index in range(1, len(settings.nodes)):
+        other = files(settings, index)
+        different = {path for path in first if text(first[path]) != text(other[path])}
+        assert different == {pgpool_layout.CONFIG_FILE, f"{pgpool_layout.CONFIGURATION}/pgpool_node_id"}
+        mine, theirs = pgpool_conf(settings), pgpool_conf(settings, index)
+        assert {name for name in mine if mine[name] != theirs[name]} == {"wd_priority"}
+        assert set(mine) == set(theirs)
+        known = [node_configuration(settings, lab="lab", node=settings.nodes[n].name) for n in (0, index)]
+        assert {key for key in known[0] if known[0][key] != known[1][key]} == {"name"}
+
+
+def test_passwords_are_only_in_files_that_others_cannot_read(settings: LabSettings) -> None:
+    secrets = [*PASSWORDS.values(), hashlib.md5(PASSWORDS["pcp"].encode()).hexdigest()]
+    holding = {path: file for path, file in files(settings).items() if any(secret in text(file) for secret in secrets)}
+    assert set(holding) == {
+        pgpool_layout.CONFIG_FILE,
+        f"{pgpool_layout.CONFIGURATION}/pcp.conf",
+        pgpool_layout.PASSWORD_FILE,
+        pgpool_layout.KEY_FILE,
+        postgres_layout.PASSWORD_FILE,
+    }
+    assert {path for path, file in holding.items() if file.mode not in ("0600", "0640")} == set()
+
+
+def test_the_agent_s_configuration_has_no_secret(settings: LabSettings) -> None:
+    known = json.dumps(node_configuration(settings, lab="lab", node="node0"))
+    assert "secret" not in known
+    assert known.count("password") == 1, "password_encryption alone"
+
+
+def test_only_the_lab_s_subnet_is_let_in(settings: LabSettings) -> None:
+    rendered = files(settings)
+    for path in (postgres_layout.HBA_FILE, f"{pgpool_layout.CONFIGURATION}/pool_hba.conf"):
+        lines = [line.split() for line in text(rendered[path]).splitlines() if not line.startswith("#")]
+        assert {line[3] for line in lines if line[0] == "host"} == {"127.0.0.1/32", "192.168.31.0/24"}
+        method = {"scram": "scram-sha-256", "md5": "md5", "trust": "trust"}[settings.auth]
+        assert {line[-1] for line in lines if line[0] == "host"} == {method}
+
+
+# Single settings
+
+
+def test_the_list_of_known_parameters_is_sorted_names_only() -> None:
+    lines = (Path(__file__).parent / "data" / "pgpool-4.3.5-parameters.txt").read_text().splitlines()
+    assert lines == sorted(set(lines))
+    assert all(re.fullmatch(r"[A-Za-z_]+", line) for line in lines)
+    assert {"hostnameN", "wd_portN", "pgpool_portN", "heartbeat_hostnameN", "delegate_IP"} <= set(lines)
+    assert "delegate_ip" not in lines, "its name since 4.4"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_timing_of_a_preset_reaches_pgpool(preset: str) -> None:
+    conf = pgpool_conf(lab(preset=preset))
+    assert {name: conf[name] for name in PRESETS[preset]} == {
+        name: literal(value) for name, value in PRESETS[preset].items()
+    }
+
+
+def test_presets_set_the_same_parameters() -> None:
+    assert {frozenset(preset) for preset in PRESETS.values()} == {frozenset(PRESETS["fast"])}
+
+
+def test_a_given_parameter_replaces_the_lab_s_own() -> None:
+    conf = pgpool_conf(lab(health_check_period=7, load_balance_mode=False, num_init_children=5))
+    assert (conf["health_check_period"], conf["load_balance_mode"], conf["num_init_children"]) == ("7", "off", "5")
+
+
+def test_a_parameter_that_the_lab_does_not_set_is_added() -> None:
+    assert pgpool_conf(lab(relcache_expire=60))["relcache_expire"] == "60"
+    assert "relcache_expire" not in pgpool_conf(lab())
+
+
+def test_the_first_node_leads_when_all_start_together() -> None:
+    priorities = [int(pgpool_conf(lab(size=3), index)["wd_priority"]) for index in range(3)]
+    assert priorities == sorted(priorities, reverse=True)
+    assert len(set(priorities)) == 3
+
+
+@pytest.mark.parametrize(("size", "expected"), [(2, "on"), (3, "off"), (4, "on")])
+def test_half_of_the_votes_is_a_quorum_for_an_even_number_of_nodes(size: int, expected: str) -> None:
+    assert pgpool_conf(lab(size=size))["enable_consensus_with_half_votes"] == expected
+
+
+@pytest.mark.parametrize(("auth", "hba", "passwd"), [("scram", "on", "'pool_passwd'"), ("trust", "off", "''")])
+def test_trust_needs_no_passwords_in_pgpool(auth: str, hba: str, passwd: str) -> None:
+    conf = pgpool_conf(lab(auth))
+    assert (conf["enable_pool_hba"], conf["pool_passwd"]) == (hba, passwd)
+
+
+@pytest.mark.parametrize(("auth", "stored"), [("scram", "scram-sha-256"), ("md5", "md5"), ("trust", "scram-sha-256")])
+def test_postgresql_stores_passwords_as_pgpool_needs_them(auth: str, stored: str) -> None:
+    conf = dict(parameters(text(files(lab(auth))[postgres_layout.CONFIG_FILE])))
+    assert conf["password_encryption"] == f"'{stored}'"
+    assert node_configuration(lab(auth), lab="lab", node="node0")["password_encryption"] == stored
+
+
+def test_every_placeholder_of_the_failover_command_is_quoted() -> None:
+    command = pgpool_conf(lab())["failover_command"].strip("'")
+    assert re.findall(r"(\S*)%\w(\S*)", command) == [('"', '"')] * 6
+    assert command.split()[1:] == ['"%d"', '"%h"', '"%P"', '"%m"', '"%H"', '"%N"']
+
+
+@pytest.mark.parametrize(("mesh", "account"), [("full", "root"), ("service", "postgres")])
+def test_nodes_enter_each_other_as_the_mesh_allows(mesh: str, account: str) -> None:
+    assert node_configuration(lab(mesh=mesh), lab="lab", node="node0")["ssh_account"] == account
+
+
+def test_nodes_are_known_in_backend_order() -> None:
+    known = node_configuration(lab(size=3), lab="lab", node="node1")
+    assert [(node["name"], node["backend_id"]) for node in known["nodes"]] == [("node0", 0), ("node1", 1), ("node2", 2)]
+    assert known["postgresql"]["data_directory"] == postgres_layout.DATA_DIRECTORY
+
+
+def test_the_service_account_may_be_root_for_named_commands_only() -> None:
+    sudoers = text(files(lab(size=3))["/etc/sudoers.d/pgpool-lab"])
+    assert files(lab())["/etc/sudoers.d/pgpool-lab"].mode == "0440"
+    commands = sudoers.replace("\\\n", "").split("NOPASSWD:")[1].split(",")
+    assert [command.strip() for command in commands] == [
+        "/usr/local/sbin/lab-vip up",
+        "/usr/local/sbin/lab-vip down",
+        "/usr/local/sbin/lab-vip announce",
+        "/usr/local/sbin/lab-node local *",
+        "/usr/local/sbin/lab-node facts",
+        *[f"/usr/bin/ss -K dst 192.168.31.{10 + index}" for index in range(3)],
+    ]
+
+
+def test_scripts_can_be_executed() -> None:
+    scripts = {path: file for path, file in files(lab()).items() if text(file).startswith("#!")}
+    assert {pgpool_layout.FAILOVER, pgpool_layout.ESCALATION, pgpool_layout.VIRTUAL_IP} == set(scripts)
+    assert {file.mode for file in scripts.values()} == {"0755"}
+
+
+def test_no_service_starts_by_itself_at_boot() -> None:
+    units = {path: text(file) for path, file in files(lab()).items() if path.endswith(".service")}
+    assert len(units) == 2
+    assert not any("[Install]" in unit for unit in units.values())
+    assert all("\nRestart=no\n" in unit for unit in units.values())
+
+
+def test_pgpool_and_its_key_and_password_files_belong_to_the_service_account() -> None:
+    rendered = files(lab())
+    for path in (pgpool_layout.CONFIG_FILE, pgpool_layout.KEY_FILE, pgpool_layout.PASSWORD_FILE):
+        assert (rendered[path].mode, rendered[path].owner) == ("0600", "postgres:postgres")
+
+
+def test_the_password_file_knows_every_address_port_and_user() -> None:
+    lines = [line.split(":") for line in text(files(lab())[postgres_layout.PASSWORD_FILE]).splitlines()]
+    assert all(len(line) == 5 for line in lines)
+    assert {(line[3], line[4]) for line in lines} == {
+        (user, PASSWORDS[part]) for part, user in postgres_layout.USERS.items()
+    }
+    assert {(line[0], line[1]) for line in lines} == {
+        (address, port) for address in ("node0", "node1", "localhost", "127.0.0.1") for port in ("5432", "9999")
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(True, "on"), (False, "off"), (0, "0"), (1, "1"), ("", "''"), ("a b", "'a b'"), ("it's", "'it\\'s'")],
+)
+def test_a_value_is_written_as_pgpool_reads_it(value: Value, expected: str) -> None:
+    assert literal(value) == expected
+
+
+def test_an_undefined_name_in_a_template_is_an_error(tmp_path: Path) -> None:
+    template = tmp_path / "template.j2"
+    template.write_text("{{ known }} {{ unknown }}\n")
+    with pytest.raises(UndefinedError, match="unknown"):
+        render(template, known=1)
+    assert render(template, known=1, unknown=2) == "1 2\n"
