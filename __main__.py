@@ -11,6 +11,7 @@ from components.cluster import Cluster
 from components.cluster.outputs import outputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor import probe_domain_type
+from pgpool_lab.image import tarball
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.settings import from_engine
@@ -20,13 +21,15 @@ def main() -> None:
     paths = LabPaths(pulumi.get_stack())
     settings = from_engine({**get_config_env(), **CONFIG.get()}, f"stacks/{paths.stack_file.name}")
     libvirt_uri = settings.libvirt_uri or os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
+    recipe = ImageRecipe.of(settings)
+    tarball.check(recipe)
     cluster = Cluster(
         "lab",
         settings=settings,
         paths=paths,
         domain_type=probe_domain_type() if settings.domain_type == "auto" else settings.domain_type,
         libvirt_uri=libvirt_uri,
-        recipe=ImageRecipe.of(settings),
+        recipe=recipe,
     )
     for name, value in outputs(cluster, settings, paths, libvirt_uri).items():
         pulumi.export(name, value)

@@ -64,7 +64,7 @@ class Engine:
         if done.returncode != 0:
             if "incorrect passphrase" in done.stderr:
                 raise LabError(
-                    f"the passphrase in {self.lab.passphrase} is not the one that the lab's secrets were encrypted with",
+                    f"the passphrase in {self.lab.passphrase} does not open the lab's secrets",
                     "restore that file, or remove the lab with ./lab down",
                 )
             raise LabError(f"pulumi {' '.join(arguments)} failed:\n{done.stderr.strip()}")

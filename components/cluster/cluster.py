@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_libvirt as libvirt
 from pulumi_command import remote
@@ -124,12 +126,15 @@ class Cluster(pulumi.ComponentResource):
         started: list[pulumi.Resource] = [join]
         for component in pgpool:
             started.append(component.start(after=started))
-        self._on_first_node(
+        settled = self._on_first_node(
             "settle",
             create="exec /usr/local/sbin/lab-node settle",
             update=None,
-            after=[*started, *mesh.checked],
+            after=started,
+            also=[component.digest for component in pgpool],
         )
+        # It logs in many times at once, which would starve an emulated node's way to healthy.
+        mesh.check("ssh-mesh-check", after=[settled])
 
     def _agent(self, node: Node, child: pulumi.ResourceOptions) -> Agent:
         return Agent(
@@ -193,16 +198,25 @@ class Cluster(pulumi.ComponentResource):
         )
 
     def _on_first_node(
-        self, name: str, *, create: str, update: str | None, after: list[pulumi.Resource]
+        self,
+        name: str,
+        *,
+        create: str,
+        update: str | None,
+        after: Sequence[pulumi.Resource],
+        also: Sequence[pulumi.Output[str]] = (),
     ) -> remote.Command:
-        """A step for the whole cluster, run on its first node; it runs again when a machine was replaced."""
+        """A step for the whole cluster, run on its first node.
+
+        It runs again when a machine was replaced, or one of `also` has changed.
+        """
         machines = {node.name: node.domain_id for node in self.nodes}
         return remote.Command(
             name,
             connection=self.nodes[0].connection,
             create=create,
             update=update,
-            stdin=pulumi.Output.json_dumps({"machines": machines}),
+            stdin=pulumi.Output.json_dumps({"machines": machines, "also": list(also)}),
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )

@@ -1,4 +1,7 @@
-"""pgpool.conf as data: every parameter with the concern it belongs to (pgpool-II 4.3 manual, "Server Configuration")."""
+"""pgpool.conf as data: every parameter with the concern it belongs to.
+
+Source: pgpool-II 4.3 manual, "Server Configuration".
+"""
 
 from __future__ import annotations
 

@@ -45,12 +45,18 @@ class Pgpool(pulumi.ComponentResource):
     """pgpool's files on one node. It is started by `start`, after the join."""
 
     command: remote.Command
+    digest: pulumi.Output[str]
+    """Changes with pgpool.conf."""
 
     def __init__(self, name: str, args: PgpoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgpool-lab:index:Pgpool", name, None, opts)
         self._name = name
         self._node = args.node
         self._configuration = args.passwords.apply(lambda passwords: configuration(args, passwords))
+        # A hash tells nothing of the passwords in it.
+        self.digest = pulumi.Output.unsecret(
+            self._configuration.apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
+        )
         self.command = write_files(
             f"{name}-files",
             node=args.node,
@@ -66,7 +72,7 @@ class Pgpool(pulumi.ComponentResource):
             connection=self._node.connection,
             create="exec /usr/local/sbin/lab-node pgpool-apply",
             # What makes it run again; the agent compares with what it started last.
-            stdin=self._configuration.apply(lambda text: hashlib.sha256(text.encode()).hexdigest()),
+            stdin=self.digest,
             add_previous_output_in_env=False,
             triggers=[self._node.domain_id],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self.command, *after], deleted_with=self._node.domain),

@@ -38,8 +38,6 @@ class SshMesh(pulumi.ComponentResource):
 
     trusted: list[remote.Command]
     """One command a node: done when that node trusts the others."""
-    checked: list[remote.Command]
-    """One command a node: done when every pair that starts there was tried."""
 
     def __init__(self, name: str, args: SshMeshArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgpool-lab:index:SshMesh", name, None, opts)
@@ -71,21 +69,26 @@ class SshMesh(pulumi.ComponentResource):
             )
             for node, command in zip(args.nodes, keys, strict=True)
         ]
-        words = {"accounts": " ".join(accounts), "nodes": " ".join(node.name for node in args.nodes)}
-        self.checked = [
+        self._accounts = accounts
+        self._nodes = args.nodes
+        self._public = public
+        self.register_outputs({})
+
+    def check(self, name: str, after: Sequence[pulumi.Resource]) -> None:
+        """Try every pair of accounts and nodes, once `after` is done; again when a key has changed."""
+        accounts = " ".join(self._accounts)
+        nodes = " ".join(node.name for node in self._nodes)
+        given = f"accounts='{accounts}'\nnodes='{nodes}'\n"
+        for node in self._nodes:
             remote.Command(
-                f"{name}-check-{node.name}",
+                f"{name}-{node.name}",
                 connection=node.connection,
-                create=f"accounts='{words['accounts']}'\nnodes='{words['nodes']}'\n"
-                + (HERE / "check-mesh.sh").read_text(),
-                stdin=public.apply(json.dumps),
+                create=given + (HERE / "check-mesh.sh").read_text(),
+                stdin=self._public.apply(json.dumps),
                 add_previous_output_in_env=False,
                 triggers=[node.domain_id],
-                opts=pulumi.ResourceOptions(parent=self, depends_on=self.trusted, deleted_with=node.domain),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[*self.trusted, *after], deleted_with=node.domain),
             )
-            for node in args.nodes
-        ]
-        self.register_outputs({})
 
     def _keys(self, name: str, node: Node) -> remote.Command:
         return remote.Command(

@@ -22,7 +22,9 @@ def print_status(report: dict[str, Any]) -> None:
         table.add_row(*node_row(node, report["vip"]["holders"]))
     console.print(table)
     vip = report["vip"]
-    console.print(f"virtual IP {vip['address']} on {', '.join(vip['holders']) or 'no node'} (MAC {vip['mac'] or '–'})")
+    console.print(
+        f"virtual IP {vip['address']} on {', '.join(vip['holders']) or 'no node'} (MAC {vip['mac'] or 'none'})"
+    )
     if report["healthy"]:
         console.print("healthy")
     for problem in report["problems"]:

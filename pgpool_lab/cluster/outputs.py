@@ -94,5 +94,9 @@ def from_json(text: str, origin: str) -> LabOutputs:
     try:
         values: Any = json.loads(text)
         return LabOutputs.model_validate(values)
-    except (ValueError, ValidationError) as error:
-        raise LabError(f"{origin} does not hold a lab's outputs: {error}", "bring the lab up: ./lab up") from None
+    except ValidationError as error:
+        # Keys and reasons only: the values hold passwords.
+        wrong = ", ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
+    except ValueError:
+        wrong = "it is not JSON"
+    raise LabError(f"{origin} does not hold a lab's outputs: {wrong}", "bring the lab up: ./lab up")

@@ -16,6 +16,8 @@ from .configuration import SECRETS, Config, StepFailed, as_service, log, node, p
 STREAM_SECONDS = 120
 """How long a started standby may take until it streams: crash recovery of a lab's little data, emulated."""
 PROMOTE_SECONDS = 60
+RECONNECT_SECONDS = 12
+"""A standby tries again every 5 s (wal_retrieve_retry_interval): until then it is too early to look for a reason."""
 
 
 def initialise(config: Config) -> None:
@@ -27,6 +29,7 @@ def initialise(config: Config) -> None:
     directory = Path(postgres["data_directory"])
     new = directory.with_name("data.new")
     secrets: dict[str, str] = json.loads(SECRETS.read_text())
+    refuse_if_present(directory)
     log("initialising a new cluster")
     prepare_base(directory)
     with tempfile.NamedTemporaryFile("w", dir="/run", prefix="pgpool-lab-", suffix=".password") as password:
@@ -38,6 +41,8 @@ def initialise(config: Config) -> None:
         command += ["--encoding", "UTF8", "--locale", "C.UTF-8"]
         run(as_service(command))
     single = [f"{postgres['bin']}/postgres", "--single", "-D", str(new), "-c", "exit_on_error=true"]
+    # A statement that fails is not repeated in the log: it holds a password.
+    single += ["-c", "log_min_error_statement=panic"]
     single += ["-c", f"password_encryption={config['password_encryption']}", "postgres"]
     run(as_service(single), stdin=users_sql(config["users"], secrets))
     run(["sync", "-f", str(new)])
@@ -58,7 +63,7 @@ def users_sql(users: Mapping[str, str], secrets: Mapping[str, str]) -> str:
 
 
 def start_primary(config: Config) -> None:
-    """Start this node as primary with the data it has."""
+    """Start this node as primary on the timeline it was primary on. A standby is promoted instead, see there."""
     log("starting as primary")
     (Path(config["postgresql"]["data_directory"]) / "standby.signal").unlink(missing_ok=True)
     write_replication_conf(config, None)
@@ -66,8 +71,18 @@ def start_primary(config: Config) -> None:
 
 
 def promote(config: Config) -> None:
-    """Promote this node's running standby."""
+    """Promote this node's standby; a stopped one is started as what it is, following nobody.
+
+    Started without standby.signal it would go on writing on its primary's timeline, and two nodes with different rows
+    on one timeline look alike to pg_rewind and to streaming replication.
+    """
     log("promoting")
+    if not service_active(config["postgresql"]["service"]):
+        write_replication_conf(config, None)
+        signal_standby(Path(config["postgresql"]["data_directory"]))
+        start(config)
+    if not facts.asked(config)["in_recovery"]:
+        return
     psql(config, "127.0.0.1", f"SELECT pg_promote(true, {PROMOTE_SECONDS})", seconds=PROMOTE_SECONDS + 5)
     if facts.asked(config)["in_recovery"]:
         raise StepFailed(f"the standby was not promoted within {PROMOTE_SECONDS} s")
@@ -76,24 +91,54 @@ def promote(config: Config) -> None:
 def follow(config: Config, primary: str) -> None:
     """Become (or stay) a standby of `primary` with the data that is here; returns when it streams."""
     log(f"following {primary}")
-    directory = Path(config["postgresql"]["data_directory"])
-    write_replication_conf(config, primary)
-    signal = directory / "standby.signal"
-    signal.touch()
-    shutil.chown(signal, "postgres", "postgres")
-    if service_active(config["postgresql"]["service"]):
-        run(["systemctl", "restart", config["postgresql"]["service"]])
-    else:
+    service = config["postgresql"]["service"]
+    running = service_active(service)
+    refuse_if_primary(config)
+    changed = write_replication_conf(config, primary)
+    signal_standby(Path(config["postgresql"]["data_directory"]))
+    if not running:
         start(config)
+    elif changed and config["postgresql"]["major"] >= 13:
+        # From 13 on a running standby takes another primary_conninfo without a restart.
+        run(["systemctl", "reload", service])
+    else:
+        run(["systemctl", "restart", service], seconds=300)
     wait_until_streaming(config, primary)
 
 
+def follow_or_clone(config: Config, primary: str) -> None:
+    """Follow with the data that is here, or, when that fails, with a base backup; the old data is set aside."""
+    refuse_if_primary(config)
+    try:
+        follow(config, primary)
+    except StepFailed as failure:
+        log(f"following failed: {failure}")
+        set_aside(config, primary)
+        clone(config, primary)
+
+
+def set_aside(config: Config, primary: str) -> None:
+    """Stop, and keep the data as data.diverged-TIME; only the latest is kept, the volume is small.
+
+    Nothing is moved while `primary` can't be asked for a copy.
+    """
+    source_state(config, node(config, primary))
+    stop(config)
+    directory = Path(config["postgresql"]["data_directory"])
+    aside = directory.with_name(f"data.diverged-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
+    for older in directory.parent.glob("data.diverged-*"):
+        shutil.rmtree(older)
+    directory.rename(aside)
+    log(f"the old data is kept in {aside}")
+
+
 def clone(config: Config, primary: str) -> None:
-    """Replace what is here by a base backup of `primary`, taken beside it, then follow."""
+    """Take a base backup of `primary`, beside where it will be, then follow. Data that is here is never replaced."""
     log(f"taking a base backup of {primary}")
     postgres = config["postgresql"]
     directory = Path(postgres["data_directory"])
     new = directory.with_name("data.new")
+    refuse_if_present(directory)
     source = node(config, primary)
     before = source_state(config, source)
     prepare_base(directory)
@@ -118,6 +163,8 @@ def clone(config: Config, primary: str) -> None:
         "--no-sync",
     ]
     run(as_service(command))
+    # Before it gets its name: pg_control is the primary's, so without this file the copy would pass for a primary.
+    signal_standby(new)
     run(["sync", "-f", str(new)])
     if source_state(config, source) != before:
         raise StepFailed(f"{primary} changed its role or timeline during the base backup")
@@ -127,29 +174,35 @@ def clone(config: Config, primary: str) -> None:
 
 
 def rewind(config: Config, primary: str) -> None:
-    """Give up what this node has and `primary` has not: pg_rewind, or a base backup with the old data set aside."""
+    """Give up what this node has and `primary` has not: pg_rewind, or a base backup with the old data set aside.
+
+    pg_rewind takes two nodes on the same timeline for equal and does nothing ("no rewind required"): they need a copy.
+    """
     postgres = config["postgresql"]
     directory = Path(postgres["data_directory"])
     source = node(config, primary)
-    stop(config)
+    refuse_if_primary(config)
     log(f"rewinding to {primary}")
+    before = source_state(config, source)
+    stop(config)
     psql(config, source["ip"], "CHECKPOINT", seconds=120)
     server = f"host={source['ip']} port={postgres['port']} user={config['users']['superuser']} dbname=postgres"
     command = [f"{postgres['bin']}/pg_rewind", "-D", str(directory), "--source-server", server, "--no-sync"]
     command += ["--config-file", postgres["config_file"]]
     try:
+        if facts.controlled(config, directory)["timeline"] == int(before.split()[1], 16):
+            raise StepFailed("both are on the same timeline, which pg_rewind takes for equal")
+        # The crash recovery that pg_rewind starts with does not run as a standby.
         (directory / "standby.signal").unlink(missing_ok=True)
         run(as_service(command))
+        signal_standby(directory)
         run(["sync", "-f", str(directory)])
+        if source_state(config, source) != before:
+            raise StepFailed(f"{primary} changed its role or timeline meanwhile")
         follow(config, primary)
     except StepFailed as failure:
         log(f"rewinding failed: {failure}")
-        stop(config)
-        aside = directory.with_name(f"data.diverged-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
-        for older in directory.parent.glob("data.diverged-*"):
-            shutil.rmtree(older)
-        directory.rename(aside)
-        log(f"the old data is kept in {aside}")
+        set_aside(config, primary)
         clone(config, primary)
 
 
@@ -174,17 +227,33 @@ def start(config: Config) -> None:
 
 
 def wait_until_streaming(config: Config, primary: str) -> None:
-    """Poll this standby until it streams from `primary`."""
-    deadline = time.monotonic() + STREAM_SECONDS
+    """Poll this standby until it streams from `primary`. Raises StepFailed, early when it never will."""
+    started = time.monotonic()
     while True:
         try:
-            if facts.asked(config)["streaming_from"] == primary:
-                return
+            state = facts.asked(config)
         except StepFailed:
-            pass
-        if time.monotonic() > deadline:
-            raise StepFailed(f"it does not stream from {primary} after {STREAM_SECONDS} s")
+            state = {"streaming_from": None, "lsn": None}
+        if state["streaming_from"] == primary:
+            return
+        passed = time.monotonic() - started
+        if passed > STREAM_SECONDS:
+            raise StepFailed(f"it does not stream from {primary} after {STREAM_SECONDS} s; see postgresql.log")
+        if passed > RECONNECT_SECONDS and state["lsn"] and wal_is_gone(config, primary, state["lsn"]):
+            raise StepFailed(
+                f"{primary} no longer has the WAL from {state['lsn']} on; ./lab rejoin {config['name']} copies its data"
+            )
         time.sleep(0.3)
+
+
+def wal_is_gone(config: Config, primary: str, position: str) -> bool:
+    """Whether the primary has removed the segment that holds `position` (the name's last part is timeline-free)."""
+    sql = "SELECT count(*) FROM pg_ls_waldir() WHERE length(name) = 24 "
+    sql += f"AND substr(name, 9) = substr(pg_walfile_name('{position}'), 9)"
+    try:
+        return psql(config, node(config, primary)["ip"], sql) == "0"
+    except StepFailed:
+        return False
 
 
 def source_state(config: Config, source: Config) -> str:
@@ -194,8 +263,11 @@ def source_state(config: Config, source: Config) -> str:
     return f"{recovery} {segment[:8]}"
 
 
-def write_replication_conf(config: Config, primary: str | None) -> None:
-    """What depends on the role. Whom a new primary waits for is configured on every node beforehand."""
+def write_replication_conf(config: Config, primary: str | None) -> bool:
+    """What depends on the role; gives whether it changed.
+
+    Whom a new primary waits for is configured on every node beforehand.
+    """
     postgres = config["postgresql"]
     lines = ["# Written by lab-node."]
     if postgres["replication"] == "sync":
@@ -211,10 +283,39 @@ def write_replication_conf(config: Config, primary: str | None) -> None:
         joined = " ".join(f"{key}={value}" for key, value in values.items())
         lines += [f"primary_conninfo = '{joined}'", "recovery_target_timeline = 'latest'"]
     path = Path(postgres["replication_conf"])
+    text = "\n".join(lines) + "\n"
+    if path.is_file() and path.read_text() == text:
+        return False
     new = path.with_name(path.name + ".new")
-    new.write_text("\n".join(lines) + "\n")
+    new.write_text(text)
     shutil.chown(new, "postgres", "postgres")
     new.replace(path)
+    return True
+
+
+def signal_standby(directory: Path) -> None:
+    """Make a data directory a standby's (PostgreSQL manual, "standby.signal")."""
+    signal = directory / "standby.signal"
+    signal.touch()
+    shutil.chown(signal, "postgres", "postgres")
+
+
+def refuse_if_primary(config: Config) -> None:
+    """A running primary is never turned into a standby, whatever the asking node believed."""
+    if not service_active(config["postgresql"]["service"]):
+        return
+    try:
+        primary = not facts.asked(config)["in_recovery"]
+    except StepFailed:
+        return  # It hangs or is still starting: nobody works with it.
+    if primary:
+        raise StepFailed("this node is a running primary: stop it first")
+
+
+def refuse_if_present(directory: Path) -> None:
+    """Whatever the asking node believed: data is not overwritten."""
+    if facts.data_state(directory) == "present":
+        raise StepFailed(f"{directory} holds data, which is not overwritten")
 
 
 def prepare_base(directory: Path) -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shlex
 import subprocess
 import threading
 import time
 from collections.abc import Collection, Mapping
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from . import health, pgpool
+from . import health, locks, pgpool
 from .configuration import Config, StepFailed, log
 from .join import Plan, Refusal, Wait, answer_of, decide
-
-LOCK = Path("/run/lock/pgpool-lab-join")
 
 ASK_SECONDS = 40
 """How long a node may take to say what it is: an ssh login and some queries on a starved emulated processor."""
@@ -25,6 +21,8 @@ WAIT_SECONDS = 120
 SETTLE_SECONDS = 240
 """How long pgpool may take until all agree: watchdog formation is 15 s, emulated and starved a minute."""
 STEP_SECONDS = 900
+ROUNDS = 8
+"""How often the rules may ask for something; a healthy join takes two or three rounds."""
 
 Answers = dict[str, dict[str, Any] | None]
 
@@ -74,15 +72,14 @@ def join(
 ) -> dict[str, Any]:
     """Apply the rules of join until they ask for nothing more. Raises Refused or StepFailed."""
     done: list[str] = []
-    first = config["nodes"][0]["name"]
+    rounds = 0
     silent_since: float | None = None
-    with LOCK.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        answers = ask_all(config)
+    with locks.JOIN.open("w") as lock:
+        answers = claim(config, lock)
         while True:
             decision = decide(
                 [answer_of(name, facts) for name, facts in answers.items()],
-                first=first,
+                first=config["nodes"][0]["name"],
                 initialised=initialised,
                 force_primary=force_primary,
                 rejoin=rejoin,
@@ -90,20 +87,52 @@ def join(
             match decision:
                 case Refusal(reason, remedy):
                     raise Refused(f"{reason}; {remedy}")
-                case Wait(node, reason):
+                case Wait(node, reason, remedy):
                     silent_since = silent_since or time.monotonic()
                     if time.monotonic() - silent_since > WAIT_SECONDS:
-                        raise Refused(f"{node}: {reason}; bring it back, or name a primary with --force-primary")
+                        raise Refused(f"{node}: {reason}; {remedy}")
                     time.sleep(1)
                     answers = ask_all(config)
                 case Plan(primary, actions):
                     if not actions:
-                        return {"primary": primary, "actions": done}
+                        return {"primary": primary, "actions": done, "standbys": standbys_of(primary, answers)}
+                    rounds += 1
+                    if rounds > ROUNDS:
+                        raise StepFailed(f"what was done does not last: {', '.join(done[-len(actions) :])}")
                     silent_since = None
                     perform(config, decision, answers)
                     done += [f"{action.verb} {action.node}" for action in actions]
                     # It has been obeyed: from here on the rules find the primary that it made.
                     force_primary = None
+
+
+def claim(config: Config, lock: IO[str]) -> Answers:
+    """Be the only join of the lab, and give what the nodes said then.
+
+    Each first shows its own claim and then looks for others', so that of two at least one sees the other. Who comes
+    later in the list of nodes steps back; who is at work already no longer looks.
+    """
+    order = [node["name"] for node in config["nodes"]]
+    deadline = time.monotonic() + STEP_SECONDS
+    while True:
+        locks.take(lock)
+        began = time.monotonic()
+        answers = ask_all(config)
+        others = [name for name in order if name != config["name"] and (answers[name] or {}).get("joining")]
+        if not others:
+            return answers
+        if time.monotonic() > deadline:
+            raise Refused(f"{others[0]} has been applying the rules of join for long; see join.log on it, then repeat")
+        log(f"{others[0]} applies the rules of join: waiting")
+        if order.index(others[0]) < order.index(config["name"]):
+            locks.release(lock)
+            time.sleep(2 * (time.monotonic() - began))
+        time.sleep(1)
+
+
+def standbys_of(primary: str, answers: Answers) -> list[str]:
+    """The nodes that stream from the primary."""
+    return [name for name, facts in answers.items() if facts and facts["postgres"]["streaming_from"] == primary]
 
 
 def perform(config: Config, plan: Plan, answers: Answers) -> None:
@@ -115,7 +144,7 @@ def perform(config: Config, plan: Plan, answers: Answers) -> None:
         words = ["local", verb] + (["--primary", primary] if primary != name else [])
         try:
             answers[name] = json.loads(on_node(config, name, words, seconds=STEP_SECONDS).splitlines()[-1])
-        except (StepFailed, ValueError) as failure:
+        except (StepFailed, ValueError, IndexError) as failure:
             failures.append(str(failure))
 
     threads = [threading.Thread(target=act, args=action) for action in plan.actions]

@@ -60,8 +60,12 @@ def run(command: Sequence[str], *, seconds: float = 600, stdin: str | None = Non
 
 
 def as_service(command: Sequence[str]) -> list[str]:
-    """The command as the service account; its home directory holds the passwords."""
-    return ["runuser", "-u", "postgres", "--", "env", "HOME=/var/lib/postgresql", *command]
+    """The command as the service account; its home directory holds the passwords.
+
+    setpriv becomes the command, where runuser would stay its parent: a time-out ends the command itself.
+    """
+    switch = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
+    return [*switch, "env", "HOME=/var/lib/postgresql", *command]
 
 
 def psql(config: Config, host: str, sql: str, *, seconds: float = 10) -> str:
@@ -79,5 +83,6 @@ def node(config: Config, name: str) -> Config:
 
 
 def service_active(name: str) -> bool:
-    """Whether systemd holds a service for running."""
-    return subprocess.run(["systemctl", "is-active", "--quiet", name], check=False).returncode == 0
+    """Whether systemd has processes of a service: one that starts or stops (recovery takes a while) runs, too."""
+    shown = subprocess.run(["systemctl", "is-active", name], capture_output=True, text=True, check=False).stdout
+    return shown.strip() in ("active", "activating", "reloading", "deactivating")

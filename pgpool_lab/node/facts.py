@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from .configuration import Config, StepFailed, psql, run, service_active
 
 ANSWER_SECONDS = 8
+FSTAB = Path("/etc/fstab")
+SEGMENT = re.compile("[0-9A-F]{24}")
 
 STATE = """
 SELECT json_build_object(
   'in_recovery', pg_is_in_recovery(),
   'timeline', CASE WHEN pg_is_in_recovery()
-    THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()))
+    THEN greatest((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()),
+      (SELECT ('x' || max(substr(name, 1, 8)))::bit(32)::int FROM pg_ls_waldir()
+       WHERE name ~ '^[0-9A-F]{24}$' AND substr(name, 1, 8) || '.history' IN (SELECT name FROM pg_ls_waldir())))
     ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
   'lsn', CASE WHEN pg_is_in_recovery()
     THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
@@ -36,12 +43,14 @@ def postgres(config: Config) -> dict[str, Any]:
         "lsn": None,
         "system_identifier": None,
         "control_state": None,
+        "standby_signal": False,
         "streaming_from": None,
         "replicas": [],
         "history": [],
     }
     if facts["data"] != "present":
         return facts
+    facts["standby_signal"] = (directory / "standby.signal").exists()
     if facts["running"]:
         try:
             facts.update(asked(config))
@@ -54,11 +63,23 @@ def postgres(config: Config) -> dict[str, Any]:
 
 
 def data_state(directory: Path) -> str:
-    """`none`, `present`, or `partial`: files that are not a data directory PostgreSQL would start from."""
+    """`none`, `present`, or `partial`: files that are not a data directory PostgreSQL would start from.
+
+    Raises StepFailed when its volume is not there: a disk that failed to mount is not an empty node.
+    """
+    if missing := unmounted(FSTAB.read_text(), directory):
+        raise StepFailed(f"{missing} is not mounted, so nobody can say what data this node has")
     if not directory.is_dir() or not any(directory.iterdir()):
         return "none"
     complete = (directory / "PG_VERSION").is_file() and (directory / "global" / "pg_control").is_file()
     return "present" if complete else "partial"
+
+
+def unmounted(fstab: str, directory: Path) -> str | None:
+    """The mount point that should hold `directory` and is not mounted (fstab(5): second field)."""
+    lines = (line.split() for line in fstab.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+    points = (words[1] for words in lines if len(words) > 1)
+    return next((point for point in points if Path(point) in directory.parents and not os.path.ismount(point)), None)
 
 
 def asked(config: Config) -> dict[str, Any]:
@@ -76,7 +97,20 @@ def asked(config: Config) -> dict[str, Any]:
 def controlled(config: Config, directory: Path) -> dict[str, Any]:
     """Facts from pg_control of a server that does not run or answer."""
     text = run([f"{config['postgresql']['bin']}/pg_controldata", str(directory)], seconds=30, LC_ALL="C")
-    return parse_controldata(text)
+    known = parse_controldata(text)
+    names = {file.name for file in (directory / "pg_wal").iterdir()}
+    return known | {"timeline": max(known["timeline"], last_timeline(names))}
+
+
+def last_timeline(names: Collection[str]) -> int:
+    """The newest timeline that the files in pg_wal belong to, 0 for none but the first.
+
+    A standby writes segments of a timeline only after it has switched to it; pg_control learns of that at the next
+    restart point, which a crash may forestall. Without its history file a segment is a remnant: pg_rewind keeps some
+    of the timeline that it gives up.
+    """
+    prefixes = (name[:8] for name in names if SEGMENT.fullmatch(name))
+    return max((int(prefix, 16) for prefix in prefixes if f"{prefix}.history" in names), default=0)
 
 
 def parse_controldata(text: str) -> dict[str, Any]:

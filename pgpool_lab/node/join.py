@@ -26,6 +26,8 @@ class Answer(NamedTuple):
     """End of its WAL, in bytes since 0/0: written (primary), received (standby), or known to pg_control (stopped)."""
     system_identifier: str | None = None
     control_state: str | None = None
+    standby_signal: bool = False
+    """It is set up as a standby, whatever pg_control (which a base backup copies from its source) says."""
     streaming_from: str | None = None
     history: tuple[tuple[int, int], ...] = ()
     """Where its timelines ended: (timeline, position of the switch)."""
@@ -35,7 +37,7 @@ class Action(NamedTuple):
     """One step on one node."""
 
     verb: str
-    """`initialise`, `start-primary`, `promote`, `follow`, `clone`, `rewind`."""
+    """`initialise`, `start-primary`, `promote`, `follow`, `follow-or-clone`, `clone`, `rewind`."""
     node: str
     primary: str
 
@@ -52,6 +54,7 @@ class Wait(NamedTuple):
 
     node: str
     reason: str
+    remedy: str
 
 
 class Refusal(NamedTuple):
@@ -89,36 +92,68 @@ def decide(
             "stop PostgreSQL on the one whose rows are to be given up, then ./lab rejoin it",
         )
     if primaries:
+        if force_primary not in (None, primaries[0].name):
+            return Refusal(
+                f"{force_primary} cannot be made primary: {primaries[0].name} is",
+                "use ./lab switchover, or stop PostgreSQL there first",
+            )
         return follow_all(answers, primaries[0], rejoin)
     return find_primary(answers, first=first, initialised=initialised, force_primary=force_primary)
 
 
 def follow_all(answers: Sequence[Answer], primary: Answer, rejoin: str | None) -> Plan | Wait | Refusal:
-    """Rule 1: everyone else becomes the primary's streaming standby."""
+    """Rule 1: everyone else becomes the primary's streaming standby.
+
+    What can be done is done first: a node that is silent or diverged doesn't keep the others from following.
+    """
     actions = []
+    obstacles: list[Wait | Refusal] = []
     for answer in answers:
-        if answer is primary or (rejoin is not None and answer.name != rejoin):
+        if answer is primary or rejoin not in (None, answer.name):
             continue
-        if not answer.reachable:
-            return Wait(answer.name, "it cannot be reached")
-        if answer.running and answer.in_recovery is None:
-            return Wait(answer.name, "its PostgreSQL runs and does not answer")
-        if answer.running and answer.streaming_from == primary.name:
-            continue
-        if answer.data != "present":
-            actions.append(Action("clone", answer.name, primary.name))
-            continue
-        related = relation(answer, primary)
-        if related == "follows":
-            actions.append(Action("follow", answer.name, primary.name))
-        elif rejoin == answer.name:
-            actions.append(Action("rewind", answer.name, primary.name))
-        else:
-            return Refusal(
-                f"{answer.name} may hold rows that the primary {primary.name} does not have ({related})",
-                f"./lab rejoin {answer.name} gives them up",
-            )
-    return Plan(primary.name, tuple(actions))
+        step = return_of(answer, primary, explicit=rejoin == answer.name)
+        if isinstance(step, Action):
+            actions.append(step)
+        elif step is not None:
+            obstacles.append(step)
+    if actions or not obstacles:
+        return Plan(primary.name, tuple(actions))
+    return next((obstacle for obstacle in obstacles if isinstance(obstacle, Refusal)), obstacles[0])
+
+
+def return_of(answer: Answer, primary: Answer, *, explicit: bool) -> Action | Wait | Refusal | None:
+    """What one node needs to become the primary's standby; None: it is one.
+
+    `explicit`: the operator asked for this node, so that what only it has may be given up.
+    """
+    if silent := unanswered(answer):
+        return silent
+    if answer.running and answer.streaming_from == primary.name:
+        return None
+    if answer.data != "present":
+        return Action("clone", answer.name, primary.name)
+    related = relation(answer, primary)
+    if related == "follows":
+        return Action("follow-or-clone" if explicit else "follow", answer.name, primary.name)
+    if explicit:
+        return Action("rewind", answer.name, primary.name)
+    return Refusal(
+        f"{answer.name} may hold rows that the primary {primary.name} does not have ({related})",
+        f"./lab rejoin {answer.name} gives them up",
+    )
+
+
+def unanswered(answer: Answer) -> Wait | None:
+    """What to wait for when a node has not said what it is: unreachable is not empty."""
+    if not answer.reachable:
+        return Wait(answer.name, "it cannot be reached, and unreachable is not empty", "bring it back, then repeat")
+    if answer.running and answer.in_recovery is None:
+        return Wait(
+            answer.name,
+            "its PostgreSQL runs and does not answer",
+            f"see postgresql.log on it; ./lab ssh {answer.name} -- systemctl stop lab-postgresql stops it",
+        )
+    return None
 
 
 def find_primary(
@@ -129,22 +164,21 @@ def find_primary(
     with_data = [answer for answer in answers if answer.reachable and answer.data == "present"]
     if force_primary is not None:
         chosen = by_name.get(force_primary)
-        if chosen is None or not chosen.reachable:
+        if chosen is None or unanswered(chosen):
             return Refusal(f"{force_primary} cannot be made primary: it does not answer", "name a node that does")
         if chosen.data != "present" and with_data:
             names = ", ".join(answer.name for answer in with_data)
             return Refusal(f"{force_primary} has no data, but {names} has", "name a node that has data")
         return Plan(chosen.name, (Action(start_verb(chosen), chosen.name, chosen.name),))
     for answer in answers:
-        if not answer.reachable:
-            return Wait(answer.name, "it cannot be reached, and unreachable is not empty")
-        if answer.running and answer.in_recovery is None:
-            return Wait(answer.name, "its PostgreSQL runs and does not answer")
+        if silent := unanswered(answer):
+            remedy = f"{silent.remedy}; or go on without it: ./lab rejoin NODE --force-primary NODE"
+            return silent._replace(remedy=remedy)
     if not with_data:
         if initialised:
             return Refusal(
                 "no node has data, although this lab's cluster was initialised before",
-                f"./lab rejoin {first} --force-primary starts an empty one",
+                f"./lab rejoin {first} --force-primary {first} starts an empty one",
             )
         return Plan(first, (Action("initialise", first, first),))
     best = max(with_data, key=lambda answer: (answer.timeline, was_primary(answer), answer.lsn))
@@ -155,11 +189,12 @@ def start_verb(answer: Answer) -> str:
     """How a node becomes primary from what it is."""
     if answer.data != "present":
         return "initialise"
-    return "promote" if answer.running else "start-primary"
+    return "start-primary" if was_primary(answer) and not answer.running else "promote"
 
 
 def was_primary(answer: Answer) -> bool:
-    return answer.control_state in FORMER_PRIMARY
+    """Whether its data were a primary's when they were used last."""
+    return answer.control_state in FORMER_PRIMARY and not answer.standby_signal
 
 
 def relation(answer: Answer, primary: Answer) -> str:
@@ -170,6 +205,9 @@ def relation(answer: Answer, primary: Answer) -> str:
     """
     if answer.timeline > primary.timeline:
         return "its timeline is newer"
+    ended = dict(primary.history)
+    if any(ended.get(timeline, position) != position for timeline, position in answer.history):
+        return "its timeline has the same number, but began elsewhere"
     if answer.timeline == primary.timeline:
         if was_primary(answer) and not answer.running:
             return "it was primary on the same timeline"
@@ -207,6 +245,7 @@ def answer_of(name: str, facts: Mapping[str, Any] | None) -> Answer:
         lsn=parse_lsn(postgres["lsn"]) if postgres["lsn"] else 0,
         system_identifier=postgres["system_identifier"],
         control_state=postgres["control_state"],
+        standby_signal=postgres.get("standby_signal", False),
         streaming_from=postgres["streaming_from"],
         history=tuple((timeline, parse_lsn(position)) for timeline, position in postgres["history"]),
     )

@@ -53,8 +53,8 @@ def dispatch(arguments: Sequence[str]) -> object | None:
     match list(arguments):
         case ["facts"]:
             return all_facts(config)
-        case ["join", *options] if set(options[:1]) <= {"--initialised"}:
-            return cluster.join(config, initialised=bool(options))
+        case ["join", *options] if (forced := forced_primary(options)) is not None:
+            return cluster.join(config, initialised="--initialised" in options, force_primary=forced or None)
         case ["rejoin", node]:
             return cluster.rejoin(config, node)
         case ["rejoin", node, "--force-primary", primary]:
@@ -74,8 +74,41 @@ def dispatch(arguments: Sequence[str]) -> object | None:
     return None
 
 
+def forced_primary(options: Sequence[str]) -> str | None:
+    """The node that the options of `join` name as primary, empty without one; None when there are other words."""
+    match [option for option in options if option != "--initialised"]:
+        case []:
+            return ""
+        case ["--force-primary", node]:
+            return node
+    return None
+
+
 def act(config: dict[str, object], verb: str, options: list[str]) -> object | None:
-    """One action on this node's PostgreSQL; gives the facts after it."""
+    """One action on this node's PostgreSQL; gives the facts after it, or that it was stopped."""
+    from . import actions, locks
+    from .configuration import StepFailed
+
+    if verb == "stop":
+        # Neither waits nor asks anything afterwards: it fences, while the clients are out.
+        match options:
+            case []:
+                actions.stop(config)
+            case ["--immediate"]:
+                actions.stop(config, immediate=True)
+            case _:
+                return None
+        return {"node": config["name"], "stopped": True}
+    with locks.CHANGE.open("w") as lock:
+        if not locks.try_take(lock):
+            raise StepFailed("another step changes this node's PostgreSQL; see join.log")
+        if not change(config, verb, options):
+            return None
+    return all_facts(config)
+
+
+def change(config: dict[str, object], verb: str, options: list[str]) -> bool:
+    """One step of the rules of join; False when there is no such step."""
     from . import actions
 
     match [verb, *options]:
@@ -87,26 +120,25 @@ def act(config: dict[str, object], verb: str, options: list[str]) -> object | No
             actions.promote(config)
         case ["follow", "--primary", primary]:
             actions.follow(config, primary)
+        case ["follow-or-clone", "--primary", primary]:
+            actions.follow_or_clone(config, primary)
         case ["clone", "--primary", primary]:
             actions.clone(config, primary)
         case ["rewind", "--primary", primary]:
             actions.rewind(config, primary)
-        case ["stop"]:
-            actions.stop(config)
-        case ["stop", "--immediate"]:
-            actions.stop(config, immediate=True)
         case _:
-            return None
-    return all_facts(config)
+            return False
+    return True
 
 
 def all_facts(config: dict[str, object]) -> dict[str, object]:
     """Everything that this node says of itself."""
-    from . import facts, pgpool
+    from . import facts, locks, pgpool
 
     return {
         "node": config["name"],
         "postgres": facts.postgres(config),
         "pgpool": pgpool.facts(config),
         "vip": pgpool.holds_vip(config),
+        "joining": locks.is_held(locks.JOIN),
     }

@@ -47,8 +47,16 @@ def from_engine(config: Mapping[str, str], origin: str) -> LabSettings:
     for key, text in config.items():
         namespace, _, name = key.partition(":")
         if namespace == NAMESPACE:
-            values[name] = json.loads(text) if text[:1] in ("{", "[") else text
+            values[name] = nested(text)
     return from_mapping(values, origin)
+
+
+def nested(text: str) -> Any:
+    """A value as it was written: the engine hands objects and lists over as JSON, everything else as text."""
+    try:
+        return json.loads(text) if text[:1] in ("{", "[") else text
+    except ValueError:
+        return text
 
 
 def from_stack_file(path: Path) -> LabSettings:

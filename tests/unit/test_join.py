@@ -140,7 +140,7 @@ PLANS: dict[str, tuple[Decision, Plan]] = {
     ),
     "all down, the highest timeline": (
         decided(stopped("node0", "in production", lsn=9000), stopped("node4", timeline=2, lsn=1000)),
-        plan("node4", ("start-primary", "node4")),
+        plan("node4", ("promote", "node4")),
     ),
     "all down, two former primaries": (
         decided(
@@ -151,7 +151,7 @@ PLANS: dict[str, tuple[Decision, Plan]] = {
     ),
     "all standbys, the most WAL": (
         decided(stopped("node0", lsn=900), stopped("node4", lsn=1000), stopped("node5", lsn=950)),
-        plan("node4", ("start-primary", "node4")),
+        plan("node4", ("promote", "node4")),
     ),
     "a running standby without a primary": (
         decided(empty("node0"), standby("node4")),
@@ -164,11 +164,11 @@ PLANS: dict[str, tuple[Decision, Plan]] = {
     # The operator names a primary.
     "one silent, forced": (
         decided(silent("node0"), stopped("node4"), force_primary="node4"),
-        plan("node4", ("start-primary", "node4")),
+        plan("node4", ("promote", "node4")),
     ),
     "forced against the rules' own choice": (
         decided(stopped("node0", "shut down", timeline=2), stopped("node4"), force_primary="node4"),
-        plan("node4", ("start-primary", "node4")),
+        plan("node4", ("promote", "node4")),
     ),
     "forced while it runs as a standby": (
         decided(silent("node0"), standby("node4"), force_primary="node4"),
@@ -178,10 +178,6 @@ PLANS: dict[str, tuple[Decision, Plan]] = {
         decided(empty("node0"), empty("node4"), force_primary="node0"),
         plan("node0", ("initialise", "node0")),
     ),
-    "forced, but there is a primary": (
-        decided(primary("node0"), stopped("node4"), force_primary="node4"),
-        plan("node0", ("follow", "node4")),
-    ),
     # Rule 4: diverged data is given up only when asked to.
     "rejoin of a diverged node": (
         decided(stopped("node0", lsn=1001), primary("node4", timeline=2, lsn=2000, fork=1000), rejoin="node0"),
@@ -189,11 +185,11 @@ PLANS: dict[str, tuple[Decision, Plan]] = {
     ),
     "rejoin of a node that may follow": (
         decided(stopped("node0", lsn=999), primary("node4", timeline=2, lsn=2000, fork=1000), rejoin="node0"),
-        plan("node4", ("follow", "node0")),
+        plan("node4", ("follow-or-clone", "node0")),
     ),
     "rejoin leaves the others alone": (
         decided(primary("node0"), stopped("node4", lsn=9000), silent("node5"), stopped("node6"), rejoin="node6"),
-        plan("node0", ("follow", "node6")),
+        plan("node0", ("follow-or-clone", "node6")),
     ),
 }
 
@@ -266,6 +262,10 @@ REFUSALS: dict[str, tuple[Decision, list[str]]] = {
     "the forced node is silent": (
         decided(silent("node0"), stopped("node4"), force_primary="node0"),
         ["node0 cannot be made primary"],
+    ),
+    "forced, but there is a primary": (
+        decided(primary("node0"), stopped("node4"), force_primary="node4"),
+        ["node4 cannot be made primary: node0 is"],
     ),
     "the forced node is none": (
         decided(stopped("node0"), stopped("node4"), force_primary="node9"),

@@ -51,7 +51,7 @@ def test_a_missing_output_is_named(name: str) -> None:
     del values[name]
     with pytest.raises(LabError) as raised:
         read(values)
-    assert f"\n{name}\n" in raised.value.problem
+    assert f" {name}: " in raised.value.problem
 
 
 BAD: dict[str, tuple[tuple[str | int, ...], object, str]] = {
@@ -72,10 +72,9 @@ def test_a_wrong_value_is_named(path: tuple[str | int, ...], value: object, name
     target[path[-1]] = value
     with pytest.raises(LabError) as raised:
         read(values)
-    assert f"\n{named}\n" in raised.value.problem
+    assert f" {named}: " in raised.value.problem
 
 
-@pytest.mark.xfail(strict=True, reason="the validator quotes what it was given, credentials included")
 def test_an_error_does_not_print_the_passwords() -> None:
     values = lab_outputs.values()
     del values["vip"]

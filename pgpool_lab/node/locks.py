@@ -1,0 +1,43 @@
+"""Keeps two joins of the lab, and two changes of one node's PostgreSQL, from running at the same time."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+from typing import IO
+
+JOIN = Path("/run/lock/pgpool-lab-join")
+"""Held on the node that applies the rules of join; the other nodes see it in its facts."""
+CHANGE = Path("/run/lock/pgpool-lab-change")
+"""Held on a node while its PostgreSQL is changed."""
+
+
+def take(lock: IO[str]) -> None:
+    """Wait for a lock; it ends with the process, however that ends."""
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def try_take(lock: IO[str]) -> bool:
+    """Take a lock unless somebody has it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def release(lock: IO[str]) -> None:
+    """Give a lock back before its file is closed."""
+    fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody has a lock."""
+    if not path.exists():
+        return False
+    with path.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

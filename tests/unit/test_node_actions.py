@@ -1,0 +1,112 @@
+"""What a node writes for its PostgreSQL, and what it never does to data."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgpool_lab.node import actions, facts
+from pgpool_lab.node.configuration import StepFailed
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setattr(shutil, "chown", lambda *_: None)
+    monkeypatch.setattr(actions, "log", lambda message: None)
+    monkeypatch.setattr(facts, "FSTAB", tmp_path / "fstab")
+    (tmp_path / "fstab").touch()
+    return {
+        "name": "node4",
+        "nodes": [
+            {"name": "node0", "ip": "192.168.31.133", "backend_id": 0},
+            {"name": "node4", "ip": "192.168.31.134", "backend_id": 1},
+        ],
+        "postgresql": {
+            "data_directory": str(tmp_path / "data"),
+            "replication_conf": str(tmp_path / "replication.conf"),
+            "port": 5432,
+            "service": "lab-postgresql.service",
+            "replication": "async",
+        },
+        "users": {"superuser": "postgres", "replication": "replication", "check": "pgpool_check"},
+    }
+
+
+def test_replication_conf(config: dict[str, Any]) -> None:
+    path = Path(config["postgresql"]["replication_conf"])
+    assert actions.write_replication_conf(config, "node0") is True
+    text = path.read_text()
+    assert "host=192.168.31.133 port=5432 user=replication application_name=node4" in text
+    assert "password" not in text
+    assert actions.write_replication_conf(config, "node0") is False
+    assert actions.write_replication_conf(config, None) is True
+    assert "primary_conninfo" not in path.read_text()
+
+
+def test_synchronous_replication_waits_for_the_others(config: dict[str, Any]) -> None:
+    config["postgresql"]["replication"] = "sync"
+    for primary in (None, "node0"):
+        actions.write_replication_conf(config, primary)
+        text = Path(config["postgresql"]["replication_conf"]).read_text()
+        assert """synchronous_standby_names = 'ANY 1 ("node0")'""" in text
+
+
+def test_users_are_made_a_statement_a_line() -> None:
+    users = {"superuser": "postgres", "replication": "replication", "check": "pgpool_check"}
+    secrets = {"superuser": "a", "replication": "b", "check": "c"}
+    statements = actions.users_sql(users, secrets).splitlines()
+    assert all(statement.endswith(";") for statement in statements)
+    assert "CREATE ROLE replication LOGIN REPLICATION PASSWORD 'b';" in statements
+    assert "GRANT pg_monitor TO pgpool_check;" in statements
+
+
+def test_data_is_never_replaced(config: dict[str, Any]) -> None:
+    directory = Path(config["postgresql"]["data_directory"])
+    actions.refuse_if_present(directory)
+    (directory / "global").mkdir(parents=True)
+    (directory / "PG_VERSION").touch()
+    actions.refuse_if_present(directory)
+    (directory / "global" / "pg_control").touch()
+    with pytest.raises(StepFailed, match="not overwritten"):
+        actions.refuse_if_present(directory)
+    with pytest.raises(StepFailed, match="not overwritten"):
+        actions.clone(config, "node0")
+
+
+@pytest.mark.parametrize("step", [actions.follow, actions.follow_or_clone, actions.rewind])
+def test_a_running_primary_follows_nobody(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, step: Any) -> None:
+    monkeypatch.setattr(actions, "service_active", lambda name: True)
+    monkeypatch.setattr(facts, "asked", lambda config: {"in_recovery": False})
+    with pytest.raises(StepFailed, match="running primary"):
+        step(config, "node0")
+    assert not Path(config["postgresql"]["replication_conf"]).exists()
+
+
+def test_only_the_latest_diverged_data_is_kept(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions, "source_state", lambda config, source: "f 00000002")
+    monkeypatch.setattr(actions, "stop", lambda config: None)
+    directory = Path(config["postgresql"]["data_directory"])
+    older = directory.with_name("data.diverged-20260101-000000")
+    older.mkdir()
+    directory.mkdir()
+    (directory / "kept").touch()
+    actions.set_aside(config, "node0")
+    (aside,) = directory.parent.glob("data.diverged-*")
+    assert (aside / "kept").exists()
+    assert aside != older
+    assert not directory.exists()
+
+
+def test_nothing_is_set_aside_without_a_source(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(config: Any, source: Any) -> str:
+        raise StepFailed("no answer")
+
+    monkeypatch.setattr(actions, "source_state", unreachable)
+    directory = Path(config["postgresql"]["data_directory"])
+    directory.mkdir()
+    with pytest.raises(StepFailed, match="no answer"):
+        actions.set_aside(config, "node0")
+    assert directory.exists()

@@ -1,0 +1,146 @@
+"""The join as it is carried out: bounded, exclusive, and answered by words and exit codes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgpool_lab.node import cluster, locks, main
+from pgpool_lab.node.configuration import StepFailed
+from pgpool_lab.node.join import Plan
+
+NODES = ("node0", "node4", "node5")
+
+
+def config(name: str) -> dict[str, Any]:
+    return {"name": name, "nodes": [{"name": node, "ip": "", "backend_id": 0} for node in NODES]}
+
+
+def facts(*, joining: bool = False, **postgres: Any) -> dict[str, Any]:
+    known = {"data": "none", "running": False, "in_recovery": None, "timeline": None, "lsn": None}
+    known |= {"system_identifier": None, "control_state": None, "standby_signal": False, "streaming_from": None}
+    return {"postgres": known | {"history": []} | postgres, "joining": joining}
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(cluster, "log", lambda message: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(locks, "JOIN", tmp_path / "join")
+
+
+def answers_in_turn(rounds: Sequence[cluster.Answers]) -> Callable[[Any], cluster.Answers]:
+    remaining = iter(rounds)
+    return lambda config: next(remaining)
+
+
+def test_lock_is_seen_by_others_and_ends_with_its_holder() -> None:
+    assert not locks.is_held(locks.JOIN)
+    with locks.JOIN.open("w") as lock, locks.JOIN.open("w") as other:
+        locks.take(lock)
+        assert locks.is_held(locks.JOIN)
+        assert not locks.try_take(other)
+        locks.release(lock)
+        assert not locks.is_held(locks.JOIN)
+        assert locks.try_take(other)
+    assert not locks.is_held(locks.JOIN)
+
+
+@pytest.mark.parametrize(("name", "keeps"), [("node0", True), ("node5", False)])
+def test_the_later_node_steps_back(name: str, keeps: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy: cluster.Answers = {"node0": facts(), "node4": facts(joining=True), "node5": facts()}
+    free: cluster.Answers = {"node0": facts(), "node4": None, "node5": facts()}
+    free[name] = facts(joining=True)
+    released: list[bool] = []
+    monkeypatch.setattr(cluster, "ask_all", answers_in_turn([busy, busy, free]))
+    monkeypatch.setattr(locks, "release", lambda lock: released.append(True))
+    with locks.JOIN.open("w") as lock:
+        assert cluster.claim(config(name), lock) is free
+    assert (released == []) == keeps
+
+
+def test_a_join_that_never_ends_is_not_waited_for_forever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "STEP_SECONDS", 0)
+    monkeypatch.setattr(cluster, "ask_all", lambda config: {node: facts(joining=True) for node in NODES})
+    with locks.JOIN.open("w") as lock, pytest.raises(cluster.Refused, match="node4"):
+        cluster.claim(config("node0"), lock)
+
+
+PRIMARY: dict[str, Any] = {
+    "data": "present",
+    "running": True,
+    "in_recovery": False,
+    "timeline": 1,
+    "lsn": "0/3000060",
+    "system_identifier": "1",
+}
+STANDBY = PRIMARY | {"in_recovery": True, "streaming_from": "node0"}
+
+
+def test_join_goes_on_until_the_rules_ask_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def perform(config: Any, plan: Plan, answers: cluster.Answers) -> None:
+        for action in plan.actions:
+            answers[action.node] = facts(**(PRIMARY if action.verb == "initialise" else STANDBY))
+
+    monkeypatch.setattr(cluster, "ask_all", lambda config: {node: facts() for node in NODES})
+    monkeypatch.setattr(cluster, "perform", perform)
+    assert cluster.join(config("node0"), initialised=False) == {
+        "primary": "node0",
+        "actions": ["initialise node0", "clone node4", "clone node5"],
+        "standbys": ["node4", "node5"],
+    }
+
+
+def test_join_ends_when_nothing_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "ask_all", lambda config: {node: facts() for node in NODES})
+    monkeypatch.setattr(cluster, "perform", lambda config, plan, answers: None)
+    with pytest.raises(StepFailed, match="initialise node0"):
+        cluster.join(config("node0"), initialised=False)
+
+
+def test_join_waits_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(cluster, "ask_all", lambda config: {node: facts() for node in NODES} | {"node4": None})
+    with pytest.raises(cluster.Refused, match=r"node4: .*unreachable is not empty.*--force-primary"):
+        cluster.join(config("node0"), initialised=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], ""),
+        (["--initialised"], ""),
+        (["--force-primary", "node4"], "node4"),
+        (["--initialised", "--force-primary", "node4"], "node4"),
+        (["--force-primary"], None),
+        (["--other"], None),
+        (["--initialised", "node4"], None),
+    ],
+)
+def test_join_options(options: list[str], expected: str | None) -> None:
+    assert main.forced_primary(options) == expected
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"), [(cluster.Refused("two primaries"), 3), (StepFailed("initdb"), 1), (None, 0)]
+)
+def test_exit_codes(failure: Exception | None, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dispatch(arguments: Sequence[str]) -> object:
+        if failure is not None:
+            raise failure
+        return {}
+
+    monkeypatch.setattr(main, "dispatch", dispatch)
+    assert main.main(["join"]) == code
+
+
+def test_one_step_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(locks, "CHANGE", tmp_path / "change")
+    with locks.CHANGE.open("w") as lock:
+        locks.take(lock)
+        with pytest.raises(StepFailed, match="another step"):
+            main.act({"name": "node0"}, "start-primary", [])
