@@ -146,7 +146,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
         ),
         NodeFile(
             "/etc/sudoers.d/pgpool-lab",
-            render(TEMPLATES / "sudoers.j2", virtual_ip=layout.VIRTUAL_IP, ips=args.ips),
+            render(TEMPLATES / "sudoers.j2", virtual_ip=layout.VIRTUAL_IP, ips=args.ips, port=args.ports["postgresql"]),
             mode="0440",
         ),
         NodeFile(

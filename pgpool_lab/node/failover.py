@@ -99,13 +99,14 @@ def ask(config: Mapping[str, Any], node: Mapping[str, Any], answers: list[Answer
         answers.append(Answer(node["name"], recovery == "t", int(timeline), int(received)))
 
 
-def drop_connections(ip: str) -> None:
-    """Drop this host's own connections to the failed one.
+def drop_connections(ip: str, port: int) -> None:
+    """Drop this host's own connections to the failed PostgreSQL; others, such as an operator's ssh, stay.
 
     A pgpool worker that reads from a dead host waits for ever, holding a lock that the failover needs (seen with
     4.3.5: no client gets in any more).
     """
-    subprocess.run(["sudo", "-n", "/usr/bin/ss", "-K", "dst", ip], capture_output=True, check=False)
+    words = ["sudo", "-n", "/usr/bin/ss", "-K", "dst", ip, "dport", "=", str(port)]
+    subprocess.run(words, capture_output=True, check=False)
 
 
 def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
@@ -145,7 +146,7 @@ def main(arguments: Sequence[str]) -> int:
     log(f"called: {' '.join(arguments)}")
     failed_id, old_primary_id = int(arguments[0]), int(arguments[2])
     failed = config["nodes"][failed_id]
-    drop_connections(failed["ip"])
+    drop_connections(failed["ip"], config["postgresql"]["port"])
     if failed_id != old_primary_id:
         log(decide(failed_id, old_primary_id, []).reason)
         return 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
+from pgpool_lab.engine import Engine
 from pgpool_lab.harness.lab import LiveLab
 from pgpool_lab.harness.ledger import Ledger
 from pgpool_lab.lab import Lab
@@ -20,11 +20,21 @@ def lab() -> LiveLab:
     return LiveLab(Lab(LabPaths(stack)).outputs(), stack)
 
 
+UP = ("up", "--yes", "--non-interactive", "--suppress-outputs")
+"""What a person types, without the questions."""
+
+
+@pytest.fixture(scope="session")
+def engine(lab: LiveLab) -> Engine:
+    """The engine on the lab's stack: plain `pulumi` commands."""
+    return Lab(LabPaths(lab.stack)).engine()
+
+
 @pytest.fixture
-def ready(lab: LiveLab) -> Iterator[LiveLab]:
-    """The lab as every scenario finds it, brought back afterwards for the next one."""
+def ready(lab: LiveLab) -> LiveLab:
+    """The lab as every scenario finds it, whatever the one before left."""
     lab.bring_back()
-    yield lab
+    return lab
 
 
 @pytest.fixture

@@ -6,10 +6,12 @@ import psycopg2
 import pytest
 
 from pgpool_lab.cluster.client import vip_mac
+from pgpool_lab.engine import Engine
 from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.lab import LiveLab
 from pgpool_lab.harness.ledger import Ledger
 from pgpool_lab.harness.waiting import wait_for
+from tests.live.conftest import UP
 
 # By hand these take 11 s, 10 s and 29 s on such machines; three times the longest is a failure, not slowness.
 FAILOVER_SECONDS = 90
@@ -69,7 +71,9 @@ def test_scenario_1_a_stopped_pgpool_moves_the_virtual_ip_and_nothing_else(ready
     assert_nothing_lost(ready, ledger)
 
 
-def test_scenario_2_a_stopped_primary_is_replaced_and_the_virtual_ip_stays(ready: LiveLab, ledger: Ledger) -> None:
+def test_scenario_2_a_stopped_primary_is_replaced_and_the_virtual_ip_stays(
+    ready: LiveLab, ledger: Ledger, engine: Engine
+) -> None:
     first, second = ready.nodes[0], ready.nodes[1]
     ready.shell(
         first,
@@ -78,6 +82,8 @@ def test_scenario_2_a_stopped_primary_is_replaced_and_the_virtual_ip_stays(ready
     )
     wait_for_state(ready, primary=second.name, holder=first.name)
     ledger.write_until_acknowledged(seconds=FAILOVER_SECONDS)
+    engine.ask([*UP, "--expect-no-changes"])
+    assert ready.primaries() == [second.name]
     ready.bring_back()
     assert_nothing_lost(ready, ledger)
 

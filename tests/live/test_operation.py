@@ -1,0 +1,97 @@
+"""Operating a lab: repeated updates, a machine lost behind the engine's back, keys, secrets, ports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pgpool_lab.engine import Engine
+from pgpool_lab.harness.clients import direct, rows
+from pgpool_lab.harness.lab import LiveLab
+from pgpool_lab.harness.ledger import Ledger
+from tests.live.conftest import UP
+
+
+def passwords(lab: LiveLab) -> list[str]:
+    given = lab.outputs.credentials
+    return [part.password for part in (given.superuser, given.replication, given.check, given.pcp)]
+
+
+def test_a_second_update_changes_nothing(ready: LiveLab, engine: Engine) -> None:
+    engine.ask([*UP, "--expect-no-changes"])
+    assert ready.status()["healthy"]
+
+
+def test_a_machine_deleted_behind_the_engine_is_rebuilt_as_a_standby_of_the_current_primary(
+    ready: LiveLab, ledger: Ledger, engine: Engine
+) -> None:
+    first, second = ready.nodes[0], ready.nodes[1]
+    disks = [line.split()[1] for line in ready.virsh("domblklist", first.domain).splitlines() if ".qcow2" in line]
+    assert len(disks) == 2
+    ready.agent(second, "switchover", second.name)
+    ready.virsh("destroy", first.domain)
+    ready.virsh("undefine", first.domain)
+    for disk in disks:
+        ready.virsh("vol-delete", disk)
+    engine.ask(UP)
+    report = ready.wait_until_healthy()
+    assert {node["name"]: node["postgres"]["role"] for node in report["nodes"]} == {
+        first.name: "standby",
+        second.name: "primary",
+    }
+    assert ledger.missing(first) == set()
+
+
+@pytest.mark.parametrize("account", ["root", "postgres"])
+def test_every_account_enters_both_accounts_of_every_node_without_a_password(lab: LiveLab, account: str) -> None:
+    for node in lab.nodes:
+        for target in lab.nodes:
+            for other in ("root", "postgres"):
+                said = lab.shell(
+                    node, f"runuser -u {account} -- ssh -n -o BatchMode=yes {other}@{target.name} 'id -un; hostname'"
+                )
+                assert said.split() == [other, target.name]
+
+
+def test_no_password_is_in_a_process_list_or_a_log(ready: LiveLab) -> None:
+    seen = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+    for node in ready.nodes:
+        # While the agent works: it is what handles them.
+        seen += ready.shell(node, f"{node.scripts.agent} facts & sleep 0.3; ps -eww -o args; wait")
+        seen += ready.shell(node, "cat /var/log/pgpool-lab/*.log; journalctl --no-pager")
+    assert "postgres" in seen
+    assert [password for password in passwords(ready) if password in seen] == []
+
+
+def test_outputs_and_state_hide_every_password(lab: LiveLab, engine: Engine) -> None:
+    shown = engine.ask(["stack", "output", "--stack", lab.stack, "--json"])
+    assert json.loads(shown)["vip"] == lab.outputs.vip
+    state = engine.ask(["stack", "export", "--stack", lab.stack])
+    for password in passwords(lab):
+        assert password not in shown
+        assert password not in state
+
+
+def test_private_keys_are_readable_by_their_owner_only(lab: LiveLab) -> None:
+    assert lab.outputs.ssh.private_key_path.stat().st_mode & 0o777 == 0o600
+    for node in lab.nodes:
+        keys = "/root/.ssh/id_ed25519 /var/lib/postgresql/.ssh/id_ed25519 /etc/ssh/ssh_host_ed25519_key"
+        assert set(lab.shell(node, f"stat -c %a {keys}").split()) == {"600"}
+
+
+def test_nothing_of_the_lab_listens_outside_its_namespace(lab: LiveLab) -> None:
+    assert lab.outputs.network.namespace is not None
+    outside = ["nsenter", "--net=/proc/1/ns/net", "--", "ss", "-H", "-l", "-t", "-u", "-n", "-p"]
+    listening = subprocess.run(outside, capture_output=True, text=True, check=True).stdout
+    assert not [word for word in ("qemu", "libvirtd", "dnsmasq", lab.outputs.network.bridge) if word in listening]
+    links = subprocess.run([*outside[:3], "ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    assert lab.outputs.network.bridge not in links
+    assert Path(f"/run/netns/{lab.outputs.network.namespace}").exists()
+
+
+def test_a_standby_takes_no_writes(ready: LiveLab) -> None:
+    with direct(ready.outputs, ready.nodes[1]) as connection:
+        assert rows(connection, "SELECT pg_is_in_recovery() AS standby") == [{"standby": True}]
