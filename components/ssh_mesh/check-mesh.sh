@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Every account that takes part enters every account of every node, itself included. Needs $accounts and $nodes.
 set -euo pipefail
+: "${accounts:?}" "${nodes:?}"
 pids=()
 pairs=()
 for from in $accounts; do
