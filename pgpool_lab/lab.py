@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pgpool_lab import hypervisor, machine, toolchain
+from pgpool_lab.bench import Phase, phases, read_log
 from pgpool_lab.cluster.client import run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.cluster.outputs import from_json as outputs_from_json
@@ -43,8 +45,11 @@ class Lab:
         """The stack's settings. Raises LabError that names the key or file."""
         return from_stack_file(self.paths.stack_file)
 
-    def up(self) -> int:
-        """Prepare what is missing, bring the stack up, start what does not start by itself; the exit code."""
+    def up(self, options: Sequence[str] = ()) -> None:
+        """Prepare what is missing, bring the stack up, start what does not start by itself.
+
+        `options` are further ones of `pulumi up`. Raises LabError with the next step to take.
+        """
         settings = self.settings
         recipe = ImageRecipe.of(settings)
         tarball.check(recipe)
@@ -60,15 +65,22 @@ class Lab:
             removed = hypervisor.forget_unrecorded(self.paths, engine.recorded())
             if removed:
                 console.print(f"  left by an interrupted run, removed: {len(removed)} objects")
-        code = engine.run(["up", "--stack", self.paths.stack, "--yes", "--non-interactive", "--suppress-outputs"])
-        if code != 0:
+        words = ["up", "--stack", self.paths.stack, "--yes", "--non-interactive", "--suppress-outputs", *options]
+        if engine.run(words) != 0:
             raise LabError("pulumi up failed: see above", f"./lab up {self.paths.stack} goes on from here")
         outputs = engine.outputs()
         if not status(outputs, self.paths.stack)["healthy"]:
             # A restarted machine starts neither PostgreSQL nor pgpool by itself: that is a join.
             with step("Starting PostgreSQL and pgpool by the rules of join"):
                 self.agent(outputs, outputs.nodes[0], "start")
-        return 0
+
+    def bench(self) -> list[Phase]:
+        """Build the lab from nothing and measure the phases; it is left as it is then."""
+        if has_state(self.paths):
+            raise LabError(f"the lab {self.paths.stack} exists", f"./lab down {self.paths.stack}, then measure")
+        events = self.paths.logs / "events.json"
+        self.up(["--skip-preview", "--event-log", str(events)])
+        return phases(read_log(events))
 
     def down(self) -> None:
         """Destroy the stack and remove everything that belongs to the lab, from whatever state it is in."""
@@ -136,8 +148,7 @@ class Lab:
         return status(self.outputs(), self.paths.stack)
 
     def _toolchain(self) -> toolchain.Toolchain:
-        choice = toolchain.choose(os.environ.get("LAB_TOOLCHAIN"))
-        return toolchain.prepare(choice)
+        return toolchain.take(os.environ.get("LAB_TOOLCHAIN"))
 
     def _open(self, tools: toolchain.Toolchain, settings: LabSettings | None) -> Engine:
         """Start the libvirt where it is the lab's own, and open the engine beside it."""

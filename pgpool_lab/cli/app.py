@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from pgpool_lab import machine, testing
-from pgpool_lab.cli.tables import print_checks, print_status
+from pgpool_lab.cli.tables import print_checks, print_phases, print_status
 from pgpool_lab.cluster.client import network_prefix, run_on, ssh_command
 from pgpool_lab.errors import LabError
 from pgpool_lab.lab import Lab
@@ -143,6 +143,12 @@ def test(
 ) -> None:
     """Every test: unit, program, the plugin's, and live on the lab, which is brought up where it is needed."""
     sys.exit(testing.run(arguments or []))
+
+
+@app.command()
+def bench(stack: Stack = DEFAULT_STACK) -> None:
+    """Build the lab from nothing and show where the time goes. It must not exist; it is left running."""
+    print_phases(lab_of(stack).bench())
 
 
 @app.command()

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pgpool_lab.bench import Phase, ready_ratio
 from pgpool_lab.machine import Check
 
 console = Console(highlight=False)
@@ -58,3 +59,16 @@ def print_checks(checks: Sequence[Check]) -> None:
     for check in checks:
         table.add_row("✓" if check.ok else "✗", check.name, check.detail, "" if check.ok else check.mend)
     console.print(table)
+
+
+def print_phases(phases: Sequence[Phase]) -> None:
+    """A bar a phase, and the ready ratio."""
+    whole = phases[-1].end
+    table = Table(title="from `pulumi up` to a healthy lab")
+    for column in ("phase", "seconds", ""):
+        table.add_column(column)
+    for phase in phases:
+        offset, length = round(40 * phase.begin / whole), max(1, round(40 * phase.seconds / whole))
+        table.add_row(phase.name, f"{phase.seconds:.0f}", " " * offset + "█" * length)
+    console.print(table)
+    console.print(f"ready ratio {ready_ratio(phases):.2f}: time to healthy over the boot of the same machines")

@@ -15,7 +15,7 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.paths import PROJECT, cache_directory
 from pgpool_lab.progress import console, step
 from pgpool_lab.toolchain import build, download, installed, versions
-from pgpool_lab.toolchain.choice import Choice
+from pgpool_lab.toolchain.choice import Choice, choose
 
 MODULES = PROJECT / "toolchain"
 
@@ -56,6 +56,16 @@ def prepare(choice: Choice) -> Toolchain:
                 download.into(partial, log)
             partial.rename(target)
     return toolchain
+
+
+def take(setting: str | None) -> Toolchain:
+    """The toolchain for a value of LAB_TOOLCHAIN. One that was made before is taken without asking the network."""
+    if not setting and installed.find().missing:
+        for source in ("download", "build"):
+            target = cache_directory() / "toolchain" / f"{source}-{key(source)}"
+            if target.exists():
+                return Toolchain(target / "bin", target, source)
+    return prepare(choose(setting))
 
 
 def key(source: str, modules: Path = MODULES) -> str:

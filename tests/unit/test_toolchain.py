@@ -226,3 +226,14 @@ def test_environment_is_the_labs_alone(tmp_path: Path, monkeypatch: pytest.Monke
     link = tmp_path / "lab" / "pulumi" / "plugins"
     assert link.resolve() == tmp_path / "tools" / "plugins"
     assert made() == variables
+
+
+def test_a_toolchain_that_was_made_before_is_taken_without_asking_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(cached, "choose", lambda setting: pytest.fail("the network was asked"))
+    made = tmp_path / "pgpool-lab" / "toolchain" / f"build-{cached.key('build')}"
+    made.mkdir(parents=True)
+    assert cached.take(None) == cached.Toolchain(made / "bin", made, "build")

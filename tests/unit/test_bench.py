@@ -1,0 +1,53 @@
+"""Phases of an update from the engine's events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pgpool_lab.bench import phases, ready_ratio
+
+
+def event(seconds: int, kind: str, name: str, op: str = "create") -> dict[str, Any]:
+    urn = f"urn:pulumi:two-node::pgpool-lab::pgpool-lab:index:Cluster${kind}::{name}"
+    return {"timestamp": 1000 + seconds, "resOutputsEvent": {"metadata": {"op": op, "urn": urn}}}
+
+
+COMMAND = "command:remote:Command"
+UPDATE = [
+    {"timestamp": 1000, "preludeEvent": {}},
+    event(5, "libvirt:index/volume:Volume", "image"),
+    event(10, "libvirt:index/domain:Domain", "node0"),
+    event(12, "libvirt:index/domain:Domain", "node4"),
+    event(60, COMMAND, "node0-ready"),
+    event(62, COMMAND, "node4-ready"),
+    event(70, COMMAND, "ssh-mesh-trust-node0"),
+    event(72, COMMAND, "pgpool-node4-files"),
+    event(92, COMMAND, "join"),
+    event(96, COMMAND, "pgpool-node4-start"),
+    event(110, COMMAND, "settle"),
+    event(130, COMMAND, "ssh-mesh-check-node4"),
+]
+
+
+def test_each_phase_begins_where_the_one_before_ends() -> None:
+    assert [(phase.begin, phase.end) for phase in phases(UPDATE)] == [
+        (0, 12),
+        (12, 62),
+        (62, 72),
+        (72, 92),
+        (92, 96),
+        (96, 110),
+        (110, 130),
+    ]
+
+
+def test_the_ready_ratio_compares_healthy_with_the_boot_alone() -> None:
+    assert ready_ratio(phases(UPDATE)) == pytest.approx(110 / 50)
+
+
+def test_an_update_that_did_not_start_from_nothing_is_refused() -> None:
+    repeated = [item for item in UPDATE if "settle" not in str(item)]
+    with pytest.raises(ValueError, match="watchdog forms"):
+        phases([*repeated, event(110, COMMAND, "settle", op="same")])
