@@ -53,7 +53,7 @@ def phases(events: Iterable[Mapping[str, Any]]) -> list[Phase]:
         urn = str(outputs["metadata"]["urn"])
         kind, name = urn.split("::")[2].split("$")[-1], urn.split("::")[3]
         for phase, parts in PHASES:
-            if any(part == kind or part == name or (part.startswith("-") and part in name) for part in parts):
+            if any(part in (kind, name) or (part.startswith("-") and part in name) for part in parts):
                 ends[phase] = float(event["timestamp"])
                 break
     found = []
