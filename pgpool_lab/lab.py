@@ -12,7 +12,7 @@ from typing import Any
 
 from pgpool_lab import hypervisor, machine, toolchain
 from pgpool_lab.bench import Phase, phases, read_log
-from pgpool_lab.cluster.client import run_on
+from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.cluster.outputs import from_json as outputs_from_json
 from pgpool_lab.cluster.status import status
@@ -23,11 +23,15 @@ from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.progress import console, step
 from pgpool_lab.settings import LabSettings, from_stack_file
+from pgpool_lab.waiting import NotInTime, wait_for
 
 SYSTEM_URI = "qemu:///system"
 
 DISK_MIB = 6000
 """What a lab may come to need on the disk: base image, and two disks a node that grow as they are written."""
+
+BOOT_SECONDS = 300
+"""An emulated machine boots in about a minute; several times that on a busy host."""
 
 NODE_SECONDS = 900
 """A base backup, a rewind and the wait until all agree, emulated and starved."""
@@ -71,8 +75,19 @@ class Lab:
         outputs = engine.outputs()
         if not status(outputs, self.paths.stack)["healthy"]:
             # A restarted machine starts neither PostgreSQL nor pgpool by itself: that is a join.
+            with step("Waiting until every node takes logins"):
+                self._wait_for_logins(outputs)
             with step("Starting PostgreSQL and pgpool by the rules of join"):
                 self.agent(outputs, outputs.nodes[0], "start")
+
+    def _wait_for_logins(self, outputs: LabOutputs) -> None:
+        def silent() -> list[str]:
+            return [node.name for node in outputs.nodes if not answers(outputs, node)]
+
+        try:
+            wait_for(silent, lambda names: not names, seconds=BOOT_SECONDS, what="every node takes logins", pause=2)
+        except NotInTime as error:
+            raise LabError(str(error), f"./lab up {self.paths.stack} tries again; ./lab doctor") from None
 
     def bench(self) -> list[Phase]:
         """Build the lab from nothing and measure the phases; it is left as it is then."""

@@ -67,6 +67,14 @@ def run_on(
     )
 
 
+def answers(outputs: LabOutputs, node: NodeOutput) -> bool:
+    """Whether a node takes an ssh login."""
+    try:
+        return run_on(outputs, node, "true", seconds=20).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
 def facts(outputs: LabOutputs, node: NodeOutput) -> Facts | None:
     """What a node says of itself; None when it does not answer."""
     try:

@@ -7,12 +7,12 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from pgpool_lab.cluster.client import all_facts, run_on
+from pgpool_lab.cluster.client import all_facts, answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.cluster.status import status
 from pgpool_lab.harness.clients import rows, through_vip
-from pgpool_lab.harness.waiting import wait_for
 from pgpool_lab.node import health
+from pgpool_lab.waiting import wait_for
 
 BOOT_SECONDS = 240
 """An emulated machine boots in about a minute; three times that on a busy host."""
@@ -103,11 +103,3 @@ class LiveLab:
         self.wait_until_healthy()
         assert self.primaries() == [self.first.name]
         assert self.holders() == [self.first.name]
-
-
-def answers(outputs: LabOutputs, node: NodeOutput) -> bool:
-    """Whether a node takes an ssh login."""
-    try:
-        return run_on(outputs, node, "true", seconds=20).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False

@@ -6,7 +6,7 @@ import psycopg2
 
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.harness.clients import direct, rows, through_vip
-from pgpool_lab.harness.waiting import wait_for
+from pgpool_lab.waiting import wait_for
 
 TABLE = "lab_ledger"
 

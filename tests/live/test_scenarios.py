@@ -10,7 +10,7 @@ from pgpool_lab.engine import Engine
 from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.lab import LiveLab
 from pgpool_lab.harness.ledger import Ledger
-from pgpool_lab.harness.waiting import wait_for
+from pgpool_lab.waiting import wait_for
 from tests.live.conftest import UP
 
 # By hand these take 11 s, 10 s and 29 s on such machines; three times the longest is a failure, not slowness.
