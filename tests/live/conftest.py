@@ -20,7 +20,7 @@ def lab() -> LiveLab:
     return LiveLab(Lab(LabPaths(stack)).outputs(), stack)
 
 
-UP = ("up", "--yes", "--non-interactive", "--suppress-outputs")
+UP = ("up", "--stack", os.environ.get("LAB_STACK", ""), "--yes", "--non-interactive", "--suppress-outputs")
 """What a person types, without the questions."""
 
 
