@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,9 @@ class Lab:
         tools = self._toolchain()
         builder.build(recipe)
         engine = self._open(tools, settings)
+        if options:
+            # Without this variable the CLI does not know the options that are for its developers.
+            engine = replace(engine, variables={**engine.variables, "PULUMI_DEBUG_COMMANDS": "true"})
         if not self.system:
             removed = hypervisor.forget_unrecorded(self.paths, engine.recorded())
             if removed:

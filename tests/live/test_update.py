@@ -1,0 +1,29 @@
+"""A machine lost behind the engine's back. It comes last: what it breaks would break every other test."""
+
+from __future__ import annotations
+
+from pgpool_lab.engine import Engine
+from pgpool_lab.harness.lab import LiveLab
+from pgpool_lab.harness.ledger import Ledger
+from tests.live.conftest import UP
+
+
+def test_a_machine_deleted_behind_the_engine_is_rebuilt_as_a_standby_of_the_current_primary(
+    ready: LiveLab, ledger: Ledger, engine: Engine
+) -> None:
+    first, second = ready.nodes[0], ready.nodes[1]
+    disks = [line.split()[1] for line in ready.virsh("domblklist", first.domain).splitlines() if ".qcow2" in line]
+    assert len(disks) == 2
+    pool = ready.virsh("pool-list", "--name")
+    ready.agent(second, "switchover", second.name)
+    ready.virsh("destroy", first.domain)
+    ready.virsh("undefine", first.domain)
+    for disk in disks:
+        ready.virsh("vol-delete", "--pool", pool, disk)
+    engine.ask(UP)
+    report = ready.wait_until_healthy()
+    assert {node["name"]: node["postgres"]["role"] for node in report["nodes"]} == {
+        first.name: "standby",
+        second.name: "primary",
+    }
+    assert ledger.missing(first) == set()
