@@ -97,6 +97,7 @@ class Lab:
         if has_state(self.paths):
             raise LabError(f"the lab {self.paths.stack} exists", f"./lab down {self.paths.stack}, then measure")
         events = self.paths.logs / "events.json"
+        self.paths.logs.mkdir(parents=True, exist_ok=True)
         self.up(["--skip-preview", "--event-log", str(events)])
         return phases(read_log(events))
 

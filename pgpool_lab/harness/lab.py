@@ -81,6 +81,8 @@ class LiveLab:
         A stopped machine is started; a node that left rejoins (`lab rejoin`); a primary elsewhere is moved by a
         switchover; a pgpool that holds the virtual IP elsewhere is restarted.
         """
+        if self.is_at_start():
+            return
         for node in self.nodes:
             if not self.machine_runs(node):
                 self.virsh("start", node.domain)
@@ -101,5 +103,11 @@ class LiveLab:
             holder = self.node(holders[0])
             self.shell(holder, f"systemctl restart {holder.services.pgpool}")
         self.wait_until_healthy()
-        assert self.primaries() == [self.first.name]
-        assert self.holders() == [self.first.name]
+        assert self.is_at_start()
+
+    def is_at_start(self) -> bool:
+        """Whether the lab is healthy with both roles on the first node."""
+        report = self.status()
+        roles = {node["name"]: (node["postgres"] or {}).get("role") for node in report["nodes"]}
+        holds = report["vip"]["holders"] == [self.first.name]
+        return bool(report["healthy"]) and roles[self.first.name] == "primary" and holds
