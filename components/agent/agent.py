@@ -16,7 +16,7 @@ from components.node import Node, NodeFile, write_files
 
 SOURCES = Path(pgpool_lab.__file__).parent / "node"
 INSTALLED = "/usr/local/lib/pgpool-lab/node"
-LAUNCHER = """#!/usr/bin/python3 -IB
+LAUNCHER = """#!/usr/bin/python3 -I
 import sys
 
 sys.path.insert(0, "/usr/local/lib/pgpool-lab")

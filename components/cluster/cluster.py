@@ -120,7 +120,7 @@ class Cluster(pulumi.ComponentResource):
             "join",
             create="exec /usr/local/sbin/lab-node join",
             update="exec /usr/local/sbin/lab-node join --initialised",
-            after=[*mesh.trusted, *files, *[component.command for component in pgpool]],
+            after=[*mesh.trusted, *files],
         )
         # One after the other: a changed configuration must not restart all of them at once.
         started: list[pulumi.Resource] = [join]

@@ -20,6 +20,12 @@ ACCOUNTS: dict[str, tuple[str, ...]] = {"full": ("root", "postgres"), "service":
 
 HOMES = {"root": "/root", "postgres": "/var/lib/postgresql"}
 
+CLIENT_CONFIGURATION = """# OpenSSH prefers a hybrid key exchange that takes a second of an emulated processor.
+Host *
+    KexAlgorithms curve25519-sha256
+    GSSAPIAuthentication no
+"""
+
 
 @dataclass(frozen=True)
 class SshMeshArgs:
@@ -49,7 +55,10 @@ class SshMesh(pulumi.ComponentResource):
         known_hosts = pulumi.Output.all(**args.host_keys).apply(
             lambda hosts: "".join(f"{node.name},{node.ip} {hosts[node.name]['public']}\n" for node in args.nodes)
         )
-        files = [NodeFile("/etc/ssh/ssh_known_hosts", known_hosts)]
+        files = [
+            NodeFile("/etc/ssh/ssh_known_hosts", known_hosts),
+            NodeFile("/etc/ssh/ssh_config.d/pgpool-lab.conf", CLIENT_CONFIGURATION),
+        ]
         files += [
             NodeFile(
                 f"{HOMES[account]}/.ssh/authorized_keys",

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import facts
 from .configuration import SECRETS, Config, StepFailed, as_service, log, node, psql, run, service_active
+from .passwords import stored
 
 STREAM_SECONDS = 120
 """How long a started standby may take until it streams: crash recovery of a lab's little data, emulated."""
@@ -39,24 +40,25 @@ def initialise(config: Config) -> None:
         command = [f"{postgres['bin']}/initdb", "-D", str(new), "-U", config["users"]["superuser"]]
         command += ["--pwfile", password.name, "-A", "scram-sha-256", "--data-checksums", "--no-sync"]
         command += ["--encoding", "UTF8", "--locale", "C.UTF-8"]
-        run(as_service(command))
+        # A named zone spares initdb the comparison of every zone that there is with the clock's.
+        run(as_service(command), TZ="UTC")
     single = [f"{postgres['bin']}/postgres", "--single", "-D", str(new), "-c", "exit_on_error=true"]
-    # A statement that fails is not repeated in the log: it holds a password.
-    single += ["-c", "log_min_error_statement=panic"]
-    single += ["-c", f"password_encryption={config['password_encryption']}", "postgres"]
-    run(as_service(single), stdin=users_sql(config["users"], secrets))
+    # A statement that fails is not repeated in the log: it holds what a password is checked by.
+    single += ["-c", "log_min_error_statement=panic", "postgres"]
+    run(as_service(single), stdin=users_sql(config["users"], secrets, config["password_encryption"]))
     run(["sync", "-f", str(new)])
     discard(directory)
     new.rename(directory)
     start_primary(config)
 
 
-def users_sql(users: Mapping[str, str], secrets: Mapping[str, str]) -> str:
+def users_sql(users: Mapping[str, str], secrets: Mapping[str, str], method: str) -> str:
     """The lab's users, a statement a line, as single-user mode reads them (manual, postgres, "Single-User Mode")."""
+    password = {part: stored(method, user, secrets[part]) for part, user in users.items()}
     statements = [
-        f"ALTER ROLE {users['superuser']} PASSWORD '{secrets['superuser']}'",
-        f"CREATE ROLE {users['replication']} LOGIN REPLICATION PASSWORD '{secrets['replication']}'",
-        f"CREATE ROLE {users['check']} LOGIN PASSWORD '{secrets['check']}'",
+        f"ALTER ROLE {users['superuser']} PASSWORD '{password['superuser']}'",
+        f"CREATE ROLE {users['replication']} LOGIN REPLICATION PASSWORD '{password['replication']}'",
+        f"CREATE ROLE {users['check']} LOGIN PASSWORD '{password['check']}'",
         f"GRANT pg_monitor TO {users['check']}",
     ]
     return "".join(f"{statement};\n" for statement in statements)

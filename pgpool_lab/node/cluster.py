@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import IO, Any
 
 from . import health, locks, pgpool
+from .answer import all_facts
 from .configuration import Config, StepFailed, log
 from .join import Plan, Refusal, Wait, answer_of, decide
 
@@ -55,7 +56,10 @@ def ask_all(config: Config) -> Answers:
 
     def ask(name: str) -> None:
         try:
-            answers[name] = json.loads(on_node(config, name, ["facts"], seconds=ASK_SECONDS))
+            if name == config["name"]:
+                answers[name] = all_facts(config)
+            else:
+                answers[name] = json.loads(on_node(config, name, ["facts"], seconds=ASK_SECONDS))
         except (StepFailed, ValueError) as failure:
             log(f"{name}: {failure}")
 
@@ -162,6 +166,7 @@ def settle(config: Config, stopped_pgpools: Collection[str] = ()) -> dict[str, A
     `stopped_pgpools` are nodes whose pgpool may stay stopped.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
+    wait_for_watchdog(config, deadline)
     while True:
         answers = ask_all(config)
         problems = health.problems(answers, stopped_pgpools=stopped_pgpools)
@@ -173,6 +178,14 @@ def settle(config: Config, stopped_pgpools: Collection[str] = ()) -> dict[str, A
             backend = pgpool.by_name(config, name)["backend_id"]
             asked = leader(answers) or config["name"]
             log(f"attaching {name} through pgpool on {asked}: {pgpool.attach(config, asked, backend)}")
+        time.sleep(0.5)
+
+
+def wait_for_watchdog(config: Config, deadline: float) -> None:
+    """Wait until this node's watchdog has found its place: asking all nodes until then only takes their time."""
+    if not pgpool.is_running(config):
+        return
+    while pgpool.watchdog_role(config) not in pgpool.SETTLED and time.monotonic() < deadline:
         time.sleep(0.5)
 
 

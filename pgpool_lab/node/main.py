@@ -46,13 +46,16 @@ def main(arguments: Sequence[str]) -> int:
 
 def dispatch(arguments: Sequence[str]) -> object | None:
     """What a verb gives; None when there is no such verb."""
-    from . import cluster, pgpool
     from .configuration import load
 
     config = load()
+    if list(arguments) == ["facts"]:
+        from .answer import all_facts
+
+        return all_facts(config)
+    from . import cluster, pgpool
+
     match list(arguments):
-        case ["facts"]:
-            return all_facts(config)
         case ["join", *options] if (forced := forced_primary(options)) is not None:
             return cluster.join(config, initialised="--initialised" in options, force_primary=forced or None)
         case ["rejoin", node]:
@@ -87,6 +90,7 @@ def forced_primary(options: Sequence[str]) -> str | None:
 def act(config: dict[str, object], verb: str, options: list[str]) -> object | None:
     """One action on this node's PostgreSQL; gives the facts after it, or that it was stopped."""
     from . import actions, locks
+    from .answer import all_facts
     from .configuration import StepFailed
 
     if verb == "stop":
@@ -129,16 +133,3 @@ def change(config: dict[str, object], verb: str, options: list[str]) -> bool:
         case _:
             return False
     return True
-
-
-def all_facts(config: dict[str, object]) -> dict[str, object]:
-    """Everything that this node says of itself."""
-    from . import facts, locks, pgpool
-
-    return {
-        "node": config["name"],
-        "postgres": facts.postgres(config),
-        "pgpool": pgpool.facts(config),
-        "vip": pgpool.holds_vip(config),
-        "joining": locks.is_held(locks.JOIN),
-    }

@@ -156,10 +156,14 @@ def apply(config: Config) -> str:
     return f"{action}ed"
 
 
+SETTLED = ("LEADER", "STANDBY")
+"""States of a watchdog that has found its place."""
+
+
 def wait_for_role(config: Config, seconds: float = 90) -> None:
     """Wait until the watchdog has settled here: only then may the next pgpool be restarted."""
     deadline = time.monotonic() + seconds
-    while watchdog_role(config) not in ("LEADER", "STANDBY"):
+    while watchdog_role(config) not in SETTLED:
         if time.monotonic() > deadline:
             raise RuntimeError(f"the watchdog did not settle within {seconds:.0f} s")
         time.sleep(0.5)

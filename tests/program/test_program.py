@@ -116,12 +116,12 @@ def test_nobody_leases_addresses_on_the_lab_s_network(lab: Recording) -> None:
 def test_the_join_waits_for_trust_and_files_on_every_node(lab: Recording, size: int) -> None:
     before = lab.before(lab.named("join"))
     for node in names(size):
-        assert {
-            f"ssh-mesh-trust-{node}",
-            f"agent-{node}-files",
-            f"postgres-{node}-files",
-            f"pgpool-{node}-files",
-        } <= before
+        assert {f"ssh-mesh-trust-{node}", f"agent-{node}-files", f"postgres-{node}-files"} <= before
+
+
+def test_pgpool_starts_after_the_join_and_its_files(lab: Recording, size: int) -> None:
+    for node in names(size):
+        assert {"join", f"pgpool-{node}-files"} <= lab.before(lab.named(f"pgpool-{node}-start"))
 
 
 def test_trust_waits_for_every_node_s_keys(lab: Recording, size: int) -> None:

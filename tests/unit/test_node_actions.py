@@ -10,6 +10,7 @@ import pytest
 
 from pgpool_lab.node import actions, facts
 from pgpool_lab.node.configuration import StepFailed
+from pgpool_lab.node.passwords import stored
 
 
 @pytest.fixture
@@ -57,9 +58,10 @@ def test_synchronous_replication_waits_for_the_others(config: dict[str, Any]) ->
 def test_users_are_made_a_statement_a_line() -> None:
     users = {"superuser": "postgres", "replication": "replication", "check": "pgpool_check"}
     secrets = {"superuser": "a", "replication": "b", "check": "c"}
-    statements = actions.users_sql(users, secrets).splitlines()
+    statements = actions.users_sql(users, secrets, "md5").splitlines()
     assert all(statement.endswith(";") for statement in statements)
-    assert "CREATE ROLE replication LOGIN REPLICATION PASSWORD 'b';" in statements
+    assert f"CREATE ROLE replication LOGIN REPLICATION PASSWORD '{stored('md5', 'replication', 'b')}';" in statements
+    assert not any(f"'{secret}'" in statement for secret in secrets.values() for statement in statements)
     assert "GRANT pg_monitor TO pgpool_check;" in statements
 
 

@@ -1,0 +1,43 @@
+"""Everything that a node says of itself, to the rules of join and to the operator."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import facts, locks, pgpool
+from .configuration import Config
+
+
+def all_facts(config: Config) -> dict[str, Any]:
+    """This node's PostgreSQL, pgpool, virtual IP, and whether it applies the rules of join."""
+    found = side_by_side(
+        {
+            "postgres": lambda: facts.postgres(config),
+            "pgpool": lambda: pgpool.facts(config),
+            "vip": lambda: pgpool.holds_vip(config),
+        }
+    )
+    return {"node": config["name"], **found, "joining": locks.is_held(locks.JOIN)}
+
+
+def side_by_side(questions: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """The answers to questions that wait for other programs, asked at the same time. Raises what one of them raises."""
+    answers: dict[str, Any] = {}
+    failures: list[Exception] = []
+
+    def ask(name: str, question: Callable[[], Any]) -> None:
+        try:
+            answers[name] = question()
+        except Exception as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=ask, args=item) for item in questions.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return {name: answers[name] for name in questions}
