@@ -113,7 +113,7 @@ class Cluster(pulumi.ComponentResource):
         )
         agents = [self._agent(node, child) for node in self.nodes]
         postgres = [self._postgres(node, child) for node in self.nodes]
-        pgpool = [self._pgpool(index, node, child) for index, node in enumerate(self.nodes)]
+        pgpool = [self._pgpool(index, node, child, mesh.trusted) for index, node in enumerate(self.nodes)]
         files = [agent.command for agent in agents] + [component.command for component in postgres]
         # An update is what the state knows as an already initialised cluster: see the rules of join.
         join = self._on_first_node(
@@ -168,7 +168,9 @@ class Cluster(pulumi.ComponentResource):
             child,
         )
 
-    def _pgpool(self, backend_id: int, node: Node, child: pulumi.ResourceOptions) -> Pgpool:
+    def _pgpool(
+        self, backend_id: int, node: Node, child: pulumi.ResourceOptions, after: Sequence[pulumi.Resource]
+    ) -> Pgpool:
         settings = self._settings
         return Pgpool(
             f"pgpool-{node.name}",
@@ -193,6 +195,7 @@ class Cluster(pulumi.ComponentResource):
                 timings=settings.pgpool.timings,
                 overrides=settings.pgpool.parameters,
                 passwords=self.identity.passwords,
+                after=after,
             ),
             child,
         )

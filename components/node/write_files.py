@@ -31,6 +31,12 @@ for entry in json.load(sys.stdin):
     if path.suffix == ".py":
         # Parsing takes longer than running on an emulated processor, and the service account can't write here.
         py_compile.compile(str(path), doraise=True)
-if any(name.startswith("/etc/systemd/") for name in changed):
-    subprocess.run(["systemctl", "daemon-reload"], check=True)
+units = [Path(name).name for name in changed if name.startswith("/etc/systemd/system/")]
+if units:
+    # A unit that systemd has not loaded yet needs no reload, which takes seconds of an emulated processor.
+    shown = subprocess.run(
+        ["systemctl", "show", "--property=NeedDaemonReload", *units], capture_output=True, text=True, check=True
+    )
+    if "yes" in shown.stdout:
+        subprocess.run(["systemctl", "daemon-reload"], check=True)
 print(json.dumps(changed))

@@ -39,6 +39,8 @@ class PgpoolArgs:
     timings: Mapping[str, Value]
     overrides: Mapping[str, Value]
     passwords: pulumi.Output[dict[str, str]]
+    after: Sequence[pulumi.Resource] = ()
+    """What goes before these files: nothing needs them until the join is done."""
 
 
 class Pgpool(pulumi.ComponentResource):
@@ -61,7 +63,9 @@ class Pgpool(pulumi.ComponentResource):
             f"{name}-files",
             node=args.node,
             files=pgpool_files(args, self._configuration),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.node.ready], deleted_with=args.node.domain),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[args.node.ready, *args.after], deleted_with=args.node.domain
+            ),
         )
         self.register_outputs({})
 

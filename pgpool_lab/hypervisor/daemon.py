@@ -135,6 +135,13 @@ def launch(lab: LabPaths) -> None:
                     "run ./lab doctor",
                 )
             time.sleep(0.1)
+        # Libvirt examines QEMU when it is first asked what that can do: now, and not while a machine waits for it.
+        subprocess.run(
+            ["virsh", "-q", "-c", uri(lab), "domcapabilities"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
 
 
 def script(lab: LabPaths) -> str:

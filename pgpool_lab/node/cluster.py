@@ -182,10 +182,14 @@ def settle(config: Config, stopped_pgpools: Collection[str] = ()) -> dict[str, A
 
 
 def wait_for_watchdog(config: Config, deadline: float) -> None:
-    """Wait until this node's watchdog has found its place: asking all nodes until then only takes their time."""
-    if not pgpool.is_running(config):
-        return
-    while pgpool.watchdog_role(config) not in pgpool.SETTLED and time.monotonic() < deadline:
+    """Wait until this node's watchdog has its place, and the virtual IP with it when it leads.
+
+    Asking all nodes until then would only take time from what they are busy with.
+    """
+    while pgpool.is_running(config) and time.monotonic() < deadline:
+        role = pgpool.watchdog_role(config)
+        if role == "STANDBY" or (role == "LEADER" and pgpool.holds_vip(config)):
+            return
         time.sleep(0.5)
 
 

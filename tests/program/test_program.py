@@ -162,7 +162,7 @@ def test_nothing_is_sent_to_a_node_that_is_not_ready(lab: Recording) -> None:
 def test_nodes_are_set_up_at_the_same_time(lab: Recording, size: int) -> None:
     for node in names(size):
         others = {f"{other}-ready" for other in names(size) if other != node}
-        for kind in ("agent", "postgres", "pgpool"):
+        for kind in ("agent", "postgres"):
             assert not others & lab.before(lab.named(f"{kind}-{node}-files"))
 
 

