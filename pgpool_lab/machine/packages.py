@@ -68,6 +68,7 @@ REQUIREMENTS = (
     Requirement("curl", ("curl",), "downloads what a `url:` source names"),
     Requirement("ssh-keygen", ("openssh-client",), "makes the lab's keys"),
     Requirement("ssh", ("openssh-client",), "enters the nodes"),
+    Requirement("arping", ("iputils-arping",), "asks who answers for the virtual IP"),
     Requirement("psql", ("postgresql-client",), "`lab psql`"),
 )
 
