@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import facts, locks, pgpool
 from .configuration import Config
+
+FORMATION_SECONDS = 90
+"""The watchdog's own waits come to 15 s; several times that on starved nodes."""
 
 
 def all_facts(config: Config) -> dict[str, Any]:
@@ -20,6 +24,20 @@ def all_facts(config: Config) -> dict[str, Any]:
         }
     )
     return {"node": config["name"], **found, "joining": locks.is_held(locks.JOIN)}
+
+
+def settled_facts(config: Config) -> dict[str, Any]:
+    """The facts once this node's watchdog has its place, and the virtual IP with it when it leads.
+
+    Without a running pgpool, or after FORMATION_SECONDS, what there is then.
+    """
+    deadline = time.monotonic() + FORMATION_SECONDS
+    while pgpool.is_running(config) and time.monotonic() < deadline:
+        role = pgpool.watchdog_role(config)
+        if role == "STANDBY" or (role == "LEADER" and pgpool.holds_vip(config)):
+            break
+        time.sleep(0.5)
+    return all_facts(config)
 
 
 def side_by_side(questions: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import IO, Any
 
 from . import health, locks, pgpool
-from .answer import all_facts
+from .answer import FORMATION_SECONDS, all_facts, settled_facts
 from .configuration import Config, StepFailed, log
 from .join import Plan, Refusal, Wait, answer_of, decide
 
@@ -50,14 +50,21 @@ def on_node(config: Config, name: str, words: list[str], *, seconds: float) -> s
     return done.stdout
 
 
-def ask_all(config: Config) -> Answers:
-    """Facts of every node, asked at the same time; None for one that does not answer."""
+def ask_all(config: Config, *, settled: bool = False) -> Answers:
+    """Facts of every node, asked at the same time; None for one that does not answer.
+
+    `settled` lets each node answer when its watchdog has found its place: asking again and again until then would take
+    time from what the nodes are busy with.
+    """
     answers: Answers = {node["name"]: None for node in config["nodes"]}
 
     def ask(name: str) -> None:
         try:
             if name == config["name"]:
-                answers[name] = all_facts(config)
+                answers[name] = settled_facts(config) if settled else all_facts(config)
+            elif settled:
+                seconds = ASK_SECONDS + FORMATION_SECONDS
+                answers[name] = json.loads(on_node(config, name, ["facts", "--settled"], seconds=seconds))
             else:
                 answers[name] = json.loads(on_node(config, name, ["facts"], seconds=ASK_SECONDS))
         except (StepFailed, ValueError) as failure:
@@ -166,9 +173,8 @@ def settle(config: Config, stopped_pgpools: Collection[str] = ()) -> dict[str, A
     `stopped_pgpools` are nodes whose pgpool may stay stopped.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
-    wait_for_watchdog(config, deadline)
+    answers = ask_all(config, settled=True)
     while True:
-        answers = ask_all(config)
         problems = health.problems(answers, stopped_pgpools=stopped_pgpools)
         if not problems:
             return {"primary": health.primaries(answers)[0], "holder": health.holders(answers)[0]}
@@ -179,18 +185,7 @@ def settle(config: Config, stopped_pgpools: Collection[str] = ()) -> dict[str, A
             asked = leader(answers) or config["name"]
             log(f"attaching {name} through pgpool on {asked}: {pgpool.attach(config, asked, backend)}")
         time.sleep(0.5)
-
-
-def wait_for_watchdog(config: Config, deadline: float) -> None:
-    """Wait until this node's watchdog has its place, and the virtual IP with it when it leads.
-
-    Asking all nodes until then would only take time from what they are busy with.
-    """
-    while pgpool.is_running(config) and time.monotonic() < deadline:
-        role = pgpool.watchdog_role(config)
-        if role == "STANDBY" or (role == "LEADER" and pgpool.holds_vip(config)):
-            return
-        time.sleep(0.5)
+        answers = ask_all(config)
 
 
 def leader(answers: Mapping[str, Mapping[str, Any] | None]) -> str | None:

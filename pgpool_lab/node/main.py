@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-USAGE = """usage: lab-node facts
+USAGE = """usage: lab-node facts [--settled]
        lab-node join [--initialised] [--force-primary NODE]
        lab-node rejoin NODE [--force-primary NODE]
        lab-node switchover [NODE]
@@ -49,10 +49,10 @@ def dispatch(arguments: Sequence[str]) -> object | None:
     from .configuration import load
 
     config = load()
-    if list(arguments) == ["facts"]:
-        from .answer import all_facts
+    if arguments[:1] == ["facts"] and set(arguments[1:]) <= {"--settled"}:
+        from .answer import all_facts, settled_facts
 
-        return all_facts(config)
+        return (settled_facts if "--settled" in arguments else all_facts)(config)
     from . import cluster, pgpool
 
     match list(arguments):
