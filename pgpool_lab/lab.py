@@ -7,11 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pgpool_lab import hypervisor, machine, toolchain
-from pgpool_lab.bench import Phase, phases, read_log
+from pgpool_lab.bench import Bench, boot_times, description, phases, read_log
 from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.cluster.outputs import from_json as outputs_from_json
@@ -92,14 +93,29 @@ class Lab:
         except NotInTime as error:
             raise LabError(str(error), f"./lab up {self.paths.stack} tries again; ./lab doctor") from None
 
-    def bench(self) -> list[Phase]:
-        """Build the lab from nothing and measure the phases; it is left as it is then."""
+    def bench(self) -> Bench:
+        """Measure bare machines, then build the lab from nothing and measure its phases; it is left as it is then."""
         if has_state(self.paths):
             raise LabError(f"the lab {self.paths.stack} exists", f"./lab down {self.paths.stack}, then measure")
+        settings = self.settings
+        node = settings.nodes[0]
+        machine.install(self.paths.logs / "packages.log")
+        recipe = ImageRecipe.of(settings)
+        image, default = builder.build(recipe), builder.build(replace(recipe, boot="default"))
+        domain_type = hypervisor.probe_domain_type()
+        times = partial(boot_times, domain_type=domain_type, memory_mib=node.memory_mib, vcpus=node.vcpus)
+        with step("Booting two bare machines of the lab's image"):
+            bare_pair = times([image, image])
+        with step("Booting one of them beside one with the distribution's own boot"):
+            lean_and_default = times([image, default])
         events = self.paths.logs / "events.json"
-        self.paths.logs.mkdir(parents=True, exist_ok=True)
         self.up(["--skip-preview", "--event-log", str(events)])
-        return phases(read_log(events))
+        return Bench(
+            machine=description(domain_type),
+            phases=phases(read_log(events)),
+            bare_pair=bare_pair,
+            lean_and_default=lean_and_default,
+        )
 
     def down(self) -> None:
         """Destroy the stack and remove everything that belongs to the lab, from whatever state it is in."""

@@ -37,14 +37,20 @@ def run(arguments: Sequence[str]) -> int:
     for stack in chosen:
         if not LabPaths(stack).stack_file.is_file():
             raise LabError(f"there is no stack {stack!r}", "see stacks/; arguments for pytest come after --")
-    reports = PROJECT / "reports" / time.strftime("%Y%m%d-%H%M%S")
-    reports.mkdir(parents=True)
+    reports = new_report_folder()
     codes = [] if chosen else [pytest(WITHOUT_LAB, options, reports / "without-lab.xml", prefix=[], extra={})]
     for stack in chosen or STACKS:
         codes.append(live(stack, options, reports))
     console.print(f"reports: {reports.relative_to(PROJECT)}")
     # pytest's exit code 5 says that the options chose no test of that part.
     return max(0 if code == 5 and options else code for code in codes)
+
+
+def new_report_folder() -> Path:
+    """A folder for what one command reports, named after the time."""
+    folder = PROJECT / "reports" / time.strftime("%Y%m%d-%H%M%S")
+    folder.mkdir(parents=True)
+    return folder
 
 
 def live(stack: str, options: Sequence[str], reports: Path) -> int:

@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 
 from pgpool_lab import machine, testing
-from pgpool_lab.cli.tables import print_checks, print_phases, print_status
+from pgpool_lab.cli.tables import print_bench, print_checks, print_status
 from pgpool_lab.cluster.client import network_prefix, run_on, ssh_command
 from pgpool_lab.errors import LabError
 from pgpool_lab.lab import Lab
-from pgpool_lab.paths import LabPaths
+from pgpool_lab.paths import PROJECT, LabPaths
+from pgpool_lab.progress import console
 
 DEFAULT_STACK = "two-node"
 
@@ -148,7 +149,11 @@ def test(
 @app.command()
 def bench(stack: Stack = DEFAULT_STACK) -> None:
     """Build the lab from nothing and show where the time goes. It must not exist; it is left running."""
-    print_phases(lab_of(stack).bench())
+    found = lab_of(stack).bench()
+    print_bench(found)
+    report = testing.new_report_folder() / "bench.json"
+    report.write_text(json.dumps(found.document(), indent=2) + "\n")
+    console.print(f"report: {report.relative_to(PROJECT)}")
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pgpool_lab.bench import Phase, ready_ratio
+from pgpool_lab.bench import Bench
 from pgpool_lab.machine import Check
 
 console = Console(highlight=False)
@@ -61,14 +61,21 @@ def print_checks(checks: Sequence[Check]) -> None:
     console.print(table)
 
 
-def print_phases(phases: Sequence[Phase]) -> None:
-    """A bar a phase, and the ready ratio."""
-    whole = phases[-1].end
+def print_bench(bench: Bench) -> None:
+    """A bar a phase, the bare machines, and both ratios."""
+    whole = bench.phases[-1].end
     table = Table(title="from `pulumi up` to a healthy lab")
     for column in ("phase", "seconds", ""):
         table.add_column(column)
-    for phase in phases:
+    for phase in bench.phases:
         offset, length = round(40 * phase.begin / whole), max(1, round(40 * phase.seconds / whole))
         table.add_row(phase.name, f"{phase.seconds:.0f}", " " * offset + "█" * length)
     console.print(table)
-    console.print(f"ready ratio {ready_ratio(phases):.2f}: time to healthy over the boot of the same machines")
+    first, second = bench.bare_pair
+    lean, default = bench.lean_and_default
+    console.print(f"two bare machines, side by side: logins after {first:.0f} s and {second:.0f} s")
+    console.print(f"ready ratio {bench.ready_ratio:.2f}: time to healthy over that")
+    console.print(
+        f"boot ratio {bench.boot_ratio:.2f}: {lean:.0f} s, beside {default:.0f} s with the distribution's boot"
+    )
+    console.print(bench.machine, highlight=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.bench import phases, ready_ratio
+from pgpool_lab.bench import Bench, phases
 
 
 def event(seconds: int, kind: str, name: str, op: str = "create") -> dict[str, Any]:
@@ -23,7 +23,7 @@ UPDATE = [
     event(60, COMMAND, "node0-ready"),
     event(62, COMMAND, "node4-ready"),
     event(70, COMMAND, "ssh-mesh-trust-node0"),
-    event(72, COMMAND, "pgpool-node4-files"),
+    event(72, COMMAND, "postgres-node4-files"),
     event(92, COMMAND, "join"),
     event(96, COMMAND, "pgpool-node4-start"),
     event(110, COMMAND, "settle"),
@@ -43,8 +43,11 @@ def test_each_phase_begins_where_the_one_before_ends() -> None:
     ]
 
 
-def test_the_ready_ratio_compares_healthy_with_the_boot_alone() -> None:
-    assert ready_ratio(phases(UPDATE)) == pytest.approx(110 / 50)
+def test_ratios_compare_with_the_bare_machines_of_the_same_run() -> None:
+    bench = Bench("a machine", phases(UPDATE), bare_pair=[50, 55], lean_and_default=[48, 96])
+    assert bench.ready_ratio == pytest.approx(110 / 55)
+    assert bench.boot_ratio == pytest.approx(0.5)
+    assert bench.document()["phases"][0] == {"name": "engine, image, disks", "begin": 0, "end": 12, "seconds": 12}
 
 
 def test_an_update_that_did_not_start_from_nothing_is_refused() -> None:

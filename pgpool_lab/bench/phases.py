@@ -1,27 +1,27 @@
-"""`lab bench`: where the time goes from `pulumi up` to a healthy lab, and how it compares with two bare machines."""
+"""The phases of an update, from the engine's event log."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PHASES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("engine, image, disks", ("libvirt:index/volume:Volume", "libvirt:index/domain:Domain")),
-    ("boot to ssh", ("-ready",)),
-    ("files and keys", ("-files", "-keys-", "-trust-")),
-    ("join", ("join",)),
-    ("pgpool started", ("-start",)),
-    ("watchdog forms, all agree", ("settle",)),
-    ("key mesh checked", ("-check-",)),
+PHASES: tuple[tuple[str, str], ...] = (
+    ("engine, image, disks", r"libvirt:index/(volume:Volume|domain:Domain) .*"),
+    ("boot to ssh", r".* .*-ready"),
+    ("files and keys", r".* ((agent|postgres)-.*-files|ssh-mesh-(keys|trust)-.*)"),
+    ("join", r".* (join|pgpool-.*-files)"),
+    ("pgpool started", r".* pgpool-.*-start"),
+    ("watchdog forms, all agree", r".* settle"),
+    ("key mesh checked", r".* ssh-mesh-check-.*"),
 )
-"""What ends each phase: the last resource whose type or name has one of these parts. A phase begins where the one
-before ends, since each needs it."""
+"""What ends each phase: the last resource whose type and name match. A phase begins where the one before ends, since
+each needs it."""
 
 HEALTHY = "watchdog forms, all agree"
-BOOTED = "boot to ssh"
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def phases(events: Iterable[Mapping[str, Any]]) -> list[Phase]:
             continue
         urn = str(outputs["metadata"]["urn"])
         kind, name = urn.split("::")[2].split("$")[-1], urn.split("::")[3]
-        for phase, parts in PHASES:
-            if any(part in (kind, name) or (part.startswith("-") and part in name) for part in parts):
+        for phase, pattern in PHASES:
+            if re.fullmatch(pattern, f"{kind} {name}"):
                 ends[phase] = float(event["timestamp"])
                 break
     found = []
@@ -64,12 +64,6 @@ def phases(events: Iterable[Mapping[str, Any]]) -> list[Phase]:
         found.append(Phase(phase, previous - (begin or 0.0), max(previous, ends[phase]) - (begin or 0.0)))
         previous = max(previous, ends[phase])
     return found
-
-
-def ready_ratio(found: Iterable[Phase]) -> float:
-    """Time to healthy over the time in which the machines, with nothing to do yet, answer ssh."""
-    by_name = {phase.name: phase for phase in found}
-    return by_name[HEALTHY].end / by_name[BOOTED].seconds
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
