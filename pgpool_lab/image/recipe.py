@@ -64,10 +64,12 @@ class ImageRecipe:
 
     def environment(self) -> dict[str, str]:
         """What the install scripts are told of the versions; where the tarball lies is added by who runs them."""
+        release = pgpool.traits(self.pgpool_version)
         return {
             "POSTGRESQL_VERSION": self.postgresql_version,
             "PGPOOL_VERSION": self.pgpool_version,
-            "PGPOOL_CFLAGS": pgpool.traits(self.pgpool_version).compiler_flags,
+            "PGPOOL_CONFIGURE": release.configure_options,
+            "PGPOOL_CFLAGS": release.compiler_flags,
             "BUILD_PACKAGES": " ".join(distributions.build_packages(self.distribution, self.postgresql_version)),
         }
 

@@ -77,12 +77,16 @@ PEERS: dict[str, str] = {"3.2": "others", "4.2": "all"}
 
 COMPILER_FLAGS: dict[str, str] = {
     # Tentative definitions in headers, which gcc 10 no longer merges; uintptr_t without its header. 3.2.9 was
-    # compiled so with gcc 12; the later ones are of the same kind.
+    # compiled so with gcc 12; for the later ones it is a precaution.
     "3.2": "-O1 -fcommon -w -include stdint.h",
     "3.5": "-O2 -fcommon -w",
     "4.2": "",
 }
 """CFLAGS that a release needs with the compiler of a present distribution; empty: configure's own."""
+
+CONFIGURE_OPTIONS: dict[str, str] = {"3.2": "", "4.0": "--with-openssl"}
+"""What configure is told. scram and AES need OpenSSL; md5 doesn't, and 3.2's configure looks for a function in libssl
+(SSL_library_init) that is gone since OpenSSL 1.1."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ class PgpoolTraits:
     interface_commands: str
     peers: str
     compiler_flags: str
+    configure_options: str
 
 
 def known_version(text: str) -> bool:
@@ -132,4 +137,5 @@ def traits(text: str) -> PgpoolTraits:
         interface_commands=since(INTERFACE_COMMANDS, version),
         peers=since(PEERS, version),
         compiler_flags=since(COMPILER_FLAGS, version),
+        configure_options=since(CONFIGURE_OPTIONS, version),
     )

@@ -17,6 +17,7 @@ from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.image.sources import debian_sources
 from pgpool_lab.paths import PROJECT
 from pgpool_lab.settings import from_mapping
+from pgpool_lab.versions import pgpool
 
 DEB822 = """\
 # The distribution's own.
@@ -322,6 +323,12 @@ def test_an_old_pgpool_is_compiled_with_flags_of_its_own(version: str, flag: str
     flags = ImageRecipe(pgpool_version=version).environment()["PGPOOL_CFLAGS"]
     assert flag in flags
     assert bool(flags) == bool(flag)
+
+
+@pytest.mark.parametrize(("version", "openssl"), [("3.2.9", False), ("4.0.25", True), ("4.3.5", True)])
+def test_pgpool_is_built_with_openssl_where_scram_needs_it(version: str, openssl: bool) -> None:
+    assert ("--with-openssl" in ImageRecipe(pgpool_version=version).environment()["PGPOOL_CONFIGURE"]) == openssl
+    assert ("scram" in pgpool.traits(version).authentication) == openssl
 
 
 def test_the_install_scripts_are_told_all_that_they_need() -> None:
