@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compiles pgpool-II into /usr/local/pgpool, owned by postgres (steps S0 to S2 of the procedure).
-# Needs: PGPOOL_VERSION, PGPOOL_TARBALL. PURGE_BUILD_TOOLS=1 takes the compiler away again.
+# Needs: PGPOOL_VERSION, PGPOOL_TARBALL, PGPOOL_CONFIGURE (options), BUILD_PACKAGES. PGPOOL_CFLAGS is for releases that
+# a present compiler takes only with flags of their own. PURGE_BUILD_TOOLS=1 takes the compiler away again.
 # Run by the image builder and, on a stock image, by cloud-init.
 set -euo pipefail
 prefix=/usr/local/pgpool
@@ -9,13 +10,14 @@ if "$prefix/bin/pgpool" --version 2>&1 | grep -q "version $PGPOOL_VERSION "; the
 fi
 export DEBIAN_FRONTEND=noninteractive
 before=$(apt-mark showauto | sort)
-tools=(gcc make libc6-dev libpq-dev libssl-dev)
+read -ra tools <<<"$BUILD_PACKAGES"
 apt-get install -y --no-install-recommends "${tools[@]}"
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 tar -xf "$PGPOOL_TARBALL" -C "$build" --strip-components=1
 cd "$build"
-./configure --prefix="$prefix" --with-openssl --disable-static
+read -ra options <<<"$PGPOOL_CONFIGURE"
+./configure --prefix="$prefix" "${options[@]}" --disable-static ${PGPOOL_CFLAGS:+CFLAGS="$PGPOOL_CFLAGS"}
 make -j"$(nproc)"
 make install
 chown -R postgres:postgres "$prefix"

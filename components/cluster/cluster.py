@@ -158,6 +158,7 @@ class Cluster(pulumi.ComponentResource):
                     *[str(peer.ip) for peer in settings.nodes],
                     str(settings.network.vip),
                 ],
+                distribution=settings.image.distribution,
                 version=settings.postgresql.version,
                 port=settings.postgresql.port,
                 pgpool_port=settings.pgpool.port,
@@ -176,6 +177,7 @@ class Cluster(pulumi.ComponentResource):
             f"pgpool-{node.name}",
             PgpoolArgs(
                 node=node,
+                version=settings.pgpool.version,
                 backend_id=backend_id,
                 nodes=self._names,
                 ips=[str(peer.ip) for peer in settings.nodes],

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 from components.pgpool import layout as pgpool
 from components.postgres import layout as postgres
 from pgpool_lab.settings import LabSettings
+from pgpool_lab.versions.distributions import DISTRIBUTIONS
+from pgpool_lab.versions.postgresql import PostgresqlTraits
 
 
 def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[str, Any]:
     """Plain data, without secrets; the agent's `configuration.py` reads it."""
     traits = settings.postgresql.traits
-    binaries = postgres.binaries(settings.postgresql.version)
+    binaries = postgres.binaries(settings.image.distribution, settings.postgresql.version)
     return {
         "lab": lab,
         "name": node,
@@ -21,7 +25,6 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
         ],
         "ssh_account": "postgres" if settings.ssh_mesh == "service" else "root",
         "postgresql": {
-            "major": traits.major,
             "bin": binaries,
             "client_bin": binaries,
             "data_directory": postgres.DATA_DIRECTORY,
@@ -29,10 +32,8 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
             "config_file": postgres.CONFIG_FILE,
             "port": settings.postgresql.port,
             "service": postgres.SERVICE,
-            "recovery_style": traits.recovery_style,
-            "wal_names": traits.wal_names,
             "replication": settings.postgresql.replication,
-            "pg_rewind": True,
+            "dialect": dialect(traits),
         },
         "pgpool": {
             "port": settings.pgpool.port,
@@ -40,10 +41,20 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
             "wd_port": settings.pgpool.wd_port,
             "prefix": pgpool.PREFIX,
             "service": pgpool.SERVICE,
+            "pcp_syntax": settings.pgpool.traits.pcp_syntax,
+            "watchdog_info": settings.pgpool.traits.watchdog_info,
+            "pool_passwd": settings.pgpool.traits.pool_passwd,
         },
         "vip": str(settings.network.vip),
         "prefix_length": settings.network.cidr.prefixlen,
         "users": postgres.USERS,
         "auth": settings.auth,
-        "password_encryption": "md5" if settings.auth == "md5" else "scram-sha-256",
+        "password_encryption": postgres.password_method(settings.auth, traits),
+        "locale": DISTRIBUTIONS[settings.image.distribution].locale,
     }
+
+
+def dialect(traits: PostgresqlTraits) -> dict[str, Any]:
+    """What the agent must know of the version (`pgpool_lab/node/dialect.py`), as JSON will hand it over."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(traits)))
+    return plain

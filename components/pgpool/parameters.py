@@ -1,6 +1,7 @@
 """pgpool.conf as data: every parameter with the concern it belongs to.
 
-Source: pgpool-II 4.3 manual, "Server Configuration".
+Every form that a thing has had is given; the table of versions keeps those that the version knows.
+Source: pgpool-II 4.3 manual, "Server Configuration"; for earlier forms the samples of those versions.
 """
 
 from __future__ import annotations
@@ -8,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from components.pgpool import layout
+from pgpool_lab.versions.pgpool import PgpoolTraits
+from pgpool_lab.versions.pgpool_parameters import only_known
 
 Value = int | str | bool
 
 
 def pgpool_parameters(
     *,
+    traits: PgpoolTraits,
     nodes: Sequence[str],
+    this: str,
     vip: str,
     ports: Mapping[str, int],
     data_directory: str,
     check_user: str,
+    check_password: str,
     auth: str,
     wd_authkey: str,
     wd_priority: int,
@@ -27,13 +33,19 @@ def pgpool_parameters(
 ) -> dict[str, dict[str, Value]]:
     """Parameters grouped by concern. `ports` has `postgresql`, `pgpool`, `pcp` and `watchdog`.
 
-    All groups but `watchdog of this node` are the same on every node.
+    All groups but `watchdog of this node` are the same on every node, whose name is `this`.
     """
+    # An empty password means "look it up in pool_passwd", where pgpool can.
+    password = "" if auth == "trust" or traits.checks_look_up_passwords else check_password
+    heartbeat = "heartbeat" in traits.lifecheck_methods
+    root = "/usr/bin/sudo" if traits.interface_commands == "absolute" else "sudo"
+    placeholders = " ".join(f'"%{letter}"' for letter in "dhPmHN" if letter in traits.placeholders)
     groups: dict[str, dict[str, Value]] = {
         "clients": {
             "listen_addresses": "*",
             "port": ports["pgpool"],
             "socket_dir": "/var/run/pgpool",
+            "unix_socket_directories": "/var/run/pgpool",
             "pcp_listen_addresses": "*",
             "pcp_port": ports["pcp"],
             "pcp_socket_dir": "/var/run/pgpool",
@@ -52,6 +64,8 @@ def pgpool_parameters(
         },
         "backends": {
             "backend_clustering_mode": "streaming_replication",
+            "master_slave_mode": True,
+            "master_slave_sub_mode": "stream",
             "load_balance_mode": True,
             # A session that wrote reads its own writes.
             "disable_load_balance_on_write": "always",
@@ -69,22 +83,23 @@ def pgpool_parameters(
         },
         "checks": {
             "health_check_user": check_user,
-            "health_check_password": "",
+            "health_check_password": password,
             "health_check_database": "postgres",
             "sr_check_user": check_user,
-            "sr_check_password": "",
+            "sr_check_password": password,
             "sr_check_database": "postgres",
             **{name: value for name, value in timings.items() if not name.startswith("wd_")},
         },
         "failover": {
             # Every placeholder is quoted: pgpool leaves an unknown one empty, which would shift the others.
-            "failover_command": f'{layout.FAILOVER} "%d" "%h" "%P" "%m" "%H" "%N"',
+            "failover_command": f"{layout.FAILOVER} {placeholders}",
             "detach_false_primary": False,
             "auto_failback": False,
         },
         "watchdog": {
             "use_watchdog": True,
             "delegate_IP": vip,
+            "delegate_ip": vip,
             "wd_ipc_socket_dir": "/var/run/pgpool",
             "wd_authkey": wd_authkey,
             "wd_lifecheck_method": "heartbeat",
@@ -93,11 +108,13 @@ def pgpool_parameters(
             "failover_require_consensus": False,
             # Two nodes: one of two is a quorum, or the death of either would take the virtual IP away.
             "enable_consensus_with_half_votes": len(nodes) % 2 == 0,
+            # No shell runs these commands, and 3.2 cuts words and whole ones off: hence a script of the lab's own.
             "if_cmd_path": "/usr/bin",
-            "if_up_cmd": f"/usr/bin/sudo {layout.VIRTUAL_IP} up",
-            "if_down_cmd": f"/usr/bin/sudo {layout.VIRTUAL_IP} down",
+            "ifconfig_path": "/usr/bin",
+            "if_up_cmd": f"{root} {layout.VIRTUAL_IP} up",
+            "if_down_cmd": f"{root} {layout.VIRTUAL_IP} down",
             "arping_path": "/usr/bin",
-            "arping_cmd": f"/usr/bin/sudo {layout.VIRTUAL_IP} announce",
+            "arping_cmd": f"{root} {layout.VIRTUAL_IP} announce",
             "ping_path": "/bin",
             "wd_escalation_command": layout.ESCALATION,
             **{name: value for name, value in timings.items() if name.startswith("wd_")},
@@ -112,13 +129,43 @@ def pgpool_parameters(
                 },
             ),
         },
-        "watchdog of this node": {"wd_priority": wd_priority},
+        "watchdog of this node": {
+            "wd_priority": wd_priority,
+            **per_host(nodes, this, ports),
+        },
+        "lifecheck by query": {} if heartbeat else by_query(check_user, password),
     }
+    groups = {concern: only_known(traits.version, group) for concern, group in groups.items()}
     given = {name for group in groups.values() for name in group}
     for group in groups.values():
         group.update({name: value for name, value in overrides.items() if name in group})
     groups["further parameters"] = {name: value for name, value in overrides.items() if name not in given}
     return groups
+
+
+def per_host(nodes: Sequence[str], this: str, ports: Mapping[str, int]) -> dict[str, Value]:
+    """How a pgpool was told of itself and its peers until 4.1: a configuration of its own on every node."""
+    peers = [node for node in nodes if node != this]
+    return {
+        "wd_hostname": this,
+        "wd_port": ports["watchdog"],
+        "wd_heartbeat_port": layout.HEARTBEAT_PORT,
+        **numbered(
+            peers,
+            {
+                "other_pgpool_hostname": "{node}",
+                "other_pgpool_port": ports["pgpool"],
+                "other_wd_port": ports["watchdog"],
+                "heartbeat_destination": "{node}",
+                "heartbeat_destination_port": layout.HEARTBEAT_PORT,
+            },
+        ),
+    }
+
+
+def by_query(user: str, password: str) -> dict[str, Value]:
+    """pgpool 3.2 watches its peers as their client: a query in template1 as the recovery user (wd_lifecheck.c)."""
+    return {"wd_lifecheck_query": "SELECT 1", "recovery_user": user, "recovery_password": password}
 
 
 def numbered(nodes: Sequence[str], values: Mapping[str, Value]) -> dict[str, Value]:

@@ -14,6 +14,7 @@ from components.node import Node, NodeFile, write_files
 from components.pgpool import layout
 from components.pgpool.parameters import Value, literal, pgpool_parameters
 from components.rendering import render
+from pgpool_lab.versions.pgpool import traits
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -24,6 +25,7 @@ METHODS = {"scram": "scram-sha-256", "md5": "md5", "trust": "trust"}
 @dataclass(frozen=True)
 class PgpoolArgs:
     node: Node
+    version: str
     backend_id: int
     nodes: Sequence[str]
     ips: Sequence[str]
@@ -89,11 +91,14 @@ def configuration(args: PgpoolArgs, passwords: dict[str, str]) -> str:
         TEMPLATES / "pgpool.conf.j2",
         literal=literal,
         groups=pgpool_parameters(
+            traits=traits(args.version),
             nodes=args.nodes,
+            this=args.nodes[args.backend_id],
             vip=args.vip,
             ports=args.ports,
             data_directory=args.data_directory,
             check_user=args.users["check"],
+            check_password=passwords["check"],
             auth=args.auth,
             wd_authkey=passwords["watchdog"],
             # The first node leads when all start together.
@@ -113,7 +118,11 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
     }
     return [
         NodeFile(layout.CONFIG_FILE, conf, mode="0600", owner=service),
-        NodeFile(f"{layout.CONFIGURATION}/pgpool_node_id", f"{args.backend_id}\n", owner=service),
+        *(
+            [NodeFile(f"{layout.CONFIGURATION}/pgpool_node_id", f"{args.backend_id}\n", owner=service)]
+            if traits(args.version).peers == "all"
+            else []
+        ),
         NodeFile(
             f"{layout.CONFIGURATION}/pcp.conf",
             args.passwords.apply(lambda passwords: f"{layout.PCP_USER}:{md5(passwords['pcp'])}\n"),

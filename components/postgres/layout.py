@@ -1,5 +1,10 @@
 """Where PostgreSQL's files lie on a node, and what its service is called."""
 
+from __future__ import annotations
+
+from pgpool_lab.versions import distributions
+from pgpool_lab.versions.postgresql import PostgresqlTraits
+
 SERVICE = "lab-postgresql.service"
 BASE = "/var/lib/pgpool-lab/postgresql"
 DATA_DIRECTORY = f"{BASE}/data"
@@ -13,6 +18,11 @@ USERS = {"superuser": "postgres", "replication": "replication", "check": "pgpool
 """The database users by their part; `check` is pgpool's for health and replication checks."""
 
 
-def binaries(version: str) -> str:
-    """Folder of a PostgreSQL version's programs as Debian packages them."""
-    return f"/usr/lib/postgresql/{version}/bin"
+def binaries(distribution: str, version: str) -> str:
+    """Folder of a PostgreSQL version's programs as packages install them."""
+    return distributions.binaries(distribution, version)
+
+
+def password_method(auth: str, traits: PostgresqlTraits) -> str:
+    """How passwords are stored: as pgpool needs them, else as safely as this PostgreSQL can."""
+    return "scram-sha-256" if auth != "md5" and traits.scram else "md5"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pulumi
@@ -12,6 +13,8 @@ from pulumi_command import remote
 from components.node import Node, NodeFile, write_files
 from components.postgres import layout
 from components.rendering import render
+from pgpool_lab.versions.postgresql import traits
+from pgpool_lab.versions.postgresql_parameters import knows
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -24,6 +27,7 @@ class PostgresArgs:
     node: Node
     addresses: Sequence[str]
     """Names and addresses under which the nodes and the virtual IP are reached."""
+    distribution: str
     version: str
     port: int
     pgpool_port: int
@@ -50,6 +54,8 @@ class Postgres(pulumi.ComponentResource):
 
 def postgres_files(args: PostgresArgs) -> list[NodeFile]:
     """Every file that PostgreSQL needs on a node."""
+    server = traits(args.version)
+    scram = layout.password_method(args.auth, server) != "md5"
     return [
         NodeFile(
             layout.CONFIG_FILE,
@@ -59,7 +65,9 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
                 replication_conf=layout.REPLICATION_CONF,
                 hba_file=layout.HBA_FILE,
                 port=args.port,
-                password_encryption="md5" if args.auth == "md5" else "scram-sha-256",
+                password_encryption="scram-sha-256" if scram else server.md5_encryption,
+                wal_level=server.wal_level,
+                knows=partial(knows, args.version),
             ),
         ),
         NodeFile(
@@ -76,7 +84,8 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
             f"/etc/systemd/system/{layout.SERVICE}",
             render(
                 TEMPLATES / "lab-postgresql.service.j2",
-                binaries=layout.binaries(args.version),
+                binaries=layout.binaries(args.distribution, args.version),
+                notifies=server.notifies,
                 data_directory=layout.DATA_DIRECTORY,
                 config_file=layout.CONFIG_FILE,
             ),

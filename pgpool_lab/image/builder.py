@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
-from pgpool_lab.image.recipe import PACKAGES, ImageRecipe, script_files
-from pgpool_lab.image.sources import CODENAMES, debian_sources
+from pgpool_lab.image.recipe import ImageRecipe, script_files
+from pgpool_lab.image.sources import codename, debian_sources
 from pgpool_lab.image.tarball import obtain
 from pgpool_lab.paths import cache_directory
 from pgpool_lab.progress import console, run, step
@@ -78,8 +78,7 @@ def debootstrap(recipe: ImageRecipe, folder: Path, root: Path, tarball: Path) ->
         shutil.copy(path, staged)
     shutil.copy(tarball, staged / "pgpool.tar.gz")
     environment = {
-        "POSTGRESQL_VERSION": recipe.postgresql_version,
-        "PGPOOL_VERSION": recipe.pgpool_version,
+        **recipe.environment(),
         "PGPOOL_TARBALL": f"{INSIDE}/pgpool.tar.gz",
         "PURGE_BUILD_TOOLS": "1",
     }
@@ -92,7 +91,7 @@ def debootstrap(recipe: ImageRecipe, folder: Path, root: Path, tarball: Path) ->
         "mmdebstrap",
         "--mode=root",
         "--variant=minbase",
-        "--include=" + ",".join((*PACKAGES, f"postgresql-{recipe.postgresql_version}")),
+        "--include=" + ",".join(recipe.packages()),
         # No documentation on the nodes.
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/man/*",
@@ -100,7 +99,7 @@ def debootstrap(recipe: ImageRecipe, folder: Path, root: Path, tarball: Path) ->
         "--essential-hook=mkdir -p \"$1/etc/postgresql-common\"; echo 'create_main_cluster = false' "
         '>"$1/etc/postgresql-common/createcluster.conf"',
         *[f"--customize-hook={hook}" for hook in hooks],
-        CODENAMES[recipe.distribution],
+        codename(recipe.distribution),
         root,
         sources,
     ]

@@ -10,6 +10,7 @@ from typing import Self
 
 from pgpool_lab.paths import PROJECT
 from pgpool_lab.settings import LabSettings
+from pgpool_lab.versions import distributions, pgpool
 
 SCRIPTS = ("install", "boot")
 """Folders below cloud-init/ whose scripts run while the image is built."""
@@ -61,10 +62,25 @@ class ImageRecipe:
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
 
+    def environment(self) -> dict[str, str]:
+        """What the install scripts are told of the versions; where the tarball lies is added by who runs them."""
+        release = pgpool.traits(self.pgpool_version)
+        return {
+            "POSTGRESQL_VERSION": self.postgresql_version,
+            "PGPOOL_VERSION": self.pgpool_version,
+            "PGPOOL_CONFIGURE": release.configure_options,
+            "PGPOOL_CFLAGS": release.compiler_flags,
+            "BUILD_PACKAGES": " ".join(distributions.build_packages(self.distribution, self.postgresql_version)),
+        }
+
+    def packages(self) -> tuple[str, ...]:
+        """Everything that the root is made of; the build tools come and go."""
+        return (*PACKAGES, *distributions.server_packages(self.distribution, self.postgresql_version))
+
     def content_hash(self) -> str:
         """Hash of everything that goes into the image and is known beforehand: recipe, packages, scripts, tarball."""
         digest = hashlib.sha256(self.to_json().encode())
-        digest.update(" ".join(PACKAGES).encode())
+        digest.update(json.dumps([self.packages(), self.environment()]).encode())
         for path in script_files():
             digest.update(path.name.encode() + path.read_bytes())
         digest.update((Path(__file__).parent / "builder.py").read_bytes())

@@ -5,9 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
+from pgpool_lab.versions.distributions import DISTRIBUTIONS
 
 APT = Path("/etc/apt")
-CODENAMES = {"debian12": "bookworm"}
+
+
+def codename(distribution: str) -> str:
+    """A distribution's name in package sources. Raises LookupError for one whose image is not built from them."""
+    found = DISTRIBUTIONS[distribution].codename
+    if found is None:
+        raise LookupError(distribution)
+    return found
 
 
 def debian_sources(distribution: str, kind: str, apt: Path = APT) -> str:
@@ -15,23 +23,23 @@ def debian_sources(distribution: str, kind: str, apt: Path = APT) -> str:
 
     Entries of other repositories are left out. Raises LabError when the machine has none.
     """
-    codename = CODENAMES[distribution]
+    suite = codename(distribution)
     stanzas = []
     for path in sorted((apt / "sources.list.d").glob("*.sources")):
         for stanza in path.read_text().split("\n\n"):
             fields = [line for line in stanza.splitlines() if line.strip() and not line.startswith("#")]
-            if any(line.startswith("Suites:") and codename in line for line in fields) and is_debian(stanza):
+            if any(line.startswith("Suites:") and suite in line for line in fields) and is_debian(stanza):
                 stanzas.append("\n".join(f"Types: {kind}" if line.startswith("Types:") else line for line in fields))
     one_line = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*.list"))]
     for path in one_line:
         for line in path.read_text().splitlines() if path.is_file() else []:
-            entry = from_one_line(line, codename, kind)
+            entry = from_one_line(line, suite, kind)
             if entry:
                 stanzas.append(entry)
     if not stanzas:
         raise LabError(
-            f"this machine's apt sources have no Debian {codename}, which the base image is made from",
-            f"add a file to {apt}/sources.list.d with Debian {codename}",
+            f"this machine's apt sources have no Debian {suite}, which the base image is made from",
+            f"add a file to {apt}/sources.list.d with Debian {suite}",
         )
     return "\n\n".join(stanzas) + "\n"
 
@@ -41,7 +49,7 @@ def is_debian(text: str) -> bool:
     return "main" in text.split()
 
 
-def from_one_line(line: str, codename: str, kind: str) -> str | None:
+def from_one_line(line: str, suite: str, kind: str) -> str | None:
     """One line of a sources.list as a deb822 stanza; None when it is no binary entry of this release."""
     words = line.split("#")[0].split()
     if not words or words[0] != "deb":
@@ -53,7 +61,7 @@ def from_one_line(line: str, codename: str, kind: str) -> str | None:
             options.append(words[0].strip("[]"))
             if words.pop(0).endswith("]"):
                 break
-    if len(words) < 3 or not words[1].startswith(codename) or not is_debian(line):
+    if len(words) < 3 or not words[1].startswith(suite) or not is_debian(line):
         return None
     signed = [f"Signed-By: {value.split('=', 1)[1]}" for value in options if value.startswith("signed-by=")]
     return "\n".join(

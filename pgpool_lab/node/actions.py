@@ -8,11 +8,11 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from . import facts
+from . import dialect, facts
 from .configuration import SECRETS, Config, StepFailed, as_service, log, node, psql, run, service_active
 from .passwords import stored
+from .role import make_primary, make_standby, write_replication_conf
 
 STREAM_SECONDS = 120
 """How long a started standby may take until it streams: crash recovery of a lab's little data, emulated."""
@@ -38,36 +38,40 @@ def initialise(config: Config) -> None:
         password.flush()
         shutil.chown(password.name, "postgres")
         command = [f"{postgres['bin']}/initdb", "-D", str(new), "-U", config["users"]["superuser"]]
-        command += ["--pwfile", password.name, "-A", "scram-sha-256", "--data-checksums", "--no-sync"]
-        command += ["--encoding", "UTF8", "--locale", "C.UTF-8"]
+        method = "scram-sha-256" if dialect.of(config)["scram"] else "md5"
+        # -N: do not sync, which has two long names.
+        command += ["--pwfile", password.name, "-A", method, "--data-checksums", "-N"]
+        command += ["--encoding", "UTF8", "--locale", config["locale"]]
         # A named zone spares initdb the comparison of every zone that there is with the clock's.
         run(as_service(command), TZ="UTC")
     single = [f"{postgres['bin']}/postgres", "--single", "-D", str(new), "-c", "exit_on_error=true"]
     # A statement that fails is not repeated in the log: it holds what a password is checked by.
     single += ["-c", "log_min_error_statement=panic", "postgres"]
-    run(as_service(single), stdin=users_sql(config["users"], secrets, config["password_encryption"]))
+    run(as_service(single), stdin=users_sql(config, secrets))
     run(["sync", "-f", str(new)])
     discard(directory)
     new.rename(directory)
     start_primary(config)
 
 
-def users_sql(users: Mapping[str, str], secrets: Mapping[str, str], method: str) -> str:
+def users_sql(config: Config, secrets: Mapping[str, str]) -> str:
     """The lab's users, a statement a line, as single-user mode reads them (manual, postgres, "Single-User Mode")."""
+    users, method = config["users"], config["password_encryption"]
     password = {part: stored(method, user, secrets[part]) for part, user in users.items()}
     statements = [
         f"ALTER ROLE {users['superuser']} PASSWORD '{password['superuser']}'",
         f"CREATE ROLE {users['replication']} LOGIN REPLICATION PASSWORD '{password['replication']}'",
         f"CREATE ROLE {users['check']} LOGIN PASSWORD '{password['check']}'",
-        f"GRANT pg_monitor TO {users['check']}",
     ]
+    if role := dialect.of(config)["checking_role"]:
+        statements.append(f"GRANT {role} TO {users['check']}")
     return "".join(f"{statement};\n" for statement in statements)
 
 
 def start_primary(config: Config) -> None:
     """Start this node as primary on the timeline it was primary on. A standby is promoted instead, see there."""
     log("starting as primary")
-    (Path(config["postgresql"]["data_directory"]) / "standby.signal").unlink(missing_ok=True)
+    make_primary(config, Path(config["postgresql"]["data_directory"]))
     write_replication_conf(config, None)
     start(config)
 
@@ -75,19 +79,31 @@ def start_primary(config: Config) -> None:
 def promote(config: Config) -> None:
     """Promote this node's standby; a stopped one is started as what it is, following nobody.
 
-    Started without standby.signal it would go on writing on its primary's timeline, and two nodes with different rows
+    Started as a primary it would go on writing on its primary's timeline, and two nodes with different rows
     on one timeline look alike to pg_rewind and to streaming replication.
     """
     log("promoting")
+    directory = Path(config["postgresql"]["data_directory"])
     if not service_active(config["postgresql"]["service"]):
         write_replication_conf(config, None)
-        signal_standby(Path(config["postgresql"]["data_directory"]))
+        make_standby(config, directory, None)
         start(config)
     if not facts.asked(config)["in_recovery"]:
         return
-    psql(config, "127.0.0.1", f"SELECT pg_promote(true, {PROMOTE_SECONDS})", seconds=PROMOTE_SECONDS + 5)
+    if dialect.of(config)["promotes_by_sql"]:
+        psql(config, "127.0.0.1", f"SELECT pg_promote(true, {PROMOTE_SECONDS})", seconds=PROMOTE_SECONDS + 5)
+    else:
+        run(as_service([f"{config['postgresql']['bin']}/pg_ctl", "promote", "-D", str(directory)]))
+        wait_until_promoted(config)
     if facts.asked(config)["in_recovery"]:
         raise StepFailed(f"the standby was not promoted within {PROMOTE_SECONDS} s")
+
+
+def wait_until_promoted(config: Config) -> None:
+    """`pg_ctl promote` only asks for it: wait, but not for ever."""
+    deadline = time.monotonic() + PROMOTE_SECONDS
+    while facts.asked(config)["in_recovery"] and time.monotonic() < deadline:
+        time.sleep(0.3)
 
 
 def follow(config: Config, primary: str) -> None:
@@ -97,11 +113,10 @@ def follow(config: Config, primary: str) -> None:
     running = service_active(service)
     refuse_if_primary(config)
     changed = write_replication_conf(config, primary)
-    signal_standby(Path(config["postgresql"]["data_directory"]))
+    make_standby(config, Path(config["postgresql"]["data_directory"]), primary)
     if not running:
         start(config)
-    elif changed and config["postgresql"]["major"] >= 13:
-        # From 13 on a running standby takes another primary_conninfo without a restart.
+    elif changed and dialect.of(config)["reloads_primary"]:
         run(["systemctl", "reload", service])
     else:
         run(["systemctl", "restart", service], seconds=300)
@@ -158,15 +173,11 @@ def clone(config: Config, primary: str) -> None:
         config["users"]["replication"],
         "-D",
         str(new),
-        "-X",
-        "stream",
-        "-c",
-        "fast",
-        "--no-sync",
+        *dialect.of(config)["basebackup_options"],
     ]
     run(as_service(command))
     # Before it gets its name: pg_control is the primary's, so without this file the copy would pass for a primary.
-    signal_standby(new)
+    make_standby(config, new, primary)
     run(["sync", "-f", str(new)])
     if source_state(config, source) != before:
         raise StepFailed(f"{primary} changed its role or timeline during the base backup")
@@ -189,15 +200,21 @@ def rewind(config: Config, primary: str) -> None:
     stop(config)
     psql(config, source["ip"], "CHECKPOINT", seconds=120)
     server = f"host={source['ip']} port={postgres['port']} user={config['users']['superuser']} dbname=postgres"
-    command = [f"{postgres['bin']}/pg_rewind", "-D", str(directory), "--source-server", server, "--no-sync"]
-    command += ["--config-file", postgres["config_file"]]
+    program = Path(postgres["bin"], "pg_rewind")
+    options = dialect.of(config)["rewind_options"]
+    command = [str(program), "-D", str(directory), "--source-server", server]
+    command += [f"--config-file={postgres['config_file']}" if word == "--config-file" else word for word in options]
     try:
+        if not program.is_file():
+            raise StepFailed("this PostgreSQL has no pg_rewind")
         if facts.controlled(config, directory)["timeline"] == int(before.split()[1], 16):
             raise StepFailed("both are on the same timeline, which pg_rewind takes for equal")
         # The crash recovery that pg_rewind starts with does not run as a standby.
-        (directory / "standby.signal").unlink(missing_ok=True)
+        make_primary(config, directory)
+        if not dialect.of(config)["rewind_recovers"]:
+            recover(config, directory)
         run(as_service(command))
-        signal_standby(directory)
+        make_standby(config, directory, primary)
         run(["sync", "-f", str(directory)])
         if source_state(config, source) != before:
             raise StepFailed(f"{primary} changed its role or timeline meanwhile")
@@ -206,6 +223,13 @@ def rewind(config: Config, primary: str) -> None:
         log(f"rewinding failed: {failure}")
         set_aside(config, primary)
         clone(config, primary)
+
+
+def recover(config: Config, directory: Path) -> None:
+    """Crash recovery, and a clean stop after it: pg_rewind asks for one, and until 12 it doesn't see to it itself."""
+    postgres = config["postgresql"]
+    single = [f"{postgres['bin']}/postgres", "--single", "-D", str(directory)]
+    run(as_service([*single, "-c", f"config_file={postgres['config_file']}", "postgres"]), stdin="")
 
 
 def stop(config: Config, *, immediate: bool = False) -> None:
@@ -249,9 +273,8 @@ def wait_until_streaming(config: Config, primary: str) -> None:
 
 
 def wal_is_gone(config: Config, primary: str, position: str) -> bool:
-    """Whether the primary has removed the segment that holds `position` (the name's last part is timeline-free)."""
-    sql = "SELECT count(*) FROM pg_ls_waldir() WHERE length(name) = 24 "
-    sql += f"AND substr(name, 9) = substr(pg_walfile_name('{position}'), 9)"
+    """Whether the primary has removed the segment that holds `position`."""
+    sql = dialect.holds_segment(dialect.of(config), position)
     try:
         return psql(config, node(config, primary)["ip"], sql) == "0"
     except StepFailed:
@@ -260,46 +283,8 @@ def wal_is_gone(config: Config, primary: str, position: str) -> bool:
 
 def source_state(config: Config, source: Config) -> str:
     """Role and timeline of another node."""
-    sql = "SELECT pg_is_in_recovery(), pg_walfile_name(pg_current_wal_lsn())"
-    recovery, _, segment = psql(config, source["ip"], sql).partition("|")
+    recovery, _, segment = psql(config, source["ip"], dialect.role_and_segment(dialect.of(config))).partition("|")
     return f"{recovery} {segment[:8]}"
-
-
-def write_replication_conf(config: Config, primary: str | None) -> bool:
-    """What depends on the role; gives whether it changed.
-
-    Whom a new primary waits for is configured on every node beforehand.
-    """
-    postgres = config["postgresql"]
-    lines = ["# Written by lab-node."]
-    if postgres["replication"] == "sync":
-        others = ", ".join(f'"{entry["name"]}"' for entry in config["nodes"] if entry["name"] != config["name"])
-        lines.append(f"synchronous_standby_names = 'ANY 1 ({others})'")
-    if primary is not None:
-        values: dict[str, Any] = {"host": node(config, primary)["ip"], "port": postgres["port"]}
-        values |= {
-            "user": config["users"]["replication"],
-            "application_name": config["name"],
-            "connect_timeout": 5,
-        }
-        joined = " ".join(f"{key}={value}" for key, value in values.items())
-        lines += [f"primary_conninfo = '{joined}'", "recovery_target_timeline = 'latest'"]
-    path = Path(postgres["replication_conf"])
-    text = "\n".join(lines) + "\n"
-    if path.is_file() and path.read_text() == text:
-        return False
-    new = path.with_name(path.name + ".new")
-    new.write_text(text)
-    shutil.chown(new, "postgres", "postgres")
-    new.replace(path)
-    return True
-
-
-def signal_standby(directory: Path) -> None:
-    """Make a data directory a standby's (PostgreSQL manual, "standby.signal")."""
-    signal = directory / "standby.signal"
-    signal.touch()
-    shutil.chown(signal, "postgres", "postgres")
 
 
 def refuse_if_primary(config: Config) -> None:

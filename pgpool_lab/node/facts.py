@@ -9,27 +9,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from . import dialect, receiver
 from .configuration import Config, StepFailed, psql, run, service_active
+from .role import standby_file
 
 ANSWER_SECONDS = 8
 FSTAB = Path("/etc/fstab")
 SEGMENT = re.compile("[0-9A-F]{24}")
-
-STATE = """
-SELECT json_build_object(
-  'in_recovery', pg_is_in_recovery(),
-  'timeline', CASE WHEN pg_is_in_recovery()
-    THEN greatest((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()),
-      (SELECT ('x' || max(substr(name, 1, 8)))::bit(32)::int FROM pg_ls_waldir()
-       WHERE name ~ '^[0-9A-F]{24}$' AND substr(name, 1, 8) || '.history' IN (SELECT name FROM pg_ls_waldir())))
-    ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
-  'lsn', CASE WHEN pg_is_in_recovery()
-    THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
-  'system_identifier', (SELECT system_identifier::text FROM pg_control_system()),
-  'receiver', (SELECT json_build_object('status', status, 'host', sender_host) FROM pg_stat_wal_receiver),
-  'replicas', (SELECT coalesce(json_agg(json_build_object('name', application_name, 'state', state,
-    'sync_state', sync_state, 'sent_lsn', sent_lsn, 'replay_lsn', replay_lsn)), '[]') FROM pg_stat_replication))
-"""
 
 
 def postgres(config: Config) -> dict[str, Any]:
@@ -50,7 +36,7 @@ def postgres(config: Config) -> dict[str, Any]:
     }
     if facts["data"] != "present":
         return facts
-    facts["standby_signal"] = (directory / "standby.signal").exists()
+    facts["standby_signal"] = standby_file(config, directory).exists()
     if facts["running"]:
         try:
             facts.update(asked(config))
@@ -58,7 +44,7 @@ def postgres(config: Config) -> dict[str, Any]:
             facts.update(controlled(config, directory))
     else:
         facts.update(controlled(config, directory))
-    facts["history"] = history(directory, facts["timeline"])
+    facts["history"] = history(wal_folder(config, directory), facts["timeline"])
     return facts
 
 
@@ -84,13 +70,21 @@ def unmounted(fstab: str, directory: Path) -> str | None:
 
 def asked(config: Config) -> dict[str, Any]:
     """Facts from a running server."""
-    state: dict[str, Any] = json.loads(psql(config, "127.0.0.1", STATE, seconds=ANSWER_SECONDS))
-    receiver = state.pop("receiver")
-    state["streaming_from"] = None
-    if receiver is not None and receiver["status"] == "streaming":
-        state["streaming_from"] = next(
-            (node["name"] for node in config["nodes"] if receiver["host"] in (node["ip"], node["name"])), None
-        )
+    words = dialect.of(config)
+    state: dict[str, Any] = json.loads(psql(config, "127.0.0.1", dialect.state(words), seconds=ANSWER_SECONDS))
+    received = state.pop("receiver")
+    host = received["host"] if received is not None and received["status"] == "streaming" else None
+    directory = Path(config["postgresql"]["data_directory"])
+    if state["in_recovery"] and not words["receiver_host"]:
+        host = receiver.streaming_host(standby_file(config, directory))
+    state["streaming_from"] = next(
+        (node["name"] for node in config["nodes"] if host in (node["ip"], node["name"])), None
+    )
+    if not words["control_functions"]:
+        known = controlled(config, directory)
+        state["system_identifier"] = known["system_identifier"]
+        if state["in_recovery"]:
+            state["timeline"] = max(state["timeline"] or 0, known["timeline"])
     return state
 
 
@@ -98,12 +92,18 @@ def controlled(config: Config, directory: Path) -> dict[str, Any]:
     """Facts from pg_control of a server that does not run or answer."""
     text = run([f"{config['postgresql']['bin']}/pg_controldata", str(directory)], seconds=30, LC_ALL="C")
     known = parse_controldata(text)
-    names = {file.name for file in (directory / "pg_wal").iterdir()}
+    names = {file.name for file in wal_folder(config, directory).iterdir()}
     return known | {"timeline": max(known["timeline"], last_timeline(names))}
 
 
+def wal_folder(config: Config, directory: Path) -> Path:
+    """The folder of the write-ahead log in a data directory."""
+    name: str = dialect.of(config)["wal_folder"]
+    return directory / name
+
+
 def last_timeline(names: Collection[str]) -> int:
-    """The newest timeline that the files in pg_wal belong to, 0 for none but the first.
+    """The newest timeline that the files of the log belong to, 0 for none but the first.
 
     A standby writes segments of a timeline only after it has switched to it; pg_control learns of that at the next
     restart point, which a crash may forestall. Without its history file a segment is a remnant: pg_rewind keeps some
@@ -128,11 +128,11 @@ def parse_controldata(text: str) -> dict[str, Any]:
     }
 
 
-def history(directory: Path, timeline: int | None) -> list[tuple[int, str]]:
+def history(folder: Path, timeline: int | None) -> list[tuple[int, str]]:
     """Where the timelines before this one ended (PostgreSQL manual, "Timelines")."""
     if not timeline or timeline == 1:
         return []
-    file = directory / "pg_wal" / f"{timeline:08X}.history"
+    file = folder / f"{timeline:08X}.history"
     return parse_history(file.read_text()) if file.is_file() else []
 
 

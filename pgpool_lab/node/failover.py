@@ -15,6 +15,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from . import dialect
+
 CONFIGURATION = "/etc/pgpool-lab/node.json"
 LOG = "/var/log/pgpool-lab/failover.log"
 
@@ -26,11 +28,6 @@ PROMOTION_SECONDS = 30
 """How long a promotion may take; it normally takes one."""
 LOCK = 7010223
 """Key of the advisory lock on the promoted node: several pgpools may run this at the same time (until 3.3 all do)."""
-
-STATE = """
-SELECT pg_is_in_recovery(), (SELECT timeline_id FROM pg_control_checkpoint()),
-       coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn(), '0/0') - '0/0'::pg_lsn
-"""
 
 
 class Answer(NamedTuple):
@@ -93,7 +90,7 @@ def psql(config: Mapping[str, Any], host: str, sql: str, seconds: float) -> str 
 
 def ask(config: Mapping[str, Any], node: Mapping[str, Any], answers: list[Answer]) -> None:
     """Append a node's answer, if it gives one."""
-    text = psql(config, node["ip"], STATE, ANSWER_SECONDS)
+    text = psql(config, node["ip"], dialect.standing(dialect.of(config)), ANSWER_SECONDS)
     if text:
         recovery, timeline, received = text.split("|")
         answers.append(Answer(node["name"], recovery == "t", int(timeline), int(received)))
@@ -121,17 +118,30 @@ def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
         return "nothing listens there"
     except OSError:
         pass  # It may hang, or only its network may be slow: the attempt below is bounded.
+    return on_node(node, "stop --immediate", FENCE_SECONDS) or "stopped"
+
+
+def on_node(node: Mapping[str, Any], words: str, seconds: float) -> str:
+    """Run a step of the agent on a node; what went wrong, empty when it was done."""
     ssh = ["ssh", "-n", "-o", "BatchMode=yes", "-o", "ConnectTimeout=2", f"postgres@{node['name']}"]
-    ssh.append("sudo -n /usr/local/sbin/lab-node local stop --immediate")
+    ssh.append(f"sudo -n /usr/local/sbin/lab-node local {words}")
     try:
-        done = subprocess.run(ssh, capture_output=True, text=True, timeout=FENCE_SECONDS, check=False)
+        done = subprocess.run(ssh, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        return f"no answer within {FENCE_SECONDS} s"
-    return "stopped" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
+        return f"no answer within {seconds} s"
+    return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
 
 
 def promote(config: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
-    """Promote a standby and wait until it takes writes. The lock on the target keeps a second run out."""
+    """Promote a standby and wait until it takes writes. The lock on the target keeps a second run out.
+
+    Without a function for it (before PostgreSQL 12) it is the agent's step there, which takes a lock as well.
+    """
+    if not dialect.of(config)["promotes_by_sql"]:
+        failure = on_node(node, "promote", PROMOTION_SECONDS + 5)
+        if failure:
+            log(f"{node['name']}: {failure}")
+        return not failure
     sql = f"SELECT CASE WHEN pg_try_advisory_lock({LOCK}) THEN pg_promote(true, {PROMOTION_SECONDS}) END"
     return psql(config, node["ip"], sql, PROMOTION_SECONDS + 5) == "t"
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from . import pcp
+from .passwords import stored
 
 Config = Mapping[str, Any]
 
@@ -50,33 +54,23 @@ def is_running(config: Config) -> bool:
 
 
 def watchdog_role(config: Config) -> str | None:
-    """State of this node in the watchdog cluster, in pgpool's own words: LEADER, STANDBY, JOINING, …"""
+    """State of this node in the watchdog cluster, in pgpool's own words: LEADER, STANDBY, JOINING, …
+
+    3.2 tells nobody: there, whoever holds the virtual IP leads.
+    """
+    if config["pgpool"]["watchdog_info"] == "none":
+        return "LEADER" if holds_vip(config) else "STANDBY"
     try:
-        done = pcp(config, "pcp_watchdog_info", "127.0.0.1")
+        done = run_pcp(config, "pcp_watchdog_info", "127.0.0.1")
     except subprocess.TimeoutExpired:
         return None
-    return parse_watchdog_role(done.stdout) if done.returncode == 0 else None
-
-
-def parse_watchdog_role(text: str) -> str | None:
-    """The local node's state from pcp_watchdog_info: a summary line, then one line a node, the local one first.
-
-    Each node's line ends with: host, pgpool port, watchdog port, state number, state name, membership number, its name
-    (pgpool-II 4.3 manual, pcp_watchdog_info). Names of nodes can contain spaces, so the state is found by its number.
-    """
-    lines = [line.split() for line in text.splitlines() if line.strip()]
-    if len(lines) < 2:
-        return None
-    words = lines[1]
-    for index in range(1, len(words)):
-        if words[index].isupper() and words[index].isalpha() and words[index - 1].isdigit():
-            return words[index]
-    return None
+    return pcp.watchdog_role(done.stdout) if done.returncode == 0 else None
 
 
 def backends(config: Config) -> list[dict[str, str]]:
     """What `show pool_nodes` says to a client of this pgpool; empty when it does not answer in time."""
-    command = [f"{config['postgresql']['client_bin']}/psql", "-Xw", "--csv", "-h", "127.0.0.1"]
+    # As CSV, by options that psql had before it had --csv (12).
+    command = [f"{config['postgresql']['client_bin']}/psql", "-XAw", "-F,", "-P", "footer=off", "-h", "127.0.0.1"]
     command += ["-p", str(config["pgpool"]["port"]), "-U", config["users"]["check"], "-d", "postgres"]
     command += ["-c", "show pool_nodes"]
     environment = {
@@ -93,8 +87,8 @@ def backends(config: Config) -> list[dict[str, str]]:
     return parse_pool_nodes(done.stdout) if done.returncode == 0 else []
 
 
-STATUS = {"1": "waiting", "2": "up", "3": "down"}
-"""Versions before 3.7 print numbers."""
+STATUS = {"0": "unused", "1": "waiting", "2": "up", "3": "down"}
+"""Versions before 3.6 print numbers."""
 
 
 def parse_pool_nodes(text: str) -> list[dict[str, str]]:
@@ -105,21 +99,12 @@ def parse_pool_nodes(text: str) -> list[dict[str, str]]:
     ]
 
 
-def pcp(config: Config, program: str, host: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """One PCP command; the password comes from a file. Raises subprocess.TimeoutExpired."""
-    pgpool = config["pgpool"]
-    command = [
-        f"{pgpool['prefix']}/bin/{program}",
-        "-h",
-        host,
-        "-p",
-        str(pgpool["pcp_port"]),
-        "-U",
-        "pcp",
-        "-w",
-    ]
+def run_pcp(config: Config, program: str, host: str, node: int | None = None) -> subprocess.CompletedProcess[str]:
+    """One PCP command. Raises subprocess.TimeoutExpired."""
+    positional = config["pgpool"]["pcp_syntax"] == "positional"
+    password = secrets()["pcp"] if positional else ""
     return subprocess.run(
-        [*command, *arguments],
+        pcp.command(config["pgpool"], program, host, seconds=ANSWER_SECONDS, password=password, node=node),
         capture_output=True,
         text=True,
         timeout=ANSWER_SECONDS,
@@ -131,9 +116,17 @@ def pcp(config: Config, program: str, host: str, *arguments: str) -> subprocess.
 def attach(config: Config, host: str, backend_id: int) -> bool:
     """Attach a backend through the pgpool on `host`; False when it refuses, as it does during a failover."""
     try:
-        return pcp(config, "pcp_attach_node", host, "-n", str(backend_id)).returncode == 0
+        return run_pcp(config, "pcp_attach_node", host, backend_id).returncode == 0
     except subprocess.TimeoutExpired:
         return False
+
+
+def secrets() -> dict[str, str]:
+    """The lab's passwords; only root can read them."""
+    import json
+
+    content: dict[str, str] = json.loads(SECRETS.read_text())
+    return content
 
 
 def apply(config: Config) -> str:
@@ -170,27 +163,43 @@ def wait_for_role(config: Config, seconds: float = 90) -> None:
 
 
 def write_pool_passwd(config: Config) -> None:
-    """Make pool_passwd with pgpool's own tool, which reads the passwords from a file that only root can read.
-
-    pgpool needs the plain passwords to log into the backends by scram: it keeps them encrypted with the key in
-    ~/.pgpoolkey (pgpool-II manual, "Authentication file format").
-    """
-    import json
-
-    secrets = json.loads(SECRETS.read_text())
-    users = "".join(f"{user}:{secrets[part]}\n" for part, user in config["users"].items() if part != "replication")
-    prefix = Path(config["pgpool"]["prefix"])
-    target = prefix / "etc" / "pool_passwd"
+    """Make pool_passwd in the form that this pgpool can best use (pgpool-II manual, "Authentication file format")."""
+    known = secrets()
+    passwords = {user: known[part] for part, user in config["users"].items() if part != "replication"}
+    form = config["pgpool"]["pool_passwd"]
+    target = Path(config["pgpool"]["prefix"]) / "etc" / "pool_passwd"
     stamp = target.with_name("pool_passwd.of")
-    wanted = hashlib.sha256((users + secrets["pgpool_key"]).encode()).hexdigest()
+    wanted = hashlib.sha256(f"{form} {passwords} {known['pgpool_key']}".encode()).hexdigest()
     if target.is_file() and stamp.is_file() and stamp.read_text() == wanted:
         return
     target.unlink(missing_ok=True)
+    if form == "aes":
+        encrypt_passwords(config, passwords, target)
+    else:
+        target.touch(mode=0o600)
+        shutil.chown(target, "postgres", "postgres")
+        target.write_text("".join(f"{user}:{entry(form, user, given)}\n" for user, given in passwords.items()))
+    target.chmod(0o600)
+    stamp.write_text(wanted)
+
+
+def entry(form: str, user: str, password: str) -> str:
+    """A password as pool_passwd holds it: `md5`, or `text` where pgpool needs the password itself."""
+    return stored("md5", user, password) if form == "md5" else f"TEXT{password}"
+
+
+def encrypt_passwords(config: Config, passwords: Mapping[str, str], target: Path) -> None:
+    """Make pool_passwd with pgpool's own tool, which reads the passwords from a file that only root can read.
+
+    pgpool needs the plain passwords to log into the backends by scram: it keeps them encrypted with the key in
+    ~/.pgpoolkey.
+    """
+    prefix = target.parent.parent
     folder = Path("/run/pgpool-lab-passwords")
     folder.mkdir(mode=0o700, exist_ok=True)
     source = folder / "users"
     try:
-        source.write_text(users)
+        source.write_text("".join(f"{user}:{password}\n" for user, password in passwords.items()))
         subprocess.run(["chown", "-R", "postgres:postgres", str(folder)], check=True)
         encrypt = [str(prefix / "bin" / "pg_enc"), "-m", "-k", "/var/lib/postgresql/.pgpoolkey"]
         encrypt += ["-f", str(prefix / "etc" / "pgpool.conf"), "-i", str(source)]
@@ -202,8 +211,6 @@ def write_pool_passwd(config: Config) -> None:
     finally:
         source.unlink(missing_ok=True)
         folder.rmdir()
-    target.chmod(0o600)
-    stamp.write_text(wanted)
 
 
 def systemctl(*arguments: str) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from pgpool_lab.settings.presets import PRESETS, Value
-from pgpool_lab.settings.versions import DISTRIBUTIONS, PGPOOL, POSTGRESQL, PostgresqlVersion
+from pgpool_lab.settings.presets import PRESETS, QUERY_LIFECHECK, Value
+from pgpool_lab.versions import pgpool, pgpool_parameters, postgresql
+from pgpool_lab.versions.distributions import BUILT
+from pgpool_lab.versions.support import Choice, refusals
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -21,9 +24,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def known(value: str, table: object, what: str) -> str:
-    """Refuse a value that is not in a table, naming the ones that are."""
-    names = sorted(table) if isinstance(table, dict) else []
+def known(value: str, names: Iterable[str], what: str) -> str:
+    """Refuse a value that is not among the known ones, naming those."""
+    names = tuple(names)
     if value not in names:
         raise ValueError(f"unknown {what} {value!r}; known: {', '.join(names)}")
     return value
@@ -70,7 +73,7 @@ class ImageSettings(Settings):
     @field_validator("distribution")
     @classmethod
     def known_distribution(cls, value: str) -> str:
-        return known(value, DISTRIBUTIONS, "distribution")
+        return known(value, BUILT, "distribution")
 
 
 class PostgresqlSettings(Settings):
@@ -81,11 +84,11 @@ class PostgresqlSettings(Settings):
     @field_validator("version")
     @classmethod
     def known_version(cls, value: str) -> str:
-        return known(value, POSTGRESQL, "PostgreSQL version")
+        return known(value, postgresql.SERIES, "PostgreSQL version")
 
     @property
-    def traits(self) -> PostgresqlVersion:
-        return POSTGRESQL[self.version]
+    def traits(self) -> postgresql.PostgresqlTraits:
+        return postgresql.traits(self.version)
 
 
 class PgpoolSettings(Settings):
@@ -102,12 +105,14 @@ class PgpoolSettings(Settings):
     @field_validator("version")
     @classmethod
     def known_version(cls, value: str) -> str:
-        return known(value, PGPOOL, "pgpool version")
+        if not pgpool.known_version(value):
+            raise ValueError(f"unknown pgpool version {value!r}; known: the releases of {', '.join(pgpool.SERIES)}")
+        return value
 
     @field_validator("timing_preset")
     @classmethod
     def known_preset(cls, value: str) -> str:
-        return known(value, PRESETS, "timing preset")
+        return known(value, sorted(PRESETS), "timing preset")
 
     @field_validator("source")
     @classmethod
@@ -123,9 +128,17 @@ class PgpoolSettings(Settings):
         return self
 
     @property
+    def traits(self) -> pgpool.PgpoolTraits:
+        return pgpool.traits(self.version)
+
+    @property
     def timings(self) -> dict[str, Value]:
         """The timing parameters in force: the preset, with the overrides that name one of its parameters."""
+        version = self.traits.version
         preset = PRESETS[self.timing_preset]
+        if "heartbeat" not in self.traits.lifecheck_methods:
+            preset = preset | QUERY_LIFECHECK[self.timing_preset]
+        preset = pgpool_parameters.only_known(version, preset)
         return preset | {name: value for name, value in self.parameters.items() if name in preset}
 
 
@@ -181,6 +194,20 @@ class LabSettings(Settings):
             if port in taken:
                 raise ValueError(f"{key}: {port} is already taken by {taken[port]}")
             taken[port] = key
+        return self
+
+    @model_validator(mode="after")
+    def versions_go_together(self) -> Self:
+        choice = Choice(
+            distribution=self.image.distribution,
+            postgresql=self.postgresql.version,
+            pgpool=self.pgpool.version,
+            pgpool_source=self.pgpool.source,
+            auth=self.auth,
+            parameters=self.pgpool.parameters,
+        )
+        if wrong := refusals(choice):
+            raise ValueError("\n  ".join(map(str, wrong)))
         return self
 
     @property

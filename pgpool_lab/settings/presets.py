@@ -1,5 +1,7 @@
 """Timing presets: pgpool's parameters by their own names, times in seconds.
 
+A parameter that a version doesn't know, or knows by a later name, is left out for it (`PgpoolSettings.timings`).
+
 `procedure` holds the runbook's values where it gives one and pgpool's defaults elsewhere; `fast` is the shortest
 that stays stable on two emulated nodes that share two cores.
 """
@@ -23,6 +25,7 @@ PRESETS: dict[str, dict[str, Value]] = {
         # Off by default since 4.3; the runbook's pgpool 3.2 fails over at once when PostgreSQL is stopped.
         "failover_on_backend_shutdown": True,
         "failover_on_backend_error": True,
+        "fail_over_on_backend_error": True,
     },
     "fast": {
         # A stopped PostgreSQL refuses the next check within two seconds. Every check is a login by scram: once a
@@ -44,5 +47,14 @@ PRESETS: dict[str, dict[str, Value]] = {
         "wd_heartbeat_deadtime": 5,
         "failover_on_backend_shutdown": True,
         "failover_on_backend_error": True,
+        "fail_over_on_backend_error": True,
     },
 }
+
+QUERY_LIFECHECK: dict[str, dict[str, Value]] = {
+    "procedure": {"wd_life_point": 3},
+    # During a failover pgpool answers nobody for as long as the promotion takes: after so many failed checks, one a
+    # wd_interval, it would declare itself dead and give the virtual IP up.
+    "fast": {"wd_life_point": 20},
+}
+"""Added where pgpools can watch each other by queries only (3.2)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.image import builder, recipe, tarball
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.image.sources import debian_sources
+from pgpool_lab.paths import PROJECT
 from pgpool_lab.settings import from_mapping
+from pgpool_lab.versions import pgpool
 
 DEB822 = """\
 # The distribution's own.
@@ -313,3 +316,25 @@ def test_building_without_root_says_what_to_do(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(LabError, match=r"needs root\n.*\./lab up"):
         builder.build(ImageRecipe())
+
+
+@pytest.mark.parametrize(("version", "flag"), [("3.2.9", "-fcommon"), ("4.1.23", "-fcommon"), ("4.3.5", "")])
+def test_an_old_pgpool_is_compiled_with_flags_of_its_own(version: str, flag: str) -> None:
+    flags = ImageRecipe(pgpool_version=version).environment()["PGPOOL_CFLAGS"]
+    assert flag in flags
+    assert bool(flags) == bool(flag)
+
+
+@pytest.mark.parametrize(("version", "openssl"), [("3.2.9", False), ("4.0.25", True), ("4.3.5", True)])
+def test_pgpool_is_built_with_openssl_where_scram_needs_it(version: str, openssl: bool) -> None:
+    assert ("--with-openssl" in ImageRecipe(pgpool_version=version).environment()["PGPOOL_CONFIGURE"]) == openssl
+    assert ("scram" in pgpool.traits(version).authentication) == openssl
+
+
+def test_the_install_scripts_are_told_all_that_they_need() -> None:
+    given = {*ImageRecipe().environment(), "PGPOOL_TARBALL", "PURGE_BUILD_TOOLS"}
+    for name in ("pgpool.sh", "postgresql.sh"):
+        script = (PROJECT / "cloud-init" / "install" / name).read_text()
+        used = set(re.findall(r"\$\{?([A-Z]+_[A-Z_]+)", script))
+        assert used
+        assert used <= given

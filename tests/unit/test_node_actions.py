@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from components.cluster.node_configuration import dialect
 from pgpool_lab.node import actions, facts
 from pgpool_lab.node.configuration import StepFailed
 from pgpool_lab.node.passwords import stored
+from pgpool_lab.node.role import write_replication_conf
+from pgpool_lab.versions.postgresql import traits
 
 
 @pytest.fixture
@@ -31,6 +34,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             "port": 5432,
             "service": "lab-postgresql.service",
             "replication": "async",
+            "dialect": dialect(traits("15")),
         },
         "users": {"superuser": "postgres", "replication": "replication", "check": "pgpool_check"},
     }
@@ -38,19 +42,19 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_replication_conf(config: dict[str, Any]) -> None:
     path = Path(config["postgresql"]["replication_conf"])
-    assert actions.write_replication_conf(config, "node0") is True
+    assert write_replication_conf(config, "node0") is True
     text = path.read_text()
     assert "host=192.168.31.133 port=5432 user=replication application_name=node4" in text
     assert "password" not in text
-    assert actions.write_replication_conf(config, "node0") is False
-    assert actions.write_replication_conf(config, None) is True
+    assert write_replication_conf(config, "node0") is False
+    assert write_replication_conf(config, None) is True
     assert "primary_conninfo" not in path.read_text()
 
 
 def test_synchronous_replication_waits_for_the_others(config: dict[str, Any]) -> None:
     config["postgresql"]["replication"] = "sync"
     for primary in (None, "node0"):
-        actions.write_replication_conf(config, primary)
+        write_replication_conf(config, primary)
         text = Path(config["postgresql"]["replication_conf"]).read_text()
         assert """synchronous_standby_names = 'ANY 1 ("node0")'""" in text
 
@@ -58,7 +62,8 @@ def test_synchronous_replication_waits_for_the_others(config: dict[str, Any]) ->
 def test_users_are_made_a_statement_a_line() -> None:
     users = {"superuser": "postgres", "replication": "replication", "check": "pgpool_check"}
     secrets = {"superuser": "a", "replication": "b", "check": "c"}
-    statements = actions.users_sql(users, secrets, "md5").splitlines()
+    config = {"users": users, "password_encryption": "md5", "postgresql": {"dialect": dialect(traits("15"))}}
+    statements = actions.users_sql(config, secrets).splitlines()
     assert all(statement.endswith(";") for statement in statements)
     assert f"CREATE ROLE replication LOGIN REPLICATION PASSWORD '{stored('md5', 'replication', 'b')}';" in statements
     assert not any(f"'{secret}'" in statement for secret in secrets.values() for statement in statements)

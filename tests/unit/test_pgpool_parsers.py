@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pgpool_lab.node.pgpool import parse_pool_nodes, parse_watchdog_role
+from pgpool_lab.node.pcp import watchdog_role
+from pgpool_lab.node.pgpool import parse_pool_nodes
+from pgpool_lab.versions import pgpool
 
 HEADER = "2 2 YES node0:9999 Linux node0 node0\n\n"
 
@@ -29,8 +31,11 @@ WATCHDOG: dict[str, tuple[str, str | None]] = {
     "this node is joining": (HEADER + line("node0:9999 Linux node0", "node0", "2", "JOINING"), "JOINING"),
     "before 4.2": (
         "2 YES node0:9999 Linux node0 node0\n\nnode0:9999 Linux node0 node0 9999 9000 4 MASTER\n",
-        "MASTER",
+        "LEADER",
     ),
+    "3.3 leading": ("node0 9999 9000 3\n", "LEADER"),
+    "3.4 following": ("node4 9999 9000 2\n", "STANDBY"),
+    "3.4 down": ("node4 9999 9000 4\n", "4"),
     "name of one word": (HEADER + line("pool", "10.0.0.1", "4", "LEADER"), "LEADER"),
     "summary alone": (HEADER, None),
     "nothing": ("", None),
@@ -40,7 +45,7 @@ WATCHDOG: dict[str, tuple[str, str | None]] = {
 
 @pytest.mark.parametrize(("text", "role"), WATCHDOG.values(), ids=WATCHDOG.keys())
 def test_the_watchdog_role_is_the_local_node_s(text: str, role: str | None) -> None:
-    assert parse_watchdog_role(text) == role
+    assert watchdog_role(text) == role
 
 
 UP = {"name": "node0", "status": "up", "role": "primary"}
@@ -74,3 +79,16 @@ POOL_NODES: dict[str, tuple[str, list[dict[str, str]]]] = {
 @pytest.mark.parametrize(("text", "rows"), POOL_NODES.values(), ids=POOL_NODES.keys())
 def test_backends_are_read_by_column_name(text: str, rows: list[dict[str, str]]) -> None:
     assert parse_pool_nodes(text) == rows
+
+
+@pytest.mark.parametrize("version", [f"{series}.0" for series in pgpool.SERIES])
+def test_backends_are_read_from_every_version_s_columns(version: str) -> None:
+    traits = pgpool.traits(version)
+    words = dict(zip(("unused", "waiting", "up", "down"), traits.status_words, strict=False))
+    values = {"hostname": "node0", "role": "primary", "pg_role": "standby", "pg_status": "unknown"}
+    rows = [
+        ",".join({**values, "status": words[status]}.get(name, f"value of {name}") for name in traits.node_columns)
+        for status in words
+    ]
+    text = "\n".join([",".join(traits.node_columns), *rows]) + "\n"
+    assert parse_pool_nodes(text) == [{**UP, "status": status} for status in words]

@@ -77,7 +77,24 @@ BAD: dict[str, tuple[Values, str]] = {
     "too little memory": (changed("nodes", 0, "memory_mib", to=128), "nodes[0].memory_mib:"),
     "no processor": (changed("nodes", 0, "vcpus", to=0), "nodes[0].vcpus:"),
     "subnet with host bits": (changed("network", "cidr", to="10.20.30.7/24"), "network.cidr:"),
-    "unknown pgpool version": (changed("pgpool", "version", to="4.3.99"), "pgpool.version: unknown pgpool version"),
+    "unknown pgpool version": (changed("pgpool", "version", to="4.99.0"), "pgpool.version: unknown pgpool version"),
+    "pgpool series instead of a release": (changed("pgpool", "version", to="4.3"), "pgpool.version: unknown pgpool"),
+    "pgpool that the distribution has not": (
+        changed("pgpool", "version", to="4.5.0"),
+        "pgpool.version: debian12's source package has 4.3.5, not 4.5.0; give that version's tarball",
+    ),
+    "PostgreSQL that the distribution has not": (
+        changed("postgresql", "version", to="9.6"),
+        "postgresql.version: debian12's own packages have PostgreSQL 15, not 9.6",
+    ),
+    "scram with a pgpool that cannot": (
+        changed("pgpool", to={"version": "3.7.26", "source": "path:pgpool.tar.gz"}),
+        "auth: pgpool 3.7.26 does not know scram; choose md5 or trust",
+    ),
+    "parameter of a later version": (
+        changed("pgpool", "parameters", to={"delegate_ip": "10.20.30.100"}),
+        "pgpool.parameters.delegate_ip: pgpool 4.3.5 has no such parameter (came with 4.4)",
+    ),
     "unknown PostgreSQL version": (
         changed("postgresql", "version", to="8"),
         "postgresql.version: unknown PostgreSQL version '8'; known: ",
@@ -156,6 +173,18 @@ GOOD: dict[str, tuple[Values, Callable[[LabSettings], bool]]] = {
         changed("pgpool", "parameters", to={"health_check_period": 7, "max_pool": 5}),
         lambda settings: (
             settings.pgpool.timings["health_check_period"] == 7 and "max_pool" not in settings.pgpool.timings
+        ),
+    ),
+    "a pgpool of one's own": (
+        changed("pgpool", to={"version": "4.5.0", "source": "path:pgpool.tar.gz"}),
+        lambda settings: settings.pgpool.version == "4.5.0",
+    ),
+    "timings of a version without heartbeat": (
+        changed("pgpool", to={"version": "3.2.22", "source": "path:pgpool.tar.gz"}) | {"auth": "md5"},
+        lambda settings: (
+            settings.pgpool.timings.get("wd_life_point") == 20
+            and settings.pgpool.timings["fail_over_on_backend_error"] is True
+            and "wd_heartbeat_deadtime" not in settings.pgpool.timings
         ),
     ),
     "switched parameter": (

@@ -1,0 +1,92 @@
+"""Which versions go together, and why not the others: pure, so that it is said before anything is created."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from pgpool_lab.versions import pgpool, pgpool_parameters, postgresql
+from pgpool_lab.versions.distributions import DISTRIBUTIONS
+from pgpool_lab.versions.numbers import Version, parse
+
+WAL_NAMES: dict[str, int] = {"3.2": 21, "3.3": 16, "3.4": 12, "3.5": 9, "3.6": 5}
+"""The release of each series that learned PostgreSQL 10's function names (streaming_replication/pool_worker_child.c);
+all releases since 3.7.0 know them."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a user has chosen, in the settings' own words."""
+
+    distribution: str
+    postgresql: str
+    pgpool: str
+    pgpool_source: str
+    auth: str
+    parameters: Collection[str] = ()
+    """Names of the pgpool parameters that the user sets."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The settings that don't go together, and why. `key` is what a user would change."""
+
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.reason}"
+
+
+def refusals(choice: Choice) -> list[Refusal]:
+    """Everything that is wrong with a choice; empty when its parts go together."""
+    return [*wrong_pair(choice), *wrong_source(choice), *wrong_parameters(choice)]
+
+
+def wrong_pair(choice: Choice) -> Iterator[Refusal]:
+    """What a version of pgpool or PostgreSQL can't do."""
+    pool, server = pgpool.traits(choice.pgpool), postgresql.traits(choice.postgresql)
+    if choice.auth not in pool.authentication:
+        can = " or ".join(sorted(pool.authentication))
+        yield Refusal("auth", f"pgpool {choice.pgpool} does not know {choice.auth}; choose {can}")
+    if choice.auth == "scram" and not server.scram:
+        yield Refusal("auth", f"PostgreSQL {choice.postgresql} does not know scram, which came with 10; choose md5")
+    if server.version >= (10,) and not knows_wal_names(pool.version):
+        yield Refusal(
+            "pgpool.version",
+            f"pgpool {choice.pgpool} calls functions that PostgreSQL {choice.postgresql} has renamed (xlog to wal, in "
+            "10): its replication checks fail; choose a later pgpool, or PostgreSQL 9.6",
+        )
+
+
+def knows_wal_names(version: Version) -> bool:
+    """Whether a pgpool release calls PostgreSQL 10's functions by their names."""
+    first = WAL_NAMES.get(pgpool_parameters.series(version))
+    return first is None or version[2] >= first
+
+
+def wrong_source(choice: Choice) -> Iterator[Refusal]:
+    """Versions that can't be had from where they are wanted from."""
+    own = DISTRIBUTIONS[choice.distribution]
+    if choice.postgresql != own.postgresql:
+        yield Refusal(
+            "postgresql.version",
+            f"{choice.distribution}'s own packages have PostgreSQL {own.postgresql}, not {choice.postgresql}",
+        )
+    if choice.pgpool_source == "distribution" and choice.pgpool != own.pgpool:
+        yield Refusal(
+            "pgpool.version",
+            f"{choice.distribution}'s source package has {own.pgpool}, not {choice.pgpool}; give that version's "
+            "tarball with pgpool.source: path:FILE or url:ADDRESS",
+        )
+
+
+def wrong_parameters(choice: Choice) -> Iterator[Refusal]:
+    """Parameters that this pgpool has not."""
+    version = parse(choice.pgpool)
+    for name in choice.parameters:
+        if not pgpool_parameters.knows(version, name):
+            yield Refusal(
+                f"pgpool.parameters.{name}",
+                f"pgpool {choice.pgpool} has no such parameter ({pgpool_parameters.history(name)})",
+            )
