@@ -13,12 +13,17 @@ UseDNS no
 # The check of the key mesh opens many connections at once.
 MaxStartups 100
 END
+# Whoever gets in by ssh finds the data disk mounted; one that fails keeps nobody out.
+install -d /etc/systemd/system/ssh.service.d
+printf '[Unit]\nAfter=var-lib-pgpool\\x2dlab.mount\n' >/etc/systemd/system/ssh.service.d/data-disk.conf
 # A blank data disk gets its file system; one that has data is left alone (systemd.mount(5), x-systemd.makefs).
 install -d /var/lib/pgpool-lab
 cat >/etc/fstab <<'END'
 /dev/vda1 / ext4 defaults,noatime 0 0
 /dev/vdb /var/lib/pgpool-lab ext4 defaults,noatime,nofail,x-systemd.makefs 0 0
 END
+# The one program here that can apply a network configuration.
+systemctl enable systemd-networkd.service
 : >/etc/machine-id
 install -d /boot/extlinux
 cat >/boot/extlinux/extlinux.conf <<'END'

@@ -83,7 +83,9 @@ def debootstrap(recipe: ImageRecipe, folder: Path, root: Path, tarball: Path) ->
         "PURGE_BUILD_TOOLS": "1",
     }
     given = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
-    scripts = ["postgresql.sh", "pgpool.sh", "common.sh"] + (["prepare.sh"] if recipe.boot == "fast" else [])
+    scripts = ["postgresql.sh", "pgpool.sh", "common.sh"] + (
+        ["prepare.sh", "initramfs.sh"] if recipe.boot == "fast" else []
+    )
     hooks = [f'mkdir -p "$1{INSIDE}" && cp {shlex.quote(str(staged))}/* "$1{INSIDE}/"']
     hooks += [f'chroot "$1" env {given} bash {INSIDE}/{script}' for script in scripts]
     hooks += [f'rm -rf "$1{INSIDE}"']
