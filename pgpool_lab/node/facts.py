@@ -9,7 +9,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from .configuration import Config, StepFailed, psql, run, service_active
+from . import settings
+from .configuration import OWN_HOST, Config, StepFailed, psql, run, service_active
 
 ANSWER_SECONDS = 8
 FSTAB = Path("/etc/fstab")
@@ -47,11 +48,13 @@ def postgres(config: Config) -> dict[str, Any]:
         "streaming_from": None,
         "replicas": [],
         "history": [],
+        "unread": [],
     }
     if facts["data"] != "present":
         return facts
     facts["standby_signal"] = (directory / "standby.signal").exists()
     if facts["running"]:
+        facts["unread"] = settings.unread(config)
         try:
             facts.update(asked(config))
         except StepFailed:
@@ -84,7 +87,7 @@ def unmounted(fstab: str, directory: Path) -> str | None:
 
 def asked(config: Config) -> dict[str, Any]:
     """Facts from a running server."""
-    state: dict[str, Any] = json.loads(psql(config, "127.0.0.1", STATE, seconds=ANSWER_SECONDS))
+    state: dict[str, Any] = json.loads(psql(config, OWN_HOST, STATE, seconds=ANSWER_SECONDS))
     receiver = state.pop("receiver")
     state["streaming_from"] = None
     if receiver is not None and receiver["status"] == "streaming":
