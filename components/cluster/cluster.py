@@ -115,12 +115,15 @@ class Cluster(pulumi.ComponentResource):
         postgres = [self._postgres(node, child) for node in self.nodes]
         pgpool = [self._pgpool(index, node, child, mesh.trusted) for index, node in enumerate(self.nodes)]
         files = [agent.command for agent in agents] + [component.command for component in postgres]
+        # What a running PostgreSQL has to read again, and what the agent writes its replication settings from.
+        settings = [agent.digest for agent in agents] + [component.digest for component in postgres]
         # An update is what the state knows as an already initialised cluster: see the rules of join.
         join = self._on_first_node(
             "join",
             create="exec /usr/local/sbin/lab-node join",
             update="exec /usr/local/sbin/lab-node join --initialised",
             after=[*mesh.trusted, *files],
+            also=settings,
         )
         # One after the other: a changed configuration must not restart all of them at once.
         started: list[pulumi.Resource] = [join]
@@ -131,7 +134,7 @@ class Cluster(pulumi.ComponentResource):
             create="exec /usr/local/sbin/lab-node settle",
             update=None,
             after=started,
-            also=[component.digest for component in pgpool],
+            also=[*settings, *[component.digest for component in pgpool]],
         )
         # It logs in many times at once, which would starve an emulated node's way to healthy.
         mesh.check("ssh-mesh-check", after=[settled])
@@ -207,7 +210,7 @@ class Cluster(pulumi.ComponentResource):
         create: str,
         update: str | None,
         after: Sequence[pulumi.Resource],
-        also: Sequence[pulumi.Output[str]] = (),
+        also: Sequence[pulumi.Input[str]],
     ) -> remote.Command:
         """A step for the whole cluster, run on its first node.
 

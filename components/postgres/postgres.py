@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ class Postgres(pulumi.ComponentResource):
     """PostgreSQL's configuration on one node, role-neutral: which node is primary is found, not configured."""
 
     command: remote.Command
+    digest: str
+    """Changes with what a running server has to read again."""
 
     def __init__(self, name: str, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgpool-lab:index:Postgres", name, None, opts)
@@ -45,27 +48,32 @@ class Postgres(pulumi.ComponentResource):
             files=postgres_files(args),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.node.ready], deleted_with=args.node.domain),
         )
+        self.digest = hashlib.sha256((parameters(args) + access(args)).encode()).hexdigest()
         self.register_outputs({})
+
+
+def parameters(args: PostgresArgs) -> str:
+    """postgresql.conf."""
+    return render(
+        TEMPLATES / "postgresql.conf.j2",
+        data_directory=layout.DATA_DIRECTORY,
+        replication_conf=layout.REPLICATION_CONF,
+        hba_file=layout.HBA_FILE,
+        port=args.port,
+        password_encryption="md5" if args.auth == "md5" else "scram-sha-256",
+    )
+
+
+def access(args: PostgresArgs) -> str:
+    """pg_hba.conf."""
+    return render(TEMPLATES / "pg_hba.conf.j2", users=layout.USERS, cidr=args.cidr, method=METHODS[args.auth])
 
 
 def postgres_files(args: PostgresArgs) -> list[NodeFile]:
     """Every file that PostgreSQL needs on a node."""
     return [
-        NodeFile(
-            layout.CONFIG_FILE,
-            render(
-                TEMPLATES / "postgresql.conf.j2",
-                data_directory=layout.DATA_DIRECTORY,
-                replication_conf=layout.REPLICATION_CONF,
-                hba_file=layout.HBA_FILE,
-                port=args.port,
-                password_encryption="md5" if args.auth == "md5" else "scram-sha-256",
-            ),
-        ),
-        NodeFile(
-            layout.HBA_FILE,
-            render(TEMPLATES / "pg_hba.conf.j2", users=layout.USERS, cidr=args.cidr, method=METHODS[args.auth]),
-        ),
+        NodeFile(layout.CONFIG_FILE, parameters(args)),
+        NodeFile(layout.HBA_FILE, access(args)),
         NodeFile(
             layout.PASSWORD_FILE,
             args.passwords.apply(lambda passwords: password_file(args, passwords)),

@@ -10,7 +10,7 @@ import pytest
 
 from pgpool_lab.cluster.outputs import from_json
 from pgpool_lab.image.recipe import ImageRecipe
-from tests.program.conftest import configuration
+from tests.program.conftest import configuration, recorded
 from tests.program.engine import (
     PASSWORDS,
     PRIVATE_KEY,
@@ -216,7 +216,8 @@ def test_a_replaced_machine_makes_the_cluster_s_steps_run_again(lab: Recording, 
     for name in WHOLE_CLUSTER:
         given = json.loads(lab.named(name).plain("stdin"))
         assert given["machines"] == {node: f"id-of-{node}" for node in names(size)}
-        assert len(given["also"]) == (size if name == "settle" else 0)
+        # Two digests of each node's settings for PostgreSQL, and one of its pgpool's.
+        assert len(given["also"]) == size * (3 if name == "settle" else 2)
         assert "triggers" not in lab.named(name).inputs
 
 
@@ -241,6 +242,37 @@ def test_a_changed_setting_changes_the_stdin_that_restarts_pgpool() -> None:
         name = f"pgpool-{node}-start"
         assert after.named(name).plain("stdin") != before.named(name).plain("stdin")
         assert after.named(name).plain("triggers") == before.named(name).plain("triggers")
+
+
+SETTINGS: dict[str, tuple[dict[str, Any], dict[str, set[str]]]] = {
+    "port": (
+        {"postgresql": {"port": 5433}},
+        {"postgresql.conf": {"port = 5433"}, "node.json": {'"port": 5433'}, "pgpool.conf": {"backend_port1 = 5433"}},
+    ),
+    "replication": ({"postgresql": {"replication": "sync"}}, {"node.json": {'"replication": "sync"'}}),
+    "auth": ({"auth": "trust"}, {"pg_hba.conf": {"trust"}, "pgpool.conf": {"enable_pool_hba = off"}}),
+}
+"""Changes of PostgreSQL's settings, and what must be in which file of every node then."""
+
+
+@pytest.mark.parametrize(("change", "expected"), SETTINGS.values(), ids=SETTINGS.keys())
+def test_changed_settings_of_postgresql_are_written_and_then_taken(
+    change: dict[str, Any], expected: dict[str, set[str]]
+) -> None:
+    before, after = recorded(2), run_program(configuration(2) | change)
+    for name in WHOLE_CLUSTER:
+        assert after.named(name).plain("stdin") != before.named(name).plain("stdin"), "it runs again"
+    for node in names(2):
+        kinds = ("agent", "postgres", "pgpool")
+        written = [json.loads(after.named(f"{kind}-{node}-files").plain("stdin")) for kind in kinds]
+        files = {file["path"].rpartition("/")[2]: file["content"] for entries in written for file in entries}
+        for file, texts in expected.items():
+            assert all(text in files[file] for text in texts), file
+
+
+def test_settings_of_pgpool_alone_leave_postgresql_alone() -> None:
+    after = run_program(configuration(2) | {"pgpool": {"parameters": {"max_pool": 7}}})
+    assert after.named("join").inputs == recorded(2).named("join").inputs
 
 
 def test_a_fourth_node_leaves_the_generated_secrets_of_the_others_alone() -> None:
