@@ -6,8 +6,10 @@ import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from pgpool_lab.settings.parameters import known as known_parameters
+from pgpool_lab.settings.parameters import problem
 from pgpool_lab.settings.presets import PRESETS, Value
 from pgpool_lab.settings.versions import DISTRIBUTIONS, PGPOOL, POSTGRESQL, PostgresqlVersion
 
@@ -108,6 +110,16 @@ class PgpoolSettings(Settings):
     @classmethod
     def known_preset(cls, value: str) -> str:
         return known(value, PRESETS, "timing preset")
+
+    @field_validator("parameters")
+    @classmethod
+    def parameters_are_the_user_s(cls, value: dict[str, Value], info: ValidationInfo) -> dict[str, Value]:
+        version = info.data.get("version")
+        if version is not None:  # Else it has an error of its own.
+            problems = [problem(name, version, known_parameters(version)) for name in value]
+            if found := [text for text in problems if text]:
+                raise ValueError("; ".join(found))
+        return value
 
     @field_validator("source")
     @classmethod

@@ -437,6 +437,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "VIP is a node's": ({"network": {"cidr": "192.168.31.0/24", "vip": "192.168.31.11"}}, "network.vip"),
     "unknown key": ({"pgpol": {}}, "pgpol: unknown key"),
     "one node": ({"nodes": configuration(1)["nodes"]}, "nodes: a lab needs at least two nodes"),
+    "unknown parameter": ({"pgpool": {"parameters": {"max_pol": 7}}}, "max_pol: .*did you mean max_pool"),
+    "the lab's own parameter": ({"pgpool": {"parameters": {"delegate_IP": "10.0.0.1"}}}, "network.vip"),
     "unknown version": ({"pgpool": {"version": "9.9"}}, "pgpool.version"),
 }
 

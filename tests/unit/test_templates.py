@@ -27,14 +27,12 @@ from components.postgres.postgres import postgres_files
 from components.rendering import render
 from pgpool_lab.identity import ACCOUNTS
 from pgpool_lab.settings import LabSettings, from_mapping
+from pgpool_lab.settings.parameters import general, known
 from pgpool_lab.settings.presets import PRESETS
 
 T = TypeVar("T")
 
 PASSWORDS = {account: f"secret-of-{account}" for account in ACCOUNTS}
-KNOWN = frozenset((Path(__file__).parent / "data" / "pgpool-4.3.5-parameters.txt").read_text().split())
-"""Names of pgpool 4.3.5's parameters (its pgpool.conf.sample); N stands for a node's index."""
-
 COMBINATIONS = list(
     itertools.product(("scram", "md5", "trust"), PRESETS, ("async", "sync"), ("full", "service"), (2, 3, 4))
 )
@@ -146,10 +144,6 @@ def pgpool_conf(settings: LabSettings, index: int = 0) -> dict[str, str]:
     return dict(parameters(text(files(settings, index)[pgpool_layout.CONFIG_FILE])))
 
 
-def normalised(name: str) -> str:
-    return re.sub(r"\d+$", "N", name)
-
-
 # Every combination
 
 
@@ -178,13 +172,13 @@ def test_no_parameter_is_given_twice(settings: LabSettings) -> None:
 
 def test_pgpool_knows_every_parameter(settings: LabSettings) -> None:
     for index in range(len(settings.nodes)):
-        assert {normalised(name) for name in pgpool_conf(settings, index)} <= KNOWN
+        assert {general(name) for name in pgpool_conf(settings, index)} <= known(settings.pgpool.version)
 
 
 def test_every_node_has_its_own_numbered_parameters(settings: LabSettings) -> None:
     conf = pgpool_conf(settings)
     for name in ("backend_hostname", "hostname", "heartbeat_hostname"):
-        found = {key: value for key, value in conf.items() if normalised(key) == f"{name}N"}
+        found = {key: value for key, value in conf.items() if general(key) == f"{name}N"}
         assert found == {f"{name}{index}": f"'{node.name}'" for index, node in enumerate(settings.nodes)}
 
 
@@ -230,14 +224,6 @@ def test_only_the_lab_s_subnet_is_let_in(settings: LabSettings) -> None:
 
 
 # Single settings
-
-
-def test_the_list_of_known_parameters_is_sorted_names_only() -> None:
-    lines = (Path(__file__).parent / "data" / "pgpool-4.3.5-parameters.txt").read_text().splitlines()
-    assert lines == sorted(set(lines))
-    assert all(re.fullmatch(r"[A-Za-z_]+", line) for line in lines)
-    assert {"hostnameN", "wd_portN", "pgpool_portN", "heartbeat_hostnameN", "delegate_IP"} <= set(lines)
-    assert "delegate_ip" not in lines, "its name since 4.4"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
