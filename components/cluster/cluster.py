@@ -163,7 +163,6 @@ class Cluster(pulumi.ComponentResource):
                 ],
                 version=settings.postgresql.version,
                 port=settings.postgresql.port,
-                pgpool_port=settings.pgpool.port,
                 cidr=str(settings.network.cidr),
                 auth=settings.auth,
                 passwords=self.identity.passwords,

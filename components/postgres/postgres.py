@@ -27,7 +27,6 @@ class PostgresArgs:
     """Names and addresses under which the nodes and the virtual IP are reached."""
     version: str
     port: int
-    pgpool_port: int
     cidr: str
     auth: str
     passwords: pulumi.Output[dict[str, str]]
@@ -93,10 +92,12 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
 
 
 def password_file(args: PostgresArgs, passwords: dict[str, str]) -> str:
-    """libpq's password file for the service account (PostgreSQL manual, "The Password File")."""
+    """libpq's password file for the service account (PostgreSQL manual, "The Password File").
+
+    For every port: pgpool takes the same passwords, and a server that has not taken another port yet is still asked.
+    """
     return "".join(
-        f"{address}:{port}:*:{user}:{passwords[part]}\n"
+        f"{address}:*:*:{user}:{passwords[part]}\n"
         for address in (*args.addresses, "localhost", "127.0.0.1")
-        for port in (args.port, args.pgpool_port)
         for part, user in layout.USERS.items()
     )

@@ -251,12 +251,12 @@ def reload(config: Config, primary: str | None) -> list[settings.Pending]:
     loaded = psql(config, OWN_HOST, settings.LOADED)
     run(["systemctl", "reload", config["postgresql"]["service"]])
     deadline = time.monotonic() + RELOAD_SECONDS
-    while psql(config, OWN_HOST, settings.LOADED) == loaded:
-        if time.monotonic() > deadline:
-            raise StepFailed(f"PostgreSQL did not read its files again within {RELOAD_SECONDS} s; see postgresql.log")
+    while psql(config, OWN_HOST, settings.LOADED) == loaded and time.monotonic() < deadline:
         time.sleep(0.2)
     if errors := psql(config, OWN_HOST, settings.ERRORS):
         raise StepFailed(f"PostgreSQL does not accept its settings: {'; '.join(errors.splitlines())}")
+    if psql(config, OWN_HOST, settings.LOADED) == loaded:
+        raise StepFailed(f"PostgreSQL did not read its files again within {RELOAD_SECONDS} s; see postgresql.log")
     pending = settings.parse_pending(psql(config, OWN_HOST, settings.PENDING))
     if not pending:
         settings.remember(now)

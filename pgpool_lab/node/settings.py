@@ -24,9 +24,12 @@ WHERE s.pending_restart
 
 ERRORS = """
 SELECT coalesce(name, sourcefile) || ': ' || error FROM pg_file_settings
-WHERE error IS NOT NULL AND name NOT IN (SELECT name FROM pg_settings WHERE pending_restart)
+WHERE error IS NOT NULL AND (name IS NULL OR name NOT IN (SELECT name FROM pg_settings WHERE pending_restart))
 """
-"""A parameter that waits for a restart is listed as an error, too ("setting could not be applied")."""
+"""What the files have wrong; a line that cannot be read has no name.
+
+A parameter that waits for a restart is listed as an error, too ("setting could not be applied").
+"""
 
 
 class Pending(NamedTuple):

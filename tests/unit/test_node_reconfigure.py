@@ -243,7 +243,12 @@ def test_a_server_is_asked_on_the_port_that_it_was_started_with(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(configuration, "run", lambda command, **_: asked.append(command[command.index("-p") + 1]) or "")
+
+    def run(command: list[str], **_: Any) -> str:
+        asked.append(command[command.index("-p") + 1])
+        return ""
+
+    monkeypatch.setattr(configuration, "run", run)
     configuration.psql(config, "127.0.0.1", "SELECT 1")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "postmaster.pid").write_text("123\n/data\n1700000000\n5432\n/var/run/postgresql\n")
@@ -295,3 +300,15 @@ def test_a_node_whose_role_changed_is_not_reloaded(config: dict[str, Any], serve
     with pytest.raises(StepFailed, match="role changed"):
         actions.reload(config, "node4")
     assert not Path(config["postgresql"]["replication_conf"]).exists()
+
+
+def test_a_server_that_reads_nothing_is_not_waited_for_forever(
+    config: dict[str, Any], server: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "RELOAD_SECONDS", 0)
+    monkeypatch.setattr(actions, "run", lambda command, **_: "")
+    with pytest.raises(StepFailed, match="did not read its files"):
+        actions.reload(config, None)
+    server[settings.ERRORS] = "postgresql.conf: syntax error"
+    with pytest.raises(StepFailed, match="syntax error"):
+        actions.reload(config, None)
