@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pgpool_lab import hypervisor, machine, toolchain
+from pgpool_lab import hypervisor, machine, rolling, toolchain
 from pgpool_lab.bench import Bench, boot_times, description, phases, read_log
 from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
@@ -33,6 +33,9 @@ DISK_MIB = 6000
 
 BOOT_SECONDS = 300
 """An emulated machine boots in about a minute; several times that on a busy host."""
+
+PROMOTION_SECONDS = 180
+"""Health checks, the failover and the search for the new primary, emulated and starved."""
 
 NODE_SECONDS = 900
 """A base backup, a rewind and the wait until all agree, emulated and starved."""
@@ -66,16 +69,16 @@ class Lab:
         tools = self._toolchain()
         builder.build(recipe)
         engine = self._open(tools, settings)
-        if options:
-            # Without this variable the CLI does not know the options that are for its developers.
-            engine = replace(engine, variables={**engine.variables, "PULUMI_DEBUG_COMMANDS": "true"})
+        # Without this variable the CLI does not know the options that are for its developers.
+        engine = replace(engine, variables={**engine.variables, "PULUMI_DEBUG_COMMANDS": "true"})
         if not self.system:
             removed = hypervisor.forget_unrecorded(self.paths, engine.recorded())
             if removed:
                 console.print(f"  left by an interrupted run, removed: {len(removed)} objects")
-        words = ["up", "--stack", self.paths.stack, "--yes", "--non-interactive", "--suppress-outputs", *options]
-        if engine.run(words) != 0:
-            raise LabError("pulumi up failed: see above", f"./lab up {self.paths.stack} goes on from here")
+        if self._update(engine, options) != 0:
+            if not rolling.refused(self._events):
+                raise self._failed()
+            self._replace_machines(engine, settings)
         outputs = engine.outputs()
         if not status(outputs, self.paths.stack)["healthy"]:
             # A restarted machine starts neither PostgreSQL nor pgpool by itself: that is a join.
@@ -83,6 +86,74 @@ class Lab:
                 self._wait_for_logins(outputs)
             with step("Starting PostgreSQL and pgpool by the rules of join"):
                 self.agent(outputs, outputs.nodes[0], "start")
+
+    @property
+    def _events(self) -> Path:
+        """What the engine did in its last update, and what it said."""
+        return self.paths.logs / "events.json"
+
+    def _update(self, engine: Engine, options: Sequence[str] = ()) -> int:
+        """Run `pulumi up`; its exit code."""
+        self._events.parent.mkdir(parents=True, exist_ok=True)
+        self._events.unlink(missing_ok=True)
+        common = ["--yes", "--non-interactive", "--suppress-outputs", "--event-log", str(self._events)]
+        return engine.run(["up", "--stack", self.paths.stack, *common, *options])
+
+    def _failed(self) -> LabError:
+        return LabError("pulumi up failed: see above", f"./lab up {self.paths.stack} goes on from here")
+
+    def _replace_machines(self, engine: Engine, settings: LabSettings) -> None:
+        """Replace the machines one after the other, the primary's last; the lab must be healthy before each.
+
+        Those that are down go first and together: they take nothing away. Raises LabError; what was replaced by then
+        stays, and a repetition goes on with the others.
+        """
+        outputs = engine.outputs()
+        stack = self.paths.stack
+        names = [node.name for node in outputs.nodes]
+        if names != [node.name for node in settings.nodes]:
+            raise LabError(
+                "a changed list of nodes renews every machine, which cannot be done one after the other",
+                f"./lab down {stack}, then ./lab up {stack}",
+            )
+        console.print(f"  replacing the machines of {', '.join(names)} one after the other")
+        if self._update(engine, rolling.image_options()) != 0:
+            raise self._failed()
+        down, up = rolling.order(status(outputs, stack))
+        if down and self._update(engine, [*rolling.node_options(*down), "--skip-preview"]) != 0:
+            raise self._failed()
+        for name in up:
+            if name in rolling.primaries(self._healthy(outputs)):
+                self._step_down(outputs, name)
+            if self._update(engine, rolling.node_options(name)) != 0:
+                raise self._failed()
+        if self._update(engine) != 0:
+            raise self._failed()
+
+    def _healthy(self, outputs: LabOutputs) -> dict[str, Any]:
+        """The status of a healthy lab. Raises LabError where it is not: then no machine may be taken away."""
+        report = status(outputs, self.paths.stack)
+        if not report["healthy"]:
+            raise LabError(
+                f"no machine is replaced while the lab is not healthy: {'; '.join(report['problems'])}",
+                f"./lab rejoin NODE, then ./lab up {self.paths.stack} goes on from here",
+            )
+        return report
+
+    def _step_down(self, outputs: LabOutputs, name: str) -> None:
+        """Stop the primary cleanly, so that its standbys have all of its WAL, and wait until one of them is primary."""
+        with step(f"Making another node primary than {name}"):
+            self.agent(outputs, outputs.node(name), "local", "stop")
+            try:
+                wait_for(
+                    lambda: rolling.primaries(status(outputs, self.paths.stack)),
+                    lambda found: len(found) == 1 and found != [name],
+                    seconds=PROMOTION_SECONDS,
+                    what="another node is primary",
+                    pause=2,
+                )
+            except NotInTime as error:
+                raise LabError(str(error), f"./lab rejoin {name}; ./lab logs") from None
 
     def _wait_for_logins(self, outputs: LabOutputs) -> None:
         def silent() -> list[str]:
@@ -108,11 +179,10 @@ class Lab:
             bare_pair = times([image, image])
         with step("Booting one of them beside one with the distribution's own boot"):
             lean_and_default = times([image, default])
-        events = self.paths.logs / "events.json"
-        self.up(["--skip-preview", "--event-log", str(events)])
+        self.up(["--skip-preview"])
         return Bench(
             machine=description(domain_type),
-            phases=phases(read_log(events)),
+            phases=phases(read_log(self._events)),
             bare_pair=bare_pair,
             lean_and_default=lean_and_default,
         )

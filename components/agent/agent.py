@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,15 +39,18 @@ class Agent(pulumi.ComponentResource):
     """The agent on one node."""
 
     command: remote.Command
+    digest: str
+    """Changes with the node's configuration, from which the agent writes PostgreSQL's replication settings."""
 
     def __init__(self, name: str, args: AgentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgpool-lab:index:Agent", name, None, opts)
+        configuration = json.dumps(args.configuration, indent=2) + "\n"
         files = [NodeFile(f"{INSTALLED}/{source.name}", source.read_text()) for source in sorted(SOURCES.glob("*.py"))]
         files += [
             NodeFile("/usr/local/sbin/lab-node", LAUNCHER, mode="0755"),
             NodeFile(
                 "/etc/pgpool-lab/node.json",
-                json.dumps(args.configuration, indent=2) + "\n",
+                configuration,
                 mode="0640",
                 owner="root:postgres",
             ),
@@ -58,4 +62,5 @@ class Agent(pulumi.ComponentResource):
             files=files,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.node.ready], deleted_with=args.node.domain),
         )
+        self.digest = hashlib.sha256(configuration.encode()).hexdigest()
         self.register_outputs({})

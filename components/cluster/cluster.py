@@ -10,6 +10,7 @@ from pulumi_command import remote
 
 from components.agent import Agent, AgentArgs
 from components.cluster.node_configuration import node_configuration
+from components.guard import KeptSettings, OneMachineAtATime
 from components.identity import Identity, IdentityArgs
 from components.image import BaseImage, BaseImageArgs
 from components.network import LabNetwork, LabNetworkArgs
@@ -70,10 +71,14 @@ class Cluster(pulumi.ComponentResource):
             BaseImageArgs(recipe=recipe.to_json(), content_hash=image_hash, pool=self.network.pool.name),
             child,
         )
+        kept = KeptSettings("kept-settings", kept_settings(settings), stack=paths.stack, parent=self)
+        guard = OneMachineAtATime(paths.stack)
         self.nodes = [
             Node(
                 node.name,
-                self._node_args(node, domain_type=domain_type, image=image, image_hash=image_hash),
+                self._node_args(
+                    node, domain_type=domain_type, image=image, image_hash=image_hash, kept=kept, guard=guard
+                ),
                 child,
             )
             for node in settings.nodes
@@ -81,7 +86,16 @@ class Cluster(pulumi.ComponentResource):
         self._set_up(child)
         self.register_outputs({})
 
-    def _node_args(self, node: NodeSettings, *, domain_type: str, image: BaseImage, image_hash: str) -> NodeArgs:
+    def _node_args(
+        self,
+        node: NodeSettings,
+        *,
+        domain_type: str,
+        image: BaseImage,
+        image_hash: str,
+        kept: KeptSettings,
+        guard: OneMachineAtATime,
+    ) -> NodeArgs:
         return NodeArgs(
             name=node.name,
             ip=str(node.ip),
@@ -98,6 +112,8 @@ class Cluster(pulumi.ComponentResource):
             base_hash=image_hash,
             host_key=self.identity.host_keys[node.name],
             operator_key=self.identity.operator,
+            guard=guard,
+            after=[kept.resource],
         )
 
     def _set_up(self, child: pulumi.ResourceOptions) -> None:
@@ -115,12 +131,15 @@ class Cluster(pulumi.ComponentResource):
         postgres = [self._postgres(node, child) for node in self.nodes]
         pgpool = [self._pgpool(index, node, child, mesh.trusted) for index, node in enumerate(self.nodes)]
         files = [agent.command for agent in agents] + [component.command for component in postgres]
+        # What a running PostgreSQL has to read again, and what the agent writes its replication settings from.
+        settings = [agent.digest for agent in agents] + [component.digest for component in postgres]
         # An update is what the state knows as an already initialised cluster: see the rules of join.
         join = self._on_first_node(
             "join",
             create="exec /usr/local/sbin/lab-node join",
             update="exec /usr/local/sbin/lab-node join --initialised",
             after=[*mesh.trusted, *files],
+            also=settings,
         )
         # One after the other: a changed configuration must not restart all of them at once.
         started: list[pulumi.Resource] = [join]
@@ -131,7 +150,7 @@ class Cluster(pulumi.ComponentResource):
             create="exec /usr/local/sbin/lab-node settle",
             update=None,
             after=started,
-            also=[component.digest for component in pgpool],
+            also=[*settings, *[component.digest for component in pgpool]],
         )
         # It logs in many times at once, which would starve an emulated node's way to healthy.
         mesh.check("ssh-mesh-check", after=[settled])
@@ -161,7 +180,6 @@ class Cluster(pulumi.ComponentResource):
                 distribution=settings.image.distribution,
                 version=settings.postgresql.version,
                 port=settings.postgresql.port,
-                pgpool_port=settings.pgpool.port,
                 cidr=str(settings.network.cidr),
                 auth=settings.auth,
                 passwords=self.identity.passwords,
@@ -209,7 +227,7 @@ class Cluster(pulumi.ComponentResource):
         create: str,
         update: str | None,
         after: Sequence[pulumi.Resource],
-        also: Sequence[pulumi.Output[str]] = (),
+        also: Sequence[pulumi.Input[str]],
     ) -> remote.Command:
         """A step for the whole cluster, run on its first node.
 
@@ -225,3 +243,16 @@ class Cluster(pulumi.ComponentResource):
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )
+
+
+def kept_settings(settings: LabSettings) -> dict[str, str]:
+    """What the data directories of a lab depend on, by the key that decides it.
+
+    The binaries of one major version don't start another's data; collations come with the distribution's C library;
+    a password that was stored for md5 is no password for scram (PostgreSQL manual, "Password Authentication").
+    """
+    return {
+        "postgresql.version": settings.postgresql.version,
+        "image.distribution": settings.image.distribution,
+        "auth": "md5" if settings.auth == "md5" else "scram or trust",
+    }

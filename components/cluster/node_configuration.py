@@ -30,6 +30,7 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
             "data_directory": postgres.DATA_DIRECTORY,
             "replication_conf": postgres.REPLICATION_CONF,
             "config_file": postgres.CONFIG_FILE,
+            "hba_file": postgres.HBA_FILE,
             "port": settings.postgresql.port,
             "service": postgres.SERVICE,
             "replication": settings.postgresql.replication,

@@ -34,14 +34,16 @@ class BaseImage(pulumi.ComponentResource):
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        short = args.content_hash[:12]
         volume = libvirt.Volume(
-            name,
+            # Another image is another resource: the old one is removed when no node's disk is based on it any more.
+            f"{name}-{short}",
             # libvirt adopts a volume that has the name already: the content's hash keeps two images apart.
-            name=f"base-{args.content_hash[:12]}.qcow2",
+            name=f"base-{short}.qcow2",
             pool=args.pool,
             source=build.stdout.apply(lambda text: text.strip().splitlines()[-1]),
             format="qcow2",
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(name=name)]),
         )
         self.volume_id = volume.id
         self.register_outputs({"volume_id": self.volume_id})

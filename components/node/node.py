@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +11,7 @@ import pulumi
 import pulumi_libvirt as libvirt
 from pulumi_command import remote
 
+from components.guard import OneMachineAtATime
 from pgpool_lab.image.cloud_init import (
     NetworkConfig,
     UserData,
@@ -44,6 +47,9 @@ class NodeArgs:
     """Hash of the base image: part of the root volume's name, so that a new image makes a new root disk."""
     host_key: pulumi.Output[dict[str, str]]
     operator_key: pulumi.Output[dict[str, str]]
+    guard: OneMachineAtATime
+    after: Sequence[pulumi.Resource] = ()
+    """What goes before the machine."""
 
 
 class Node(pulumi.ComponentResource):
@@ -73,17 +79,20 @@ class Node(pulumi.ComponentResource):
             format="qcow2",
             opts=pulumi.ResourceOptions(parent=self),
         )
+        meta_data = render_meta_data(args.name)
+        network_config = render_network_config(
+            NetworkConfig(mac=args.mac, address_with_prefix=f"{args.ip}/{args.prefix_length}")
+        )
+        user_data = self._user_data(args)
         seed = libvirt.CloudInitDisk(
             f"{name}-cloud-init",
             name=f"{args.name}-cloud-init.iso",
             pool=args.pool,
             # The provider does not know that the user data holds a private host key.
-            user_data=pulumi.Output.secret(self._user_data(args)),  # type: ignore[arg-type]
-            meta_data=render_meta_data(args.name),
-            network_config=render_network_config(
-                NetworkConfig(mac=args.mac, address_with_prefix=f"{args.ip}/{args.prefix_length}")
-            ),
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            user_data=pulumi.Output.secret(user_data),  # type: ignore[arg-type]
+            meta_data=meta_data,
+            network_config=network_config,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=args.after),
         )
         root = libvirt.Volume(
             f"{name}-root",
@@ -92,7 +101,9 @@ class Node(pulumi.ComponentResource):
             base_volume_id=args.base_volume_id,
             format="qcow2",
             # A machine that has run its first boot would ignore parts of a new cloud-init.
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, replace_with=[seed]),
+            opts=pulumi.ResourceOptions(
+                parent=self, delete_before_replace=True, replace_with=[seed], depends_on=args.after
+            ),
         )
         self.domain = libvirt.Domain(
             name,
@@ -113,6 +124,12 @@ class Node(pulumi.ComponentResource):
                 replace_on_changes=["cloudinit", "networkInterfaces", "memory", "vcpu"],
                 replace_with=[root],
             ),
+        )
+        args.guard.record(
+            name,
+            definition=definition(user_data, meta_data, network_config, *machine(args)),
+            machine=self.domain,
+            parent=self,
         )
         self.domain_id = self.domain.id
         self.connection = remote.ConnectionArgs(
@@ -149,3 +166,14 @@ class Node(pulumi.ComponentResource):
                 )
             )
         )
+
+
+def machine(args: NodeArgs) -> list[str]:
+    """What makes the provider replace a domain or its root disk, beside the cloud-init disk."""
+    return [args.domain_name, args.domain_type, str(args.memory_mib), str(args.vcpus), args.mac, args.base_hash]
+
+
+def definition(*parts: pulumi.Input[str]) -> pulumi.Output[str]:
+    """A hash of everything that a machine is made from; it tells nothing of the key in the user data."""
+    texts = pulumi.Output.all(*parts)
+    return pulumi.Output.unsecret(texts.apply(lambda each: hashlib.sha256(json.dumps(each).encode()).hexdigest()))

@@ -50,7 +50,7 @@ class Pgpool(pulumi.ComponentResource):
 
     command: remote.Command
     digest: pulumi.Output[str]
-    """Changes with pgpool.conf."""
+    """Changes with pgpool.conf and pool_hba.conf."""
 
     def __init__(self, name: str, args: PgpoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgpool-lab:index:Pgpool", name, None, opts)
@@ -59,7 +59,7 @@ class Pgpool(pulumi.ComponentResource):
         self._configuration = args.passwords.apply(lambda passwords: configuration(args, passwords))
         # A hash tells nothing of the passwords in it.
         self.digest = pulumi.Output.unsecret(
-            self._configuration.apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
+            self._configuration.apply(lambda text: hashlib.sha256((text + access(args)).encode()).hexdigest())
         )
         self.command = write_files(
             f"{name}-files",
@@ -109,6 +109,11 @@ def configuration(args: PgpoolArgs, passwords: dict[str, str]) -> str:
     )
 
 
+def access(args: PgpoolArgs) -> str:
+    """pool_hba.conf."""
+    return render(TEMPLATES / "pool_hba.conf.j2", cidr=args.cidr, method=METHODS[args.auth])
+
+
 def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
     """Every file that pgpool needs on a node; pool_passwd is made there, by pgpool's own tool."""
     service = "postgres:postgres"
@@ -131,7 +136,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
         ),
         NodeFile(
             f"{layout.CONFIGURATION}/pool_hba.conf",
-            render(TEMPLATES / "pool_hba.conf.j2", cidr=args.cidr, method=METHODS[args.auth]),
+            access(args),
             owner=service,
         ),
         NodeFile(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,6 @@ class PostgresArgs:
     distribution: str
     version: str
     port: int
-    pgpool_port: int
     cidr: str
     auth: str
     passwords: pulumi.Output[dict[str, str]]
@@ -40,6 +40,8 @@ class Postgres(pulumi.ComponentResource):
     """PostgreSQL's configuration on one node, role-neutral: which node is primary is found, not configured."""
 
     command: remote.Command
+    digest: str
+    """Changes with what a running server has to read again."""
 
     def __init__(self, name: str, args: PostgresArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgpool-lab:index:Postgres", name, None, opts)
@@ -49,31 +51,40 @@ class Postgres(pulumi.ComponentResource):
             files=postgres_files(args),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.node.ready], deleted_with=args.node.domain),
         )
+        self.digest = hashlib.sha256((parameters(args) + access(args)).encode()).hexdigest()
         self.register_outputs({})
+
+
+def parameters(args: PostgresArgs) -> str:
+    """postgresql.conf."""
+    return render(
+        TEMPLATES / "postgresql.conf.j2",
+        data_directory=layout.DATA_DIRECTORY,
+        replication_conf=layout.REPLICATION_CONF,
+        hba_file=layout.HBA_FILE,
+        port=args.port,
+        password_encryption=encryption(args),
+        wal_level=traits(args.version).wal_level,
+        knows=partial(knows, args.version),
+    )
+
+
+def encryption(args: PostgresArgs) -> str:
+    """`password_encryption` in the words of the version."""
+    server = traits(args.version)
+    return "scram-sha-256" if layout.password_method(args.auth, server) != "md5" else server.md5_encryption
+
+
+def access(args: PostgresArgs) -> str:
+    """pg_hba.conf."""
+    return render(TEMPLATES / "pg_hba.conf.j2", users=layout.USERS, cidr=args.cidr, method=METHODS[args.auth])
 
 
 def postgres_files(args: PostgresArgs) -> list[NodeFile]:
     """Every file that PostgreSQL needs on a node."""
-    server = traits(args.version)
-    scram = layout.password_method(args.auth, server) != "md5"
     return [
-        NodeFile(
-            layout.CONFIG_FILE,
-            render(
-                TEMPLATES / "postgresql.conf.j2",
-                data_directory=layout.DATA_DIRECTORY,
-                replication_conf=layout.REPLICATION_CONF,
-                hba_file=layout.HBA_FILE,
-                port=args.port,
-                password_encryption="scram-sha-256" if scram else server.md5_encryption,
-                wal_level=server.wal_level,
-                knows=partial(knows, args.version),
-            ),
-        ),
-        NodeFile(
-            layout.HBA_FILE,
-            render(TEMPLATES / "pg_hba.conf.j2", users=layout.USERS, cidr=args.cidr, method=METHODS[args.auth]),
-        ),
+        NodeFile(layout.CONFIG_FILE, parameters(args)),
+        NodeFile(layout.HBA_FILE, access(args)),
         NodeFile(
             layout.PASSWORD_FILE,
             args.passwords.apply(lambda passwords: password_file(args, passwords)),
@@ -85,7 +96,7 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
             render(
                 TEMPLATES / "lab-postgresql.service.j2",
                 binaries=layout.binaries(args.distribution, args.version),
-                notifies=server.notifies,
+                notifies=traits(args.version).notifies,
                 data_directory=layout.DATA_DIRECTORY,
                 config_file=layout.CONFIG_FILE,
             ),
@@ -94,10 +105,12 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
 
 
 def password_file(args: PostgresArgs, passwords: dict[str, str]) -> str:
-    """libpq's password file for the service account (PostgreSQL manual, "The Password File")."""
+    """libpq's password file for the service account (PostgreSQL manual, "The Password File").
+
+    For every port: pgpool takes the same passwords, and a server that has not taken another port yet is still asked.
+    """
     return "".join(
-        f"{address}:{port}:*:{user}:{passwords[part]}\n"
+        f"{address}:*:*:{user}:{passwords[part]}\n"
         for address in (*args.addresses, "localhost", "127.0.0.1")
-        for port in (args.port, args.pgpool_port)
         for part, user in layout.USERS.items()
     )

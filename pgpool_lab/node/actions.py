@@ -9,14 +9,17 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import dialect, facts
-from .configuration import SECRETS, Config, StepFailed, as_service, log, node, psql, run, service_active
+from . import dialect, facts, settings
+from .configuration import OWN_HOST, SECRETS, Config, StepFailed, as_service, log, node, psql, run, service_active
 from .passwords import stored
 from .role import make_primary, make_standby, write_replication_conf
 
 STREAM_SECONDS = 120
 """How long a started standby may take until it streams: crash recovery of a lab's little data, emulated."""
 PROMOTE_SECONDS = 60
+START_SECONDS = 300
+"""A stop with its checkpoint and a start with crash recovery, emulated and starved."""
+RELOAD_SECONDS = 30
 RECONNECT_SECONDS = 12
 """A standby tries again every 5 s (wal_retrieve_retry_interval): until then it is too early to look for a reason."""
 
@@ -91,7 +94,7 @@ def promote(config: Config) -> None:
     if not facts.asked(config)["in_recovery"]:
         return
     if dialect.of(config)["promotes_by_sql"]:
-        psql(config, "127.0.0.1", f"SELECT pg_promote(true, {PROMOTE_SECONDS})", seconds=PROMOTE_SECONDS + 5)
+        psql(config, OWN_HOST, f"SELECT pg_promote(true, {PROMOTE_SECONDS})", seconds=PROMOTE_SECONDS + 5)
     else:
         run(as_service([f"{config['postgresql']['bin']}/pg_ctl", "promote", "-D", str(directory)]))
         wait_until_promoted(config)
@@ -119,7 +122,7 @@ def follow(config: Config, primary: str) -> None:
     elif changed and dialect.of(config)["reloads_primary"]:
         run(["systemctl", "reload", service])
     else:
-        run(["systemctl", "restart", service], seconds=300)
+        restart(config)
     wait_until_streaming(config, primary)
 
 
@@ -248,8 +251,40 @@ def stop(config: Config, *, immediate: bool = False) -> None:
 
 def start(config: Config) -> None:
     """Start the service; systemd says when PostgreSQL takes connections."""
-    service = config["postgresql"]["service"]
-    run(["systemctl", "start", service], seconds=300)
+    now = settings.written(config)
+    run(["systemctl", "start", config["postgresql"]["service"]], seconds=START_SECONDS)
+    settings.remember(now)
+
+
+def restart(config: Config) -> None:
+    """Stop the service cleanly and start it again as what it is."""
+    now = settings.written(config)
+    run(["systemctl", "restart", config["postgresql"]["service"]], seconds=START_SECONDS)
+    settings.remember(now)
+
+
+def reload(config: Config, primary: str | None) -> list[settings.Pending]:
+    """Have the running server read its files again, with what follows from its role (`primary`: whom it follows).
+
+    Gives what only a restart will change. Raises StepFailed when a file has an error, which PostgreSQL would skip.
+    """
+    if facts.asked(config)["in_recovery"] != (primary is not None):
+        raise StepFailed("its role changed meanwhile")
+    now = settings.written(config)
+    write_replication_conf(config, primary)
+    loaded = psql(config, OWN_HOST, settings.LOADED)
+    run(["systemctl", "reload", config["postgresql"]["service"]])
+    deadline = time.monotonic() + RELOAD_SECONDS
+    while psql(config, OWN_HOST, settings.LOADED) == loaded and time.monotonic() < deadline:
+        time.sleep(0.2)
+    if errors := psql(config, OWN_HOST, settings.ERRORS):
+        raise StepFailed(f"PostgreSQL does not accept its settings: {'; '.join(errors.splitlines())}")
+    if psql(config, OWN_HOST, settings.LOADED) == loaded:
+        raise StepFailed(f"PostgreSQL did not read its files again within {RELOAD_SECONDS} s; see postgresql.log")
+    pending = settings.parse_pending(psql(config, OWN_HOST, settings.PENDING))
+    if not pending:
+        settings.remember(now)
+    return pending
 
 
 def wait_until_streaming(config: Config, primary: str) -> None:

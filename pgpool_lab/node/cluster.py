@@ -170,11 +170,20 @@ def perform(config: Config, plan: Plan, answers: Answers) -> None:
 def settle(config: Config, stopped_pgpools: Collection[str] = ()) -> dict[str, Any]:
     """Wait until the cluster is healthy, attaching backends that stream and are held for down meanwhile.
 
-    `stopped_pgpools` are nodes whose pgpool may stay stopped.
+    pgpool is started where changed settings of PostgreSQL had it stopped; `stopped_pgpools` are nodes where it may stay
+    so.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
+    started: set[str] = set()
     answers = ask_all(config, settled=True)
     while True:
+        # Once: one that does not stay is for its log and the operator.
+        if names := health.to_start(answers, stopped_pgpools={*stopped_pgpools, *started}):
+            for name in names:
+                log(f"starting pgpool on {name}")
+                on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
+                started.add(name)
+            answers = ask_all(config, settled=True)
         problems = health.problems(answers, stopped_pgpools=stopped_pgpools)
         if not problems:
             return {"primary": health.primaries(answers)[0], "holder": health.holders(answers)[0]}

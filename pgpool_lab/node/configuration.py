@@ -17,6 +17,8 @@ CONFIGURATION = Path("/etc/pgpool-lab/node.json")
 SECRETS = Path("/etc/pgpool-lab/secrets.json")
 PASSWORDS = "/var/lib/postgresql/.pgpass"
 LOG = Path("/var/log/pgpool-lab/join.log")
+OWN_HOST = "127.0.0.1"
+"""How a node reaches its own PostgreSQL."""
 
 
 class StepFailed(Exception):
@@ -71,9 +73,21 @@ def as_service(command: Sequence[str]) -> list[str]:
 def psql(config: Config, host: str, sql: str, *, seconds: float = 10) -> str:
     """One statement as superuser. Raises StepFailed when it fails or takes longer than `seconds`."""
     postgres = config["postgresql"]
-    command = [f"{postgres['client_bin']}/psql", "-XAtqw", "-h", host, "-p", str(postgres["port"])]
+    port = own_port(config) if host == OWN_HOST else postgres["port"]
+    command = [f"{postgres['client_bin']}/psql", "-XAtqw", "-h", host, "-p", str(port)]
     command += ["-U", config["users"]["superuser"], "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", sql]
     return run(command, seconds=seconds, PGPASSFILE=PASSWORDS, PGCONNECT_TIMEOUT="5").strip()
+
+
+def own_port(config: Config) -> int:
+    """The port of this node's server: a running one keeps the port it was started with until its next start.
+
+    Line 4 of postmaster.pid (src/include/utils/pidfile.h); the configured port where there is no such file.
+    """
+    try:
+        return int(Path(config["postgresql"]["data_directory"], "postmaster.pid").read_text().splitlines()[3])
+    except (OSError, IndexError, ValueError):
+        return int(config["postgresql"]["port"])
 
 
 def node(config: Config, name: str) -> Config:

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from . import dialect, receiver
-from .configuration import Config, StepFailed, psql, run, service_active
+from . import dialect, receiver, settings
+from .configuration import OWN_HOST, Config, StepFailed, psql, run, service_active
 from .role import standby_file
 
 ANSWER_SECONDS = 8
@@ -33,11 +33,13 @@ def postgres(config: Config) -> dict[str, Any]:
         "streaming_from": None,
         "replicas": [],
         "history": [],
+        "unread": [],
     }
     if facts["data"] != "present":
         return facts
     facts["standby_signal"] = standby_file(config, directory).exists()
     if facts["running"]:
+        facts["unread"] = settings.unread(config)
         try:
             facts.update(asked(config))
         except StepFailed:
@@ -71,7 +73,7 @@ def unmounted(fstab: str, directory: Path) -> str | None:
 def asked(config: Config) -> dict[str, Any]:
     """Facts from a running server."""
     words = dialect.of(config)
-    state: dict[str, Any] = json.loads(psql(config, "127.0.0.1", dialect.state(words), seconds=ANSWER_SECONDS))
+    state: dict[str, Any] = json.loads(psql(config, OWN_HOST, dialect.state(words), seconds=ANSWER_SECONDS))
     received = state.pop("receiver")
     host = received["host"] if received is not None and received["status"] == "streaming" else None
     directory = Path(config["postgresql"]["data_directory"])

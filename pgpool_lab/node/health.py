@@ -49,6 +49,15 @@ def to_attach(answers: Mapping[str, Facts | None]) -> list[str]:
     return sorted(ready & believed_down)
 
 
+def to_start(answers: Mapping[str, Facts | None], *, stopped_pgpools: Collection[str] = ()) -> list[str]:
+    """Nodes whose pgpool was stopped, other than those where it may stay so."""
+    return [
+        name
+        for name, facts in answers.items()
+        if facts is not None and not facts["pgpool"]["running"] and name not in stopped_pgpools
+    ]
+
+
 def problems(answers: Mapping[str, Facts | None], *, stopped_pgpools: Collection[str] = ()) -> list[str]:
     """Everything that keeps the cluster from being healthy, as sentences; empty means healthy.
 

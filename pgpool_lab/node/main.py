@@ -53,11 +53,14 @@ def dispatch(arguments: Sequence[str]) -> object | None:
         from .answer import all_facts, settled_facts
 
         return (settled_facts if "--settled" in arguments else all_facts)(config)
-    from . import cluster, pgpool
+    from . import cluster, pgpool, reconfigure
 
     match list(arguments):
         case ["join", *options] if (forced := forced_primary(options)) is not None:
-            return cluster.join(config, initialised="--initialised" in options, force_primary=forced or None)
+            initialised = "--initialised" in options
+            taken = reconfigure.reconfigure(config) if initialised else []
+            result = cluster.join(config, initialised=initialised, force_primary=forced or None)
+            return result | {"actions": [*taken, *result["actions"]]}
         case ["rejoin", node]:
             return cluster.rejoin(config, node)
         case ["rejoin", node, "--force-primary", primary]:
@@ -72,6 +75,8 @@ def dispatch(arguments: Sequence[str]) -> object | None:
             return cluster.settle(config)
         case ["pgpool-apply"] | ["local", "pgpool-apply"]:
             return {"pgpool": pgpool.apply(config)}
+        case ["local", "pgpool-stop"]:
+            return {"pgpool": pgpool.stop(config)}
         case ["local", verb, *options]:
             return act(config, verb, options)
     return None
@@ -106,6 +111,11 @@ def act(config: dict[str, object], verb: str, options: list[str]) -> object | No
     with locks.CHANGE.open("w") as lock:
         if not locks.try_take(lock):
             raise StepFailed("another step changes this node's PostgreSQL; see join.log")
+        match [verb, *options]:
+            case ["reload"]:
+                return actions.reload(config, None)
+            case ["reload", "--primary", primary]:
+                return actions.reload(config, primary)
         if not change(config, verb, options):
             return None
     return all_facts(config)
@@ -122,6 +132,8 @@ def change(config: dict[str, object], verb: str, options: list[str]) -> bool:
             actions.start_primary(config)
         case ["promote"]:
             actions.promote(config)
+        case ["restart"]:
+            actions.restart(config)
         case ["follow", "--primary", primary]:
             actions.follow(config, primary)
         case ["follow-or-clone", "--primary", primary]:

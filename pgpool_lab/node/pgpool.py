@@ -149,6 +149,13 @@ def apply(config: Config) -> str:
     return f"{action}ed"
 
 
+def stop(config: Config) -> str:
+    """Stop the service; the virtual IP goes with it. Raises RuntimeError."""
+    if systemctl("stop", config["pgpool"]["service"]) != 0:
+        raise RuntimeError(f"systemctl stop {config['pgpool']['service']} failed: see journalctl -u")
+    return "stopped"
+
+
 SETTLED = ("LEADER", "STANDBY")
 """States of a watchdog that has found its place."""
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from pgpool_lab.settings.overrides import problem
 from pgpool_lab.settings.presets import PRESETS, QUERY_LIFECHECK, Value
 from pgpool_lab.versions import pgpool, pgpool_parameters, postgresql
 from pgpool_lab.versions.distributions import BUILT
@@ -114,6 +115,16 @@ class PgpoolSettings(Settings):
     def known_preset(cls, value: str) -> str:
         return known(value, sorted(PRESETS), "timing preset")
 
+    @field_validator("parameters")
+    @classmethod
+    def parameters_are_the_user_s(cls, value: dict[str, Value], info: ValidationInfo) -> dict[str, Value]:
+        version = info.data.get("version")
+        if version is not None:  # Else it has an error of its own.
+            problems = [problem(name, version) for name in value]
+            if found := [text for text in problems if text]:
+                raise ValueError("; ".join(found))
+        return value
+
     @field_validator("source")
     @classmethod
     def known_source(cls, value: str) -> str:
@@ -204,7 +215,6 @@ class LabSettings(Settings):
             pgpool=self.pgpool.version,
             pgpool_source=self.pgpool.source,
             auth=self.auth,
-            parameters=self.pgpool.parameters,
         )
         if wrong := refusals(choice):
             raise ValueError("\n  ".join(map(str, wrong)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgpool_lab.versions import pgpool, pgpool_parameters, postgresql
 from pgpool_lab.versions.distributions import DISTRIBUTIONS
-from pgpool_lab.versions.numbers import Version, parse
+from pgpool_lab.versions.numbers import Version
 
 WAL_NAMES: dict[str, int] = {"3.2": 21, "3.3": 16, "3.4": 12, "3.5": 9, "3.6": 5}
 """The release of each series that learned PostgreSQL 10's function names (streaming_replication/pool_worker_child.c);
@@ -23,8 +23,6 @@ class Choice:
     pgpool: str
     pgpool_source: str
     auth: str
-    parameters: Collection[str] = ()
-    """Names of the pgpool parameters that the user sets."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Refusal:
 
 def refusals(choice: Choice) -> list[Refusal]:
     """Everything that is wrong with a choice; empty when its parts go together."""
-    return [*wrong_pair(choice), *wrong_source(choice), *wrong_parameters(choice)]
+    return [*wrong_pair(choice), *wrong_source(choice)]
 
 
 def wrong_pair(choice: Choice) -> Iterator[Refusal]:
@@ -79,14 +77,3 @@ def wrong_source(choice: Choice) -> Iterator[Refusal]:
             f"{choice.distribution}'s source package has {own.pgpool}, not {choice.pgpool}; give that version's "
             "tarball with pgpool.source: path:FILE or url:ADDRESS",
         )
-
-
-def wrong_parameters(choice: Choice) -> Iterator[Refusal]:
-    """Parameters that this pgpool has not."""
-    version = parse(choice.pgpool)
-    for name in choice.parameters:
-        if not pgpool_parameters.knows(version, name):
-            yield Refusal(
-                f"pgpool.parameters.{name}",
-                f"pgpool {choice.pgpool} has no such parameter ({pgpool_parameters.history(name)})",
-            )

@@ -14,12 +14,13 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
+import pulumi
 from google.protobuf import json_format, struct_pb2  # type: ignore[import-untyped]
 from pulumi.runtime import rpc
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks, MockSettings
 from pulumi.runtime.proto import resource_pb2
-from pulumi.runtime.settings import configure
+from pulumi.runtime.settings import SETTINGS, configure
 from pulumi.runtime.stack import run_in_stack
 
 from pgpool_lab.identity import ACCOUNTS
@@ -51,6 +52,8 @@ class Registration:
     replace_on_changes: tuple[str, ...]
     delete_before_replace: bool
     secret_outputs: tuple[str, ...]
+    before_update: tuple[str, ...]
+    """Names of the hooks that run before an update."""
 
     def plain(self, name: str) -> Any:
         """An input with its secrets uncovered."""
@@ -66,6 +69,7 @@ class Recording:
 
     resources: list[Registration] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
 
     def named(self, name: str, type_: str | None = None) -> Registration:
         """The one custom resource of that name (and type)."""
@@ -120,6 +124,16 @@ def plain_texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from plain_texts(item)
+
+
+class RecordedHooks:
+    """Takes the place of the server through which the engine would call the program's hooks."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        self.recording.hooks[hook.name] = hook
 
 
 class LabMocks(Mocks):
@@ -179,6 +193,7 @@ class RecordingMonitor(MockMonitor):
                 replace_on_changes=tuple(request.replaceOnChanges),
                 delete_before_replace=request.deleteBeforeReplace,
                 secret_outputs=tuple(request.additionalSecretOutputs),
+                before_update=tuple(request.hooks.before_update),
             )
         )
         arguments = MockResourceArgs(
@@ -215,6 +230,7 @@ def _run(recording: Recording, config: Mapping[str, Any], preview: bool) -> None
     monitor = RecordingMonitor(recording, preview=preview)
     values = {"project": "pgpool-lab", "stack": "two-node", "organization": None}
     configure(MockSettings(monitor=monitor, dry_run=preview, **values))  # type: ignore[no-untyped-call]
+    SETTINGS.callbacks = RecordedHooks(recording)
     set_all_config(
         {f"pgpool-lab:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pulumi
 import pytest
 
 from pgpool_lab.cluster.outputs import from_json
+from pgpool_lab.errors import LabError
 from pgpool_lab.image.recipe import ImageRecipe
-from tests.program.conftest import configuration
+from pgpool_lab.settings import from_mapping
+from tests.program.conftest import configuration, recorded
 from tests.program.engine import (
     PASSWORDS,
     PRIVATE_KEY,
@@ -26,6 +29,7 @@ REMOTE = "command:remote:Command"
 LOCAL = "command:local:Command"
 VOLUME = "libvirt:index/volume:Volume"
 DOMAIN = "libvirt:index/domain:Domain"
+STASH = "pulumi:index:Stash"
 SEED = "libvirt:index/cloudInitDisk:CloudInitDisk"
 
 WHOLE_CLUSTER = ("join", "settle")
@@ -63,7 +67,8 @@ def test_every_node_has_its_machine_disks_and_commands(lab: Recording, size: int
     assert sorted(item.name for item in lab.of_type(DOMAIN)) == nodes
     assert sorted(item.name for item in lab.of_type(SEED)) == [f"{node}-cloud-init" for node in nodes]
     disks = [f"{node}-{kind}" for node in nodes for kind in ("data", "root")]
-    assert sorted(item.name for item in lab.of_type(VOLUME)) == sorted(["image", *disks])
+    image = f"image-{ImageRecipe.of(from_mapping(configuration(size), 'test')).content_hash()[:12]}"
+    assert sorted(item.name for item in lab.of_type(VOLUME)) == sorted([image, *disks])
     commands = [pattern.format(node) for node in nodes for pattern in PER_NODE]
     assert sorted(item.name for item in remote(lab)) == sorted([*commands, *WHOLE_CLUSTER])
 
@@ -85,6 +90,7 @@ def test_nothing_else_is_registered(lab: Recording) -> None:
         VOLUME,
         DOMAIN,
         SEED,
+        STASH,
         "libvirt:index/network:Network",
         "libvirt:index/pool:Pool",
         "pulumi:providers:libvirt",
@@ -216,7 +222,8 @@ def test_a_replaced_machine_makes_the_cluster_s_steps_run_again(lab: Recording, 
     for name in WHOLE_CLUSTER:
         given = json.loads(lab.named(name).plain("stdin"))
         assert given["machines"] == {node: f"id-of-{node}" for node in names(size)}
-        assert len(given["also"]) == (size if name == "settle" else 0)
+        # Two digests of each node's settings for PostgreSQL, and one of its pgpool's.
+        assert len(given["also"]) == size * (3 if name == "settle" else 2)
         assert "triggers" not in lab.named(name).inputs
 
 
@@ -224,6 +231,127 @@ def test_an_update_of_the_join_knows_that_there_was_a_cluster(lab: Recording) ->
     join = lab.named("join")
     assert join.plain("create").endswith("lab-node join")
     assert join.plain("update").endswith("lab-node join --initialised")
+
+
+# What an update is refused for
+
+
+def hooked(lab: Recording, resource: Registration, old: Any = None, *, preview: bool = True) -> None:
+    """Call a resource's hook as the engine does before an update."""
+    arguments = pulumi.ResourceHookArgs(
+        resource.urn,
+        "",
+        resource.name,
+        resource.type,
+        old_inputs={"input": old},
+        new_inputs={"input": resource.plain("input")},
+    )
+    for name in resource.before_update:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pulumi.runtime, "is_dry_run", lambda: preview)
+            patch.setattr(signal, "signal", lambda *_: None)
+            lab.hooks[name](arguments)
+
+
+def test_the_record_of_a_machine_changes_after_the_machine(lab: Recording, size: int) -> None:
+    for node in names(size):
+        record = lab.named(f"{node}-machine")
+        assert lab.named(node, DOMAIN).urn in record.dependencies
+        assert not record.deleted_with, "a lost machine leaves its record as it is"
+        (options,) = [lab.hooks[name].opts for name in record.before_update]
+        assert options is not None
+        assert options.on_dry_run
+
+
+def test_the_preview_of_an_update_that_replaces_two_machines_fails() -> None:
+    lab = run_program(configuration(3))
+    hooked(lab, lab.named("node2-machine"))
+    hooked(lab, lab.named("node2-machine"))
+    with pytest.raises(LabError, match=r"node0 and node2 at once.*\n.*\./lab up two-node"):
+        hooked(lab, lab.named("node0-machine"))
+    # Machines that are down already: without a preview.
+    hooked(lab, lab.named("node0-machine"), preview=False)
+
+
+MACHINE: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "memory": ({"memory_mib": 1024}, {"node0"}),
+    "processors": ({"vcpus": 1}, {"node0"}),
+    "network card": ({"mac": "52:54:00:31:00:99"}, {"node0"}),
+    "address": ({"ip": "192.168.31.20"}, {"node0", "node1"}),
+}
+"""Changes of node0's settings, and whose machine they replace; every machine knows everybody's address."""
+
+
+@pytest.mark.parametrize(("change", "replaced"), MACHINE.values(), ids=MACHINE.keys())
+def test_the_record_tells_when_a_machine_is_replaced(change: dict[str, Any], replaced: set[str]) -> None:
+    config = configuration(2)
+    config["nodes"][0] |= change
+    assert different_machines(run_program(config)) == replaced
+
+
+def test_another_image_or_way_to_run_replaces_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert different_machines(run_program(configuration(2) | {"domain_type": "kvm"})) == {"node0", "node1"}
+    monkeypatch.setattr(ImageRecipe, "content_hash", lambda recipe: "f" * 64)
+    assert different_machines(run_program(configuration(2))) == {"node0", "node1"}
+
+
+def test_settings_of_the_services_replace_no_machine() -> None:
+    config = configuration(2) | {"postgresql": {"port": 5433, "replication": "sync"}, "pgpool": {"port": 9998}}
+    assert different_machines(run_program(config)) == set()
+
+
+def different_machines(lab: Recording) -> set[str]:
+    """Nodes whose machine's record differs from that of the lab of two nodes."""
+    return {
+        node for node in names(2) if lab.named(f"{node}-machine").inputs != recorded(2).named(f"{node}-machine").inputs
+    }
+
+
+KEPT: dict[str, tuple[dict[str, str], str | None]] = {
+    "nothing": ({}, None),
+    "version": ({"postgresql.version": "14"}, "postgresql.version: 14 cannot become 15"),
+    "distribution": ({"image.distribution": "debian11"}, "image.distribution: debian11 cannot become debian12"),
+    "stored passwords": ({"auth": "md5"}, "auth: md5 cannot become scram or trust"),
+}
+"""What the state recorded in place of the present settings, and the refusal."""
+
+
+@pytest.mark.parametrize(("before", "expected"), KEPT.values(), ids=KEPT.keys())
+def test_what_the_data_depend_on_is_kept(before: dict[str, str], expected: str | None) -> None:
+    lab = recorded(2)
+    kept = lab.named("kept-settings")
+    old = kept.plain("input") | before
+    if expected is None:
+        hooked(lab, kept, old)
+    else:
+        with pytest.raises(LabError, match=rf"{expected}.*\n.*lab down two-node"):
+            hooked(lab, kept, old)
+
+
+def test_a_setting_that_was_not_recorded_may_be_anything() -> None:
+    lab = recorded(2)
+    hooked(lab, lab.named("kept-settings"), {})
+
+
+def test_passwords_stored_for_scram_serve_trust_as_well() -> None:
+    trust = run_program(configuration(2) | {"auth": "trust"}).named("kept-settings")
+    assert trust.inputs == recorded(2).named("kept-settings").inputs
+    md5 = run_program(configuration(2) | {"auth": "md5"}).named("kept-settings")
+    assert md5.inputs != trust.inputs
+
+
+def test_kept_settings_go_before_the_machines(lab: Recording, size: int) -> None:
+    for node in names(size):
+        for name in (f"{node}-cloud-init", f"{node}-root", node, f"{node}-ready"):
+            found = [item for item in lab.custom() if item.name == name]
+            assert all("kept-settings" in lab.before(item) for item in found)
+
+
+def test_another_image_is_another_resource_beside_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageRecipe, "content_hash", lambda recipe: "f" * 64)
+    after = run_program(configuration(2))
+    assert after.named("image-ffffffffffff").plain("name") == "base-ffffffffffff.qcow2"
+    assert "image-ffffffffffff" not in {item.name for item in recorded(2).custom()}
 
 
 def test_what_was_generated_once_is_handed_on_by_an_update(lab: Recording) -> None:
@@ -241,6 +369,37 @@ def test_a_changed_setting_changes_the_stdin_that_restarts_pgpool() -> None:
         name = f"pgpool-{node}-start"
         assert after.named(name).plain("stdin") != before.named(name).plain("stdin")
         assert after.named(name).plain("triggers") == before.named(name).plain("triggers")
+
+
+SETTINGS: dict[str, tuple[dict[str, Any], dict[str, set[str]]]] = {
+    "port": (
+        {"postgresql": {"port": 5433}},
+        {"postgresql.conf": {"port = 5433"}, "node.json": {'"port": 5433'}, "pgpool.conf": {"backend_port1 = 5433"}},
+    ),
+    "replication": ({"postgresql": {"replication": "sync"}}, {"node.json": {'"replication": "sync"'}}),
+    "auth": ({"auth": "trust"}, {"pg_hba.conf": {"trust"}, "pgpool.conf": {"enable_pool_hba = off"}}),
+}
+"""Changes of PostgreSQL's settings, and what must be in which file of every node then."""
+
+
+@pytest.mark.parametrize(("change", "expected"), SETTINGS.values(), ids=SETTINGS.keys())
+def test_changed_settings_of_postgresql_are_written_and_then_taken(
+    change: dict[str, Any], expected: dict[str, set[str]]
+) -> None:
+    before, after = recorded(2), run_program(configuration(2) | change)
+    for name in WHOLE_CLUSTER:
+        assert after.named(name).plain("stdin") != before.named(name).plain("stdin"), "it runs again"
+    for node in names(2):
+        kinds = ("agent", "postgres", "pgpool")
+        written = [json.loads(after.named(f"{kind}-{node}-files").plain("stdin")) for kind in kinds]
+        files = {file["path"].rpartition("/")[2]: file["content"] for entries in written for file in entries}
+        for file, texts in expected.items():
+            assert all(text in files[file] for text in texts), file
+
+
+def test_settings_of_pgpool_alone_leave_postgresql_alone() -> None:
+    after = run_program(configuration(2) | {"pgpool": {"parameters": {"max_pool": 7}}})
+    assert after.named("join").inputs == recorded(2).named("join").inputs
 
 
 def test_a_fourth_node_leaves_the_generated_secrets_of_the_others_alone() -> None:
@@ -405,6 +564,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "VIP is a node's": ({"network": {"cidr": "192.168.31.0/24", "vip": "192.168.31.11"}}, "network.vip"),
     "unknown key": ({"pgpol": {}}, "pgpol: unknown key"),
     "one node": ({"nodes": configuration(1)["nodes"]}, "nodes: a lab needs at least two nodes"),
+    "unknown parameter": ({"pgpool": {"parameters": {"max_pol": 7}}}, "max_pol: .*did you mean max_pool"),
+    "the lab's own parameter": ({"pgpool": {"parameters": {"delegate_IP": "10.0.0.1"}}}, "network.vip"),
     "unknown version": ({"pgpool": {"version": "9.9"}}, "pgpool.version"),
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from components.cluster.node_configuration import dialect
-from pgpool_lab.node import actions, facts, failover, pgpool, receiver, role
+from pgpool_lab.node import actions, facts, failover, pgpool, receiver, role, settings
 from pgpool_lab.node.configuration import StepFailed
 from pgpool_lab.node.pcp import command
 from pgpool_lab.versions.postgresql import traits
@@ -112,6 +112,8 @@ def test_a_running_standby_is_pointed_elsewhere(
     monkeypatch.setattr(actions, "service_active", lambda name: True)
     monkeypatch.setattr(facts, "asked", lambda config: {"in_recovery": True, "streaming_from": "node0", "lsn": None})
     monkeypatch.setattr(actions, "run", recording(ran))
+    monkeypatch.setattr(settings, "written", lambda config: {})
+    monkeypatch.setattr(settings, "remember", lambda hashes: None)
     actions.follow(config, "node0")
     assert ran == [["systemctl", action, "lab-postgresql.service"]]
 

@@ -92,8 +92,8 @@ BAD: dict[str, tuple[Values, str]] = {
         "auth: pgpool 3.7.26 does not know scram; choose md5 or trust",
     ),
     "parameter of a later version": (
-        changed("pgpool", "parameters", to={"delegate_ip": "10.20.30.100"}),
-        "pgpool.parameters.delegate_ip: pgpool 4.3.5 has no such parameter (came with 4.4)",
+        changed("pgpool", "parameters", to={"log_backend_messages": "terse"}),
+        "pgpool.parameters: log_backend_messages: pgpool 4.3.5 has no such parameter (came with 4.6)",
     ),
     "unknown PostgreSQL version": (
         changed("postgresql", "version", to="8"),

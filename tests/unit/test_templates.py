@@ -27,13 +27,12 @@ from components.rendering import render
 from pgpool_lab.identity import ACCOUNTS
 from pgpool_lab.settings import LabSettings, from_mapping
 from pgpool_lab.settings.presets import PRESETS
+from pgpool_lab.versions.numbers import parse
+from pgpool_lab.versions.pgpool_parameters import general, known
 
 T = TypeVar("T")
 
 PASSWORDS = {account: f"secret-of-{account}" for account in ACCOUNTS}
-KNOWN = frozenset((Path(__file__).parent / "data" / "pgpool-4.3.5-parameters.txt").read_text().split())
-"""Names of pgpool 4.3.5's parameters (its pgpool.conf.sample); N stands for a node's index."""
-
 COMBINATIONS = list(
     itertools.product(("scram", "md5", "trust"), PRESETS, ("async", "sync"), ("full", "service"), (2, 3, 4))
 )
@@ -110,7 +109,6 @@ def postgres_args(settings: LabSettings) -> PostgresArgs:
         distribution=settings.image.distribution,
         version=settings.postgresql.version,
         port=settings.postgresql.port,
-        pgpool_port=settings.pgpool.port,
         cidr=str(settings.network.cidr),
         auth=settings.auth,
         passwords=GIVEN,
@@ -151,10 +149,6 @@ def pgpool_conf(settings: LabSettings, index: int = 0) -> dict[str, str]:
     return dict(parameters(text(files(settings, index)[pgpool_layout.CONFIG_FILE])))
 
 
-def normalised(name: str) -> str:
-    return re.sub(r"\d+$", "N", name)
-
-
 # Every combination
 
 
@@ -183,13 +177,13 @@ def test_no_parameter_is_given_twice(settings: LabSettings) -> None:
 
 def test_pgpool_knows_every_parameter(settings: LabSettings) -> None:
     for index in range(len(settings.nodes)):
-        assert {normalised(name) for name in pgpool_conf(settings, index)} <= KNOWN
+        assert {general(name) for name in pgpool_conf(settings, index)} <= known(parse(settings.pgpool.version))
 
 
 def test_every_node_has_its_own_numbered_parameters(settings: LabSettings) -> None:
     conf = pgpool_conf(settings)
     for name in ("backend_hostname", "hostname", "heartbeat_hostname"):
-        found = {key: value for key, value in conf.items() if normalised(key) == f"{name}N"}
+        found = {key: value for key, value in conf.items() if general(key) == f"{name}N"}
         assert found == {f"{name}{index}": f"'{node.name}'" for index, node in enumerate(settings.nodes)}
 
 
@@ -235,14 +229,6 @@ def test_only_the_lab_s_subnet_is_let_in(settings: LabSettings) -> None:
 
 
 # Single settings
-
-
-def test_the_list_of_known_parameters_is_sorted_names_only() -> None:
-    lines = (Path(__file__).parent / "data" / "pgpool-4.3.5-parameters.txt").read_text().splitlines()
-    assert lines == sorted(set(lines))
-    assert all(re.fullmatch(r"[A-Za-z_]+", line) for line in lines)
-    assert {"hostnameN", "wd_portN", "pgpool_portN", "heartbeat_hostnameN", "delegate_IP"} <= set(lines)
-    assert "delegate_ip" not in lines, "its name since 4.4"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -341,14 +327,14 @@ def test_pgpool_and_its_key_and_password_files_belong_to_the_service_account() -
         assert (rendered[path].mode, rendered[path].owner) == ("0600", "postgres:postgres")
 
 
-def test_the_password_file_knows_every_address_port_and_user() -> None:
+def test_the_password_file_knows_every_address_and_user_on_whatever_port() -> None:
     lines = [line.split(":") for line in text(files(lab())[postgres_layout.PASSWORD_FILE]).splitlines()]
     assert all(len(line) == 5 for line in lines)
     assert {(line[3], line[4]) for line in lines} == {
         (user, PASSWORDS[part]) for part, user in postgres_layout.USERS.items()
     }
     assert {(line[0], line[1]) for line in lines} == {
-        (address, port) for address in ("node0", "node1", "localhost", "127.0.0.1") for port in ("5432", "9999")
+        (address, "*") for address in ("node0", "node1", "localhost", "127.0.0.1")
     }
 
 

@@ -19,8 +19,9 @@ from pgpool_lab.node import dialect
 from pgpool_lab.settings import LabSettings
 from pgpool_lab.versions import pgpool, pgpool_parameters, postgresql, postgresql_parameters
 from pgpool_lab.versions.numbers import parse
+from pgpool_lab.versions.pgpool_parameters import general
 from pgpool_lab.versions.support import Choice, wrong_pair
-from tests.unit.test_templates import files, lab, normalised, parameters, pgpool_conf, text
+from tests.unit.test_templates import files, lab, parameters, pgpool_conf, text
 
 RELEASES = (
     *("3.2.9", "3.2.22", "3.3.22", "3.4.26", "3.5.28", "3.6.28", "3.7.26"),
@@ -118,7 +119,7 @@ def test_every_node_is_told_of_every_other_pgpool(release: str) -> None:
     for index, node in enumerate(settings.nodes):
         conf = pgpool_conf(settings, index)
         others = {f"'{other.name}'" for other in settings.nodes if other != node}
-        told = {value for name, value in conf.items() if normalised(name) in ("hostnameN", "other_pgpool_hostnameN")}
+        told = {value for name, value in conf.items() if general(name) in ("hostnameN", "other_pgpool_hostnameN")}
         alike = parse(release) >= (4, 2)
         assert (f"{pgpool_layout.CONFIGURATION}/pgpool_node_id" in files(settings, index)) == alike
         assert told == (others | {f"'{node.name}'"} if alike else others)
@@ -188,11 +189,11 @@ def test_the_samples_of_a_version_name_every_parameter(release: str, preset: str
     if folder is None:
         pytest.skip(f"{SAMPLES} has no folder {release} or {series}")
     sampled = {
-        normalised(line.group(1))
+        general(line.group(1))
         for file in folder.glob("pgpool.conf.sample*")
         for line in re.finditer(r"^#?\s?(\w+)\s*=", file.read_text(errors="replace"), re.MULTILINE)
     }
     assert len(sampled) > 50
     for auth in ("md5", "trust"):
         names = given(chosen(release, "9.6", auth, preset))
-        assert {normalised(name) for name in names} - sampled == set()
+        assert {general(name) for name in names} - sampled == set()

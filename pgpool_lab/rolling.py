@@ -1,0 +1,46 @@
+"""Replacing the machines of a lab one after the other, which `lab up` does when the engine refuses to do it at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+HOOK = "one-machine-at-a-time"
+"""Name of the program's check, which the engine's error repeats."""
+
+PARTS = ("", "-cloud-init", "-root", "-machine")
+"""What makes a node's machine: the resources' names after the node's."""
+
+
+def refused(event_log: Path) -> bool:
+    """Whether a run of the engine ended because it would have replaced several machines."""
+    if not event_log.is_file():
+        return False
+    events = (json.loads(line) for line in event_log.read_text().splitlines() if HOOK in line)
+    return any(event["diagnosticEvent"]["severity"] == "error" for event in events if "diagnosticEvent" in event)
+
+
+def image_options() -> list[str]:
+    """Options of `pulumi up` that make a new image, beside the old one, and nothing else."""
+    return ["--target", "**::image-*"]
+
+
+def node_options(*nodes: str) -> list[str]:
+    """Options of `pulumi up` that replace these nodes' machines, and do what follows from that."""
+    named = [word for node in nodes for part in PARTS for word in ("--target", f"**::{node}{part}")]
+    return [*named, "--target-dependents"]
+
+
+def order(report: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """From a status document: the nodes that are down, and the others with the primary last."""
+    down = [node["name"] for node in report["nodes"] if not node["reachable"]]
+    up = [node["name"] for node in report["nodes"] if node["reachable"]]
+    last = primaries(report)
+    return down, sorted(up, key=lambda name: name in last)
+
+
+def primaries(report: Mapping[str, Any]) -> list[str]:
+    """Names of the nodes that a status document calls primary."""
+    return [node["name"] for node in report["nodes"] if node["postgres"] and node["postgres"]["role"] == "primary"]

@@ -1,0 +1,158 @@
+"""Machines are replaced one after the other: in which order, and when not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from pgpool_lab import lab as module
+from pgpool_lab import rolling
+from pgpool_lab.engine import Engine
+from pgpool_lab.errors import LabError
+from pgpool_lab.lab import Lab
+from pgpool_lab.paths import LabPaths
+from pgpool_lab.settings import LabSettings
+from tests.unit.test_templates import lab as settings_of
+
+NODES = ("node0", "node1", "node2")
+
+
+def report(primary: str | None = "node0", down: Sequence[str] = (), problems: Sequence[str] = ()) -> dict[str, Any]:
+    """A status document of three nodes."""
+    return {
+        "healthy": not (down or problems),
+        "problems": [*problems, *[f"{name} cannot be reached" for name in down]],
+        "nodes": [
+            {
+                "name": name,
+                "reachable": name not in down,
+                "postgres": None if name in down else {"role": "primary" if name == primary else "standby"},
+            }
+            for name in NODES
+        ],
+    }
+
+
+def diagnostic(severity: str, message: str) -> str:
+    return json.dumps({"diagnosticEvent": {"severity": severity, "message": message}})
+
+
+LOGS: dict[str, tuple[list[str], bool]] = {
+    "nothing": ([], False),
+    "another error": ([diagnostic("error", "no way to the libvirt")], False),
+    "the check's error": (
+        [json.dumps({"preludeEvent": {}}), diagnostic("error", f'before hook "{rolling.HOOK}" failed: …')],
+        True,
+    ),
+    "it was only spoken of": ([diagnostic("info", f"calling hook {rolling.HOOK}")], False),
+}
+
+
+@pytest.mark.parametrize(("lines", "expected"), LOGS.values(), ids=LOGS.keys())
+def test_the_check_s_refusal_is_told_from_other_failures(lines: list[str], expected: bool, tmp_path: Path) -> None:
+    log = tmp_path / "events.json"
+    assert not rolling.refused(log)
+    log.write_text("".join(f"{line}\n" for line in lines))
+    assert rolling.refused(log) == expected
+
+
+ORDERS: dict[str, tuple[dict[str, Any], tuple[list[str], list[str]]]] = {
+    "the primary goes last": (report("node0"), ([], ["node1", "node2", "node0"])),
+    "wherever it is": (report("node1"), ([], ["node0", "node2", "node1"])),
+    "who is down goes first": (report("node0", ["node2"]), (["node2"], ["node1", "node0"])),
+    "all are down": (report(None, NODES), ([*NODES], [])),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), ORDERS.values(), ids=ORDERS.keys())
+def test_order(given: dict[str, Any], expected: tuple[list[str], list[str]]) -> None:
+    assert rolling.order(given) == expected
+
+
+def test_a_node_s_options_name_its_own_resources_alone() -> None:
+    options = rolling.node_options("node1")
+    assert options[-1] == "--target-dependents"
+    assert [word for word in options if word.startswith("**")] == [
+        f"**::node1{part}" for part in ("", "-cloud-init", "-root", "-machine")
+    ]
+
+
+class Steps(Lab):
+    """A lab that notes its steps: `pulumi up` with its options, and what the nodes are told."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reports: Sequence[dict[str, Any]]) -> None:
+        super().__init__(LabPaths("two-node", tmp_path))
+        steps: list[str] = []
+        remaining = list(reports)
+        object.__setattr__(self, "steps", steps)
+        monkeypatch.setattr(
+            module, "status", lambda outputs, stack: remaining.pop(0) if remaining[1:] else remaining[0]
+        )
+
+    steps: list[str]
+    fails = ""
+
+    def _update(self, engine: Engine, options: Sequence[str] = ()) -> int:
+        targets = [word.rpartition("::")[2] for word in options if word.startswith("**")]
+        own = [word for word in targets if word in NODES or word.startswith("image")]
+        self.steps.append(" ".join(["up", *own, *[word for word in options if word == "--skip-preview"]]))
+        return int(self.steps[-1] == self.fails)
+
+    def agent(self, outputs: Any, node: Any, *words: str) -> str:
+        self.steps.append(f"{node} {' '.join(words)}")
+        return ""
+
+    def roll(self, settings: LabSettings) -> None:
+        node = type("Node", (), {})
+        nodes = [node() for _ in NODES]
+        for each, name in zip(nodes, NODES, strict=True):
+            each.name = name
+        outputs = type("Outputs", (), {"nodes": nodes, "node": staticmethod(lambda name: name)})()
+        self._replace_machines(cast("Engine", type("Fake", (), {"outputs": lambda self: outputs})()), settings)
+
+
+THREE = settings_of(size=3)
+PRIMARY_LAST = ["up image-*", "up node1", "up node2", "node0 local stop", "up node0", "up"]
+
+
+def test_the_lab_is_healthy_before_each_and_the_primary_steps_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Seen: for the order, before each of the three, and the new primary.
+    lab = Steps(tmp_path, monkeypatch, [report(), report(), report(), report(), report("node2")])
+    lab.roll(THREE)
+    assert lab.steps == PRIMARY_LAST
+
+
+def test_nothing_more_is_replaced_when_the_lab_is_not_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Steps(tmp_path, monkeypatch, [report(), report(), report(problems=["node1 does not stream"])])
+    with pytest.raises(LabError, match="node1 does not stream"):
+        lab.roll(THREE)
+    assert lab.steps == PRIMARY_LAST[:2]
+
+
+def test_nothing_more_is_replaced_after_a_failed_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Steps(tmp_path, monkeypatch, [report()])
+    object.__setattr__(lab, "fails", "up node1")
+    with pytest.raises(LabError, match="pulumi up failed"):
+        lab.roll(THREE)
+    assert lab.steps == PRIMARY_LAST[:2]
+
+
+def test_machines_that_are_down_come_back_first_and_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Steps(tmp_path, monkeypatch, [report(None, NODES)])
+    lab.roll(THREE)
+    assert lab.steps == ["up image-*", "up node0 node1 node2 --skip-preview", "up"]
+
+
+def test_a_changed_list_of_nodes_is_refused_before_anything_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Steps(tmp_path, monkeypatch, [report()])
+    with pytest.raises(LabError, match=r"list of nodes.*\n.*lab down two-node"):
+        lab.roll(settings_of(size=4))
+    assert lab.steps == []
