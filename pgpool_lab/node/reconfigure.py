@@ -143,7 +143,8 @@ def role(name: str, primary: str) -> list[str]:
 def stop_pgpool(config: Config, answers: Answers) -> list[str]:
     """Stop every pgpool, the holder of the virtual IP last, so that it does not move from node to node."""
     running = [name for name, facts in answers.items() if facts and facts["pgpool"]["running"]]
-    for name in sorted(running, key=lambda name: name in health.holders(answers)):
+    running.sort(key=lambda name: name in health.holders(answers))
+    for name in running:
         log(f"{name}: pgpool-stop")
         on_node(config, name, ["local", "pgpool-stop"], seconds=STEP_SECONDS)
     return [f"pgpool-stop {name}" for name in running]
