@@ -23,3 +23,12 @@ class WorkloadSettings:
     """A server that is alive and doesn't answer, such as a stopped process, is given up after this."""
     back_off_seconds: float = 0.25
     """Between a failure and the next attempt."""
+
+    def return_seconds(self, hosts: int = 1) -> float:
+        """How long after the service is back a client may take to notice, at most.
+
+        What it began just before runs into its timeout, then it backs off, connects and sends a row.
+        """
+        begun_before = max(self.statement_seconds, float(hosts * self.connect_seconds))
+        pace = self.writers / self.writes_per_second
+        return begun_before + self.back_off_seconds + hosts * self.connect_seconds + pace
