@@ -34,12 +34,22 @@ class Client(threading.Thread, ABC):
         self._interval = 1 / rate
         self._stopping = threading.Event()
         self._connection: Connection | None = None
+        self.failure: Exception | None = None
+        """What ended this client before it was asked to stop: a fault of the harness, not of the lab."""
 
     def ask_to_stop(self) -> None:
         """No further attempt is begun."""
         self._stopping.set()
 
     def run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:
+            self.failure = error
+        finally:
+            self.disconnect()
+
+    def _work(self) -> None:
         due = time.monotonic()
         while not self._stopping.wait(max(0.0, due - time.monotonic())):
             began = time.monotonic()
@@ -47,7 +57,6 @@ class Client(threading.Thread, ABC):
             if not self.attempt():
                 self.disconnect()
                 due = max(due, time.monotonic() + self._settings.back_off_seconds)
-        self.disconnect()
 
     @abstractmethod
     def attempt(self) -> bool:

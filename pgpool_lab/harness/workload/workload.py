@@ -59,7 +59,7 @@ class Workload:
         """Let the clients finish what they do, and give what they recorded.
 
         Raises NotInTime when one doesn't end within `stop_seconds`; it is cut off then, so that nothing more is
-        written.
+        written. Raises what ended a client early, if anything did.
         """
         deadline = time.monotonic() + self.stop_seconds
         for client in self._clients:
@@ -70,6 +70,9 @@ class Workload:
         stuck = [client.name for client in self._clients if client.is_alive()]
         if stuck:
             raise NotInTime(f"{', '.join(stuck)} did not end within {self.stop_seconds:.0f} s")
+        for client in self._clients:
+            if client.failure is not None:
+                raise client.failure
         return self.ledger()
 
     def ledger(self) -> Ledger:
