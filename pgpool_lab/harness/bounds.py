@@ -49,8 +49,9 @@ class Bound(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seconds: float
-    """The sum of the terms, multiplied."""
+    """The sum of the terms, times the multiplier."""
     terms: tuple[Term, ...]
+    multiplier: float
 
 
 class Bounds(BaseModel):
@@ -99,7 +100,8 @@ def bounds(
 
     def total(*parts: tuple[Term, ...]) -> Bound:
         terms = tuple(term for part in parts for term in part)
-        return Bound(seconds=multiplier * sum(term.seconds for term in terms), terms=terms)
+        stretched = multiplier * sum(term.seconds for term in terms)
+        return Bound(seconds=stretched, terms=terms, multiplier=multiplier)
 
     client = (Term(what="clients come back", seconds=watched.client_seconds, source="workload settings"),)
     sampled = (Term(what="pace of sampling", seconds=watched.sampling_seconds, source="observer"),)

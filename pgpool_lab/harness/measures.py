@@ -38,7 +38,7 @@ class Gap(BaseModel):
 
 
 class Measures(BaseModel):
-    """The figures of one run. None: it didn't happen, or nobody looked."""
+    """How long one fault was felt. None: it didn't happen, or nobody looked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,6 +57,13 @@ class Measures(BaseModel):
     """From the fault until a node that wasn't primary before it was seen to take writes."""
     takeover_seconds: float | None
     """From the fault until a node that didn't hold the virtual IP before it was seen to hold it."""
+
+
+class Counts(BaseModel):
+    """What became of the rows of a whole run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     acknowledged: int
     failed: int
     unknown: int
@@ -66,18 +73,17 @@ class Measures(BaseModel):
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a run that is measured, `time.monotonic()`: what happens while nodes are repaired is not."""
+    """The part of a run in which one fault is felt, `time.monotonic()`: without its repair, or the next fault."""
 
     fault: float
     """When the fault struck."""
     end: float
-    """When the repair began."""
+    """When the next thing was done to the lab."""
 
 
 def measure(evidence: Evidence, window: Window) -> Measures:
-    """The figures of a run with one fault."""
+    """How long a fault was felt."""
     writes, reads = evidence.ledger.writes, evidence.ledger.reads
-    counts = Counter(write.outcome for write in writes)
     return Measures(
         write_outage=longest(client_gaps([(write, write.outcome == "acknowledged") for write in writes]), window),
         read_outage=longest(client_gaps([(read, read.outcome == "ok") for read in reads]), window),
@@ -86,6 +92,13 @@ def measure(evidence: Evidence, window: Window) -> Measures:
         detection_seconds=first_after(window, detections(evidence, window)),
         promotion_seconds=first_after(window, newly(evidence, window, is_primary)),
         takeover_seconds=first_after(window, newly(evidence, window, holds)),
+    )
+
+
+def count(evidence: Evidence) -> Counts:
+    """What became of all rows."""
+    counts = Counter(write.outcome for write in evidence.ledger.writes)
+    return Counts(
         acknowledged=counts["acknowledged"],
         failed=counts["failed"],
         unknown=counts["unknown"],

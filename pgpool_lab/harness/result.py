@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ from pgpool_lab.harness.comparison import Comparison, compare
 from pgpool_lab.harness.invariants.model import Evidence, Violation
 from pgpool_lab.harness.invariants.table import violations
 from pgpool_lab.harness.machine import Machine
-from pgpool_lab.harness.measures import Measures, Window, measure
+from pgpool_lab.harness.measures import Counts, Measures, Window, count, measure
 
 
 class Document(BaseModel):
@@ -39,15 +40,38 @@ class Subject(Document):
 
 
 class Times(Document):
-    """When things happened. All but `fault_wall` are `time.monotonic()`."""
+    """When a run began and ended, `time.monotonic()`."""
 
     begin: float
-    fault: float
-    repair: float
-    """When what was broken began to be mended; the end of what is measured."""
+    repair: float | None
+    """When what was broken began to be mended; None when nothing was."""
     end: float
-    fault_wall: float
-    """`time.time()` of the fault: the difference to `fault` turns every other time into a date."""
+    wall: float
+    """`time.time()` at `begin`: the difference turns every other time into a date."""
+
+
+@dataclass(frozen=True)
+class Disturbance:
+    """Something that was done to the lab, and how long it may be felt."""
+
+    name: str
+    nodes: tuple[str, ...]
+    window: Window
+    bounds: Bounds | None
+    """None where nothing is known of it, as of a switchover."""
+
+
+class Episode(Document):
+    """What one disturbance cost."""
+
+    name: str
+    nodes: tuple[str, ...]
+    fault: float
+    """When it struck, `time.monotonic()`."""
+    end: float
+    measures: Measures
+    comparisons: tuple[Comparison, ...]
+    """The same figures beside their bounds."""
 
 
 class Result(Document):
@@ -56,27 +80,48 @@ class Result(Document):
     schema_version: Literal[1] = 1
     subject: Subject
     times: Times
-    measures: Measures
-    bounds: Bounds
-    comparisons: tuple[Comparison, ...]
+    episodes: tuple[Episode, ...]
+    counts: Counts
     violations: tuple[Violation, ...]
+    unmet: tuple[str, ...]
+    """What the scenario expected and didn't see, and what kept it from its end."""
     passed: bool
-    """No invariant was violated, and every measure is within its bound."""
+    """All that was expected came true, no invariant was violated, every measure is within its bound."""
 
 
-def judge(subject: Subject, times: Times, evidence: Evidence, bounds: Bounds) -> Result:
+def judge(
+    subject: Subject,
+    times: Times,
+    evidence: Evidence,
+    disturbances: Sequence[Disturbance],
+    *,
+    unmet: Sequence[str] = (),
+) -> Result:
     """Hold what was recorded against the invariants and the bounds."""
-    measures = measure(evidence, Window(fault=times.fault, end=times.repair))
-    compared = compare(measures, bounds)
+    episodes = tuple(episode(evidence, disturbance) for disturbance in disturbances)
     found = tuple(violations(evidence))
+    within = all(one.within for part in episodes for one in part.comparisons)
     return Result(
         subject=subject,
         times=times,
-        measures=measures,
-        bounds=bounds,
-        comparisons=compared,
+        episodes=episodes,
+        counts=count(evidence),
         violations=found,
-        passed=not found and all(comparison.within for comparison in compared),
+        unmet=tuple(unmet),
+        passed=within and not found and not unmet,
+    )
+
+
+def episode(evidence: Evidence, disturbance: Disturbance) -> Episode:
+    """Measure one disturbance and compare."""
+    measures = measure(evidence, disturbance.window)
+    return Episode(
+        name=disturbance.name,
+        nodes=disturbance.nodes,
+        fault=disturbance.window.fault,
+        end=disturbance.window.end,
+        measures=measures,
+        comparisons=compare(measures, disturbance.bounds),
     )
 
 

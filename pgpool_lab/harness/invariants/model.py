@@ -27,6 +27,8 @@ class Expectations:
     """How far behind a read through the virtual IP may be: what an emulated standby needs on a busy machine."""
     may_lose: bool = True
     """Whether asynchronous replication may lose acknowledged rows here; synchronous never may."""
+    may_split: bool = False
+    """Whether two holders and two primaries are what this scenario must lead to on this lab."""
     down: frozenset[str] = frozenset()
     """Nodes that the scenario leaves broken: nothing is asked of them in the end."""
 

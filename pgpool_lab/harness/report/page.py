@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pgpool_lab.harness.bounds import Bounds, Term
 from pgpool_lab.harness.comparison import Comparison
 from pgpool_lab.harness.recording import Recording, load_all
 from pgpool_lab.harness.report.picture import timeline
+from pgpool_lab.harness.result import Result
 
 PAGE = "index.html"
 
@@ -44,23 +44,18 @@ def page(recordings: Sequence[Recording]) -> str:
         {
             "result": recording.result,
             "picture": Markup(timeline(recording)),
-            "terms": {
-                comparison.name: terms(recording.result.bounds, comparison)
-                for comparison in recording.result.comparisons
-            },
+            "writes": worst(recording.result, "write outage"),
+            "reads": worst(recording.result, "read outage"),
         }
         for recording in recordings
     ]
     return environment.get_template("page.html.j2").render(runs=runs)
 
 
-def terms(bounds: Bounds, comparison: Comparison) -> Iterable[Term]:
-    """What a bound is made of; nothing where nothing is expected."""
-    for field in Bounds.model_fields:
-        if field.removesuffix("_seconds").replace("_", " ") == comparison.name:
-            bound = getattr(bounds, field)
-            return () if bound is None else tuple(bound.terms)
-    raise ValueError(f"there is no bound {comparison.name!r}")
+def worst(result: Result, name: str) -> Comparison | None:
+    """The longest outage of all episodes, beside its bound."""
+    found = [one for episode in result.episodes for one in episode.comparisons if one.name == name]
+    return max(found, key=lambda one: one.measured or 0.0, default=None)
 
 
 def in_seconds(value: float | None) -> str:

@@ -20,6 +20,7 @@ from pgpool_lab.harness.measures import Gap
 from pgpool_lab.harness.recording import Recording
 from pgpool_lab.harness.report import lanes
 from pgpool_lab.harness.report.lanes import Stretch
+from pgpool_lab.harness.result import Result
 
 BLUE, SKY, ORANGE, GREEN = "#0072B2", "#A6D8F5", "#E69F00", "#009E73"
 VERMILLION, PURPLE, GREY, PALE, INK = "#D55E00", "#CC79A7", "#C8C8C8", "#F7F7F7", "#222222"
@@ -35,6 +36,8 @@ LOOKS: dict[str, tuple[str, str, str]] = {
 
 AROUND_SECONDS = 15.0
 """Shown before the fault and after the repair began."""
+SHORTEST_SECONDS = 1.0
+"""A shorter outage is a pause between two attempts; it stands in the table only."""
 LANE = 0.72
 WIDTH_INCHES = 11.0
 LETTER_SECONDS = 0.0085
@@ -43,11 +46,11 @@ LETTER_SECONDS = 0.0085
 
 def timeline(recording: Recording) -> str:
     """One run's timeline: an `<svg>` element that can stand in a page beside others."""
-    times, subject = recording.result.times, recording.result.subject
-    begin, end = max(times.begin, times.fault - AROUND_SECONDS), min(times.end, times.repair + AROUND_SECONDS)
+    subject = recording.result.subject
+    zero, begin, end = shown(recording.result)
     nodes = list(subject.macs)
     # Identifiers are made from the salt: two pictures in one page must not share them.
-    salt = f"{subject.stack} {subject.scenario} {times.fault_wall}"
+    salt = f"{subject.stack} {subject.scenario} {recording.result.times.wall}"
     with matplotlib.rc_context(
         {
             "svg.hashsalt": salt,
@@ -64,31 +67,31 @@ def timeline(recording: Recording) -> str:
         draw_writes(writes, recording, begin, end)
         draw_reads(reads, recording, begin, end)
         for axes in (top, writes, reads):
-            for moment, _, colour, style in marks(recording, end):
+            for moment, _, colour, style in marks(recording.result):
                 axes.axvline(moment, color=colour, lw=1.4, ls=style)
-        for moment, word, colour, _ in marks(recording, end):
+        for moment, word, colour, _ in marks(recording.result):
             top.text(moment, -0.56, word, ha="center", va="bottom", color=colour, weight="bold")
-        reads.set_xlim(begin - times.fault, end - times.fault)
-        reads.set_xlabel("seconds since the fault")
+        reads.set_xlim(begin - zero, end - zero)
+        reads.set_xlabel("seconds since the first fault")
         return svg(figure)
 
 
 def draw_lanes(axes: Axes, recording: Recording, begin: float, end: float) -> None:
     """One lane for the virtual IP, one for each node, the first node on top."""
-    subject, fault = recording.result.subject, recording.result.times.fault
+    subject, (zero, *_) = recording.result.subject, shown(recording.result)
     names = ["virtual IP", *subject.macs]
     for index, name in enumerate(names[1:], start=1):
         for stretch in clipped(lanes.roles(recording.samples, name, end), begin):
             colour, ink, hatch = LOOKS[stretch.state]
-            bar(axes, stretch, fault, index, LANE, colour, hatch)
-            label(axes, stretch, fault, index, stretch.state, ink, colour, end - begin)
+            bar(axes, stretch, zero, index, LANE, colour, hatch)
+            label(axes, stretch, zero, index, stretch.state, ink, colour, end - begin)
         for stretch in clipped(lanes.holdings(recording.samples, name, end), begin):
-            bar(axes, stretch, fault, index + LANE / 2 - 0.09, 0.18, ORANGE, "")
+            bar(axes, stretch, zero, index + LANE / 2 - 0.09, 0.18, ORANGE, "")
     for stretch in clipped(lanes.answers(recording.samples, subject.macs, end), begin):
         known = stretch.state in subject.macs
         colour = ORANGE if known else VERMILLION if stretch.state else PALE
-        bar(axes, stretch, fault, 0, LANE, colour, "" if stretch.state else "////")
-        label(axes, stretch, fault, 0, stretch.state or "nobody answers", INK, colour, end - begin)
+        bar(axes, stretch, zero, 0, LANE, colour, "" if stretch.state else "////")
+        label(axes, stretch, zero, 0, stretch.state or "nobody answers", INK, colour, end - begin)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
@@ -107,7 +110,7 @@ def draw_writes(axes: Axes, recording: Recording, begin: float, end: float) -> N
     ]
     draw_steps(axes, parts, recording, begin, end)
     axes.set_ylabel("writes / s")
-    draw_gap(axes, recording.result.measures.write_outage, recording.result.times.fault)
+    draw_gaps(axes, recording.result, "write_outage")
 
 
 def draw_reads(axes: Axes, recording: Recording, begin: float, end: float) -> None:
@@ -119,7 +122,7 @@ def draw_reads(axes: Axes, recording: Recording, begin: float, end: float) -> No
     ]
     draw_steps(axes, parts, recording, begin, end)
     axes.set_ylabel("reads / s")
-    draw_gap(axes, recording.result.measures.read_outage, recording.result.times.fault)
+    draw_gaps(axes, recording.result, "read_outage")
 
 
 def draw_steps(
@@ -130,11 +133,12 @@ def draw_steps(
     end: float,
 ) -> None:
     """Stacked steps of one second; an attempt counts when its outcome was known."""
+    zero, *_ = shown(recording.result)
     below = [0] * len(lanes.per_second([], begin, end))
     for name, entries, colour, hatch in parts:
         moments = [entry.sent if entry.done is None else entry.done for entry in entries]
         counts = lanes.per_second(moments, begin, end)
-        edges = [begin - recording.result.times.fault + second for second in range(len(counts) + 1)]
+        edges = [begin - zero + second for second in range(len(counts) + 1)]
         top = [low + count for low, count in zip(below, counts, strict=True)]
         axes.stairs(
             top, edges, baseline=below, fill=True, facecolor=colour, hatch=hatch, edgecolor="white", lw=0, label=name
@@ -146,23 +150,35 @@ def draw_steps(
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.05), frameon=False, handlelength=1.2)
 
 
-def draw_gap(axes: Axes, gap: Gap | None, fault: float) -> None:
-    """An outage as a span with its length in words."""
-    if gap is None:
-        return
-    begin, end = gap.begin - fault, gap.end - fault
+def draw_gaps(axes: Axes, result: Result, name: str) -> None:
+    """Each episode's outage as a span with its length in words."""
+    zero, *_ = shown(result)
     top = axes.get_ylim()[1]
-    axes.annotate("", (end, 0.75 * top), (begin, 0.75 * top), arrowprops={"arrowstyle": "<->", "color": INK, "lw": 1})
-    words = f"{gap.seconds:.1f} s" if gap.over else f"{gap.seconds:.1f} s, not over"
-    axes.text((begin + end) / 2, 0.78 * top, words, ha="center", va="bottom", color=INK, weight="bold")
+    for episode in result.episodes:
+        gap: Gap | None = getattr(episode.measures, name)
+        if gap is None or gap.seconds < SHORTEST_SECONDS:
+            continue
+        begin, end = gap.begin - zero, gap.end - zero
+        arrow = {"arrowstyle": "<->", "color": INK, "lw": 1}
+        axes.annotate("", (end, 0.75 * top), (begin, 0.75 * top), arrowprops=arrow)
+        words = f"{gap.seconds:.1f} s" if gap.over else f"{gap.seconds:.1f} s, not over"
+        axes.text((begin + end) / 2, 0.78 * top, words, ha="center", va="bottom", color=INK, weight="bold")
 
 
-def marks(recording: Recording, end: float) -> list[tuple[float, str, str, str]]:
-    """The moments that are marked: seconds since the fault, a word, colour, line style."""
-    times = recording.result.times
-    found = [(0.0, "fault", VERMILLION, "solid")]
-    if times.repair < end:
-        found.append((times.repair - times.fault, "repair", INK, "dashed"))
+def shown(result: Result) -> tuple[float, float, float]:
+    """Where the timeline's zero lies, and its ends: the faults with some time around them."""
+    times = result.times
+    zero = min((episode.fault for episode in result.episodes), default=times.begin)
+    last = max([*(episode.end for episode in result.episodes), times.repair or zero])
+    return zero, max(times.begin, zero - AROUND_SECONDS), min(times.end, last + AROUND_SECONDS)
+
+
+def marks(result: Result) -> list[tuple[float, str, str, str]]:
+    """The moments that are marked: seconds since the first fault, a word, colour, line style."""
+    zero, _, end = shown(result)
+    found = [(episode.fault - zero, "fault", VERMILLION, "solid") for episode in result.episodes]
+    if result.times.repair is not None and result.times.repair < end:
+        found.append((result.times.repair - zero, "repair", INK, "dashed"))
     return found
 
 
@@ -179,10 +195,10 @@ def bar(axes: Axes, stretch: Stretch, zero: float, middle: float, height: float,
 
 
 def label(
-    axes: Axes, stretch: Stretch, zero: float, middle: float, text: str, ink: str, colour: str, shown: float
+    axes: Axes, stretch: Stretch, zero: float, middle: float, text: str, ink: str, colour: str, width: float
 ) -> None:
-    """A stretch's name, where it fits."""
-    if stretch.end - stretch.begin < LETTER_SECONDS * len(text) * shown:
+    """A stretch's name, where it fits in a picture of `width` seconds."""
+    if stretch.end - stretch.begin < LETTER_SECONDS * len(text) * width:
         return
     box = (
         {"boxstyle": "round,pad=0.15", "fc": PALE, "ec": "none"} if ink == INK and not text.strip().isalnum() else None

@@ -8,8 +8,9 @@ from pgpool_lab.harness.bounds import Struck, Watched, bounds
 from pgpool_lab.harness.invariants.model import Evidence, Expectations
 from pgpool_lab.harness.ledger import Ledger, Read, Write
 from pgpool_lab.harness.machine import Machine
+from pgpool_lab.harness.measures import Window
 from pgpool_lab.harness.recording import Recording
-from pgpool_lab.harness.result import Subject, Times, judge
+from pgpool_lab.harness.result import Disturbance, Subject, Times, judge
 from pgpool_lab.harness.samples import BackendBelief, Sample, VipSample
 from tests.unit.harness import runs
 
@@ -117,7 +118,11 @@ def evidence(*, lost: frozenset[int] = frozenset(), replication: str = "async") 
 
 
 def recording(
-    *, scenario: str = "3 host down", lost: frozenset[int] = frozenset(), replication: str = "async"
+    *,
+    unmet: tuple[str, ...] = (),
+    scenario: str = "3 host down",
+    lost: frozenset[int] = frozenset(),
+    replication: str = "async",
 ) -> Recording:
     """The run as its folder holds it."""
     found = evidence(lost=lost, replication=replication)
@@ -127,6 +132,7 @@ def recording(
         struck=Struck(primary="silent", holder="silent"),
         watched=Watched(client_seconds=7.5, sampling_seconds=2),
     )
-    times = Times(begin=1000, fault=FAULT, repair=REPAIR, end=END, fault_wall=runs.WALL + FAULT)
+    times = Times(begin=1000, repair=REPAIR, end=END, wall=runs.WALL + 1000)
     about = subject(scenario).model_copy(update={"replication": found.expected.replication})
-    return Recording(judge(about, times, found, limits), found.samples, found.ledger)
+    struck = Disturbance("machine-power-off", ("node0",), Window(FAULT, REPAIR), limits)
+    return Recording(judge(about, times, found, [struck], unmet=unmet), found.samples, found.ledger)

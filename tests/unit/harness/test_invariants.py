@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,6 +142,16 @@ def test_two_primaries_are_found(samples: list[Sample]) -> None:
 @pytest.mark.parametrize("samples", ONE_PRIMARY.values(), ids=ONE_PRIMARY.keys())
 def test_samples_of_different_moments_make_no_second_primary(samples: list[Sample]) -> None:
     assert roles.one_primary(evidence(samples=samples)) == []
+
+
+def test_a_split_that_the_scenario_must_lead_to_is_no_violation() -> None:
+    for find, samples in (
+        (roles.one_holder, TWO_HOLDERS["three seconds"]),
+        (roles.one_primary, TWO_PRIMARIES["the old one goes on"]),
+    ):
+        run = evidence(samples=samples)
+        assert find(run)
+        assert find(replace(run, expected=replace(run.expected, may_split=True))) == []
 
 
 # --- pgpools agree

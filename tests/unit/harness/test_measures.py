@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pgpool_lab.harness.ledger import Write
-from pgpool_lab.harness.measures import Gap, Measures, Window, gaps_between, measure
+from pgpool_lab.harness.measures import Gap, Measures, Window, count, gaps_between, measure
 from tests.unit.harness.runs import MACS, beliefs, evidence, gone, node, read, vip, write
 
 WINDOW = Window(fault=10.0, end=60.0)
@@ -25,9 +25,10 @@ def figures(*entries: Write) -> Measures:
 
 
 def test_a_write_outage_lasts_from_one_acknowledgement_to_the_next() -> None:
-    found = figures(*writes(9, 9.9), write(3, 11, "unknown"), write(4, 13, "failed"), *writes(17, 18, first=5))
-    assert seconds(found.write_outage) == 7.1
-    assert (found.acknowledged, found.unknown, found.failed) == (4, 1, 1)
+    entries = [*writes(9, 9.9), write(3, 11, "unknown"), write(4, 13, "failed"), *writes(17, 18, first=5)]
+    assert seconds(figures(*entries).write_outage) == 7.1
+    counts = count(evidence(entries=entries))
+    assert (counts.acknowledged, counts.unknown, counts.failed) == (4, 1, 1)
 
 
 def test_one_writer_s_success_does_not_end_another_s_outage() -> None:
@@ -150,7 +151,7 @@ def test_what_a_node_becomes_during_the_repair_is_not_measured() -> None:
 
 def test_lost_rows_are_the_acknowledged_ones_that_a_node_lacks() -> None:
     entries = [*writes(1, 2, 3), write(4, 4, "unknown")]
-    found = measure(evidence(entries=entries, rows={"node0": (1, 3), "node4": (1, 2), "node5": None}), WINDOW)
+    found = count(evidence(entries=entries, rows={"node0": (1, 3), "node4": (1, 2), "node5": None}))
     assert found.lost == (2, 3)
 
 

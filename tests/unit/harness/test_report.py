@@ -99,10 +99,11 @@ def test_pictures_in_one_page_do_not_refer_into_each_other(text: str) -> None:
 def test_a_page_shows_every_run_with_its_figures_bounds_and_violations(runs: list[Recording], text: str) -> None:
     assert text.count("<section") == len(runs)
     assert "1 of 2 runs passed" in text
-    result = runs[0].result
-    outage = result.measures.write_outage
-    assert outage is not None and f"{outage.seconds:.1f} s" in text
-    assert f"{result.bounds.write_outage.seconds:.1f} s" in text
+    (episode,) = runs[0].result.episodes
+    for one in episode.comparisons:
+        assert one.measured is not None and f"{one.measured:.1f} s" in text
+        assert one.bound is not None and f"{one.bound.seconds:.1f} s" in text
+    assert "machine-power-off on node0" in text
     assert "MAX_SECS_WAIT_FOR_REPLY_FROM_NODE" in text
     assert "node0 lacks 2 acknowledged rows: 150, 151" in text
     assert "&lt;synchronous&gt;" in text and "<synchronous>" not in text
@@ -110,9 +111,18 @@ def test_a_page_shows_every_run_with_its_figures_bounds_and_violations(runs: lis
 
 def test_a_violation_with_a_time_is_dated_from_the_fault(runs: list[Recording]) -> None:
     result = runs[0].result
-    violation = Violation(name="one primary", at=result.times.fault + 4, sentence="two", evidence=("a", "b"))
+    violation = Violation(name="one primary", at=result.episodes[0].fault + 4, sentence="two", evidence=("a", "b"))
     changed = result.model_copy(update={"violations": (violation,), "passed": False})
-    assert "(+4.0 s from the fault)" in page([Recording(changed, runs[0].samples, runs[0].ledger)])
+    assert "(+4.0 s from the first fault)" in page([Recording(changed, runs[0].samples, runs[0].ledger)])
+
+
+def test_a_run_that_struck_nothing_or_more_than_once_is_drawn(runs: list[Recording]) -> None:
+    (episode,) = runs[0].result.episodes
+    for episodes in ((), (episode, episode.model_copy(update={"name": "second", "fault": episode.fault + 20}))):
+        result = runs[0].result.model_copy(update={"episodes": episodes, "unmet": ("vip-moves: it stays",)})
+        text = page([Recording(result, runs[0].samples, runs[0].ledger)])
+        assert "vip-moves: it stays" in text
+        assert ("20 s later" in text) == bool(episodes)
 
 
 def test_the_report_of_a_folder_holds_the_runs_below_it(tmp_path: Path, runs: list[Recording]) -> None:

@@ -16,7 +16,7 @@ from pgpool_lab.harness.measures import Gap, Measures
 from pgpool_lab.harness.result import read, write
 from tests.unit.harness.synthetic import recording
 
-TEN = Bound(seconds=10, terms=())
+TEN = Bound(seconds=10, terms=(), multiplier=1)
 BOUNDS = Bounds(
     write_outage=TEN,
     read_outage=TEN,
@@ -34,15 +34,11 @@ MEASURES = Measures(
     detection_seconds=3,
     promotion_seconds=10,
     takeover_seconds=None,
-    acknowledged=5,
-    failed=0,
-    unknown=0,
-    lost=(),
 )
 
 
 def test_every_measure_stands_beside_its_bound() -> None:
-    found = [(one.name, one.measured, one.bound, one.within) for one in compare(MEASURES, BOUNDS)]
+    found = [(one.name, one.measured, one.bound and one.bound.seconds, one.within) for one in compare(MEASURES, BOUNDS)]
     assert found == [
         ("write outage", 8, 10, True),
         ("read outage", 10, 10, True),
@@ -71,14 +67,26 @@ def test_what_exceeds_its_bound_is_named(change: dict[str, object], expected: st
 def test_a_run_without_violations_and_within_its_bounds_passes() -> None:
     result = recording().result
     assert (result.violations, result.passed) == ((), True)
-    outage = result.measures.write_outage
+    outage = result.episodes[0].measures.write_outage
     assert outage is not None and 28 < outage.seconds < 31
+
+
+def test_without_bounds_nothing_is_exceeded() -> None:
+    slow = MEASURES.model_copy(update={"write_outage": Gap(begin=0, end=500, over=False), "promotion_seconds": None})
+    found = compare(slow, None)
+    assert len(found) == len(compare(slow, BOUNDS))
+    assert all(one.within and one.bound is None for one in found)
+
+
+def test_an_expectation_that_did_not_come_true_fails_a_run() -> None:
+    result = recording(unmet=("vip-moves: node0 holds it still",)).result
+    assert (result.violations, result.passed) == ((), False)
 
 
 def test_a_lost_row_fails_a_synchronous_run_and_is_counted_in_an_asynchronous_one() -> None:
     lost = frozenset({150, 151})
     kept, broken = recording(lost=lost).result, recording(lost=lost, replication="sync").result
-    assert (kept.passed, kept.measures.lost) == (True, (150, 151))
+    assert (kept.passed, kept.counts.lost) == (True, (150, 151))
     assert not broken.passed
     assert {violation.name for violation in broken.violations} == {"acknowledged rows"}
 
