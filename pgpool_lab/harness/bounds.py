@@ -1,0 +1,211 @@
+"""How long a failover may take with the timings in force: the sum of everything that may have to be waited for.
+
+Files and constants are those of pgpool-II 4.3.5. Where pgpool waits for something that has no bound of its own, the
+allowances below stand; they are generous for what takes a second on idle hardware. `multiplier` stretches the sum on
+machines where everything is slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+TCG_MULTIPLIER = 1.5
+"""For emulated nodes. Most of each sum are timers, which run no slower; three runs by hand (11 s, 10 s, 29 s) stayed
+below the sums themselves."""
+
+STOP_SECONDS = 5.0
+"""An orderly stop: PostgreSQL writes its shutdown checkpoint, pgpool ends its children. 2.5 s when measured."""
+ESCALATION_SECONDS = 5.0
+"""wd_escalation.c runs wd_escalation_command, if_up_cmd and arping_cmd one after the other. 3.5 s when measured."""
+SCRIPT_SECONDS = 6.0
+"""The failover script gives up fencing after 3 s, and asking the standbys, at the same time, after 3 s; it is started
+through a shell and an interpreter."""
+PROMOTION_SECONDS = 10.0
+"""A standby replays what it has received and switches its timeline. 5 s to 8 s when measured, the script included."""
+
+
+CHECK = "main/health_check.c, establish_persistent_connection"
+REPLY = "watchdog/watchdog.c, MAX_SECS_WAIT_FOR_REPLY_FROM_NODE"
+
+
+class Term(BaseModel):
+    """One wait."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str
+    seconds: float
+    source: str
+    """Where the figure comes from: parameters, pgpool's file and constant, or this module's allowance."""
+
+
+class Bound(BaseModel):
+    """The longest that something may take, with its parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seconds: float
+    """The sum of the terms, times the multiplier."""
+    terms: tuple[Term, ...]
+    multiplier: float
+
+
+class Bounds(BaseModel):
+    """By the names of the measures. None: it is not expected to happen at all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    write_outage: Bound
+    read_outage: Bound
+    vip_outage: Bound | None
+    holder_outage: Bound | None
+    detection_seconds: Bound
+    promotion_seconds: Bound | None
+    takeover_seconds: Bound | None
+
+
+@dataclass(frozen=True)
+class Struck:
+    """What a fault takes from the cluster. At least one of the two."""
+
+    primary: Literal["refuses", "silent"] | None = None
+    """What connections to the primary's PostgreSQL get: refused (its processes ended), or no answer (hung, cut off)."""
+    holder: Literal["announced", "silent"] | None = None
+    """How the holder's pgpool left: in order, telling its peers, or without a word (killed, hung, cut off)."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What watching adds, in seconds."""
+
+    client_seconds: float
+    """Until a client notices that the service is back: WorkloadSettings.return_seconds."""
+    sampling_seconds: float
+    """Between two samples of one node, and how long one may take."""
+
+
+def bounds(
+    timings: Mapping[str, int | bool | str], *, nodes: int, struck: Struck, watched: Watched, multiplier: float = 1.0
+) -> Bounds:
+    """Bounds for a fault on a cluster of `nodes` nodes. `timings`: the stack's output, pgpool's parameters in seconds.
+
+    Raises ValueError for a parameter that is missing, or that turns a check off which the fault needs.
+    """
+    if struck.primary is None and struck.holder is None:
+        raise ValueError("a fault that strikes neither the primary nor the holder has no outage to bound")
+
+    def total(*parts: tuple[Term, ...]) -> Bound:
+        terms = tuple(term for part in parts for term in part)
+        stretched = multiplier * sum(term.seconds for term in terms)
+        return Bound(seconds=stretched, terms=terms, multiplier=multiplier)
+
+    client = (Term(what="clients come back", seconds=watched.client_seconds, source="workload settings"),)
+    sampled = (Term(what="pace of sampling", seconds=watched.sampling_seconds, source="observer"),)
+    lost: tuple[Term, ...] = ()
+    vip: tuple[Term, ...] = ()
+    promoted: tuple[Term, ...] = ()
+    served: tuple[Term, ...] = ()
+    if struck.holder is not None:
+        lost = watchdog_detection(timings, struck.holder)
+        vip = (*lost, *election(nodes), *escalation())
+    if struck.primary is not None:
+        # With both struck the check may come first: its request is refused while there is no leader
+        # (watchdog/watchdog.c, process_IPC_failover_command), and the next round is what counts.
+        leader = (*lost, *election(nodes)) if lost else ()
+        promoted = (*leader, *backend_detection(timings, struck.primary), *promotion())
+        served = (*promoted, *primary_search())
+    # With both struck the virtual IP comes up while the backend is still being checked.
+    service = max(vip, served, key=lambda terms: sum(term.seconds for term in terms))
+    return Bounds(
+        write_outage=total(service, client),
+        read_outage=total(service, client),
+        vip_outage=total(vip, sampled) if vip else None,
+        holder_outage=total(vip, sampled) if vip else None,
+        detection_seconds=total(lost or served, sampled),
+        promotion_seconds=total(promoted, sampled) if promoted else None,
+        takeover_seconds=total(vip, sampled) if vip else None,
+    )
+
+
+def backend_detection(timings: Mapping[str, int | bool | str], how: str) -> tuple[Term, ...]:
+    """Until the health check gives a backend up."""
+    period = seconds(timings, "health_check_period")
+    if period == 0:
+        raise ValueError("health_check_period is 0: the health check is off, and nothing else bounds the detection")
+    retries, delay = seconds(timings, "health_check_max_retries"), seconds(timings, "health_check_retry_delay")
+    source = "health_check_period; main/health_check.c, do_health_check_child"
+    waits = [Term(what="next health check", seconds=period, source=source)]
+    if how == "silent":
+        timeout = seconds(timings, "health_check_timeout")
+        if timeout == 0:
+            raise ValueError("health_check_timeout is 0: a check of a silent backend has no bound")
+        source = f"health_check_timeout * (health_check_max_retries + 1); {CHECK}"
+        waits.append(Term(what="checks run into their timeout", seconds=timeout * (retries + 1), source=source))
+    else:
+        waits.insert(0, Term(what="PostgreSQL stops", seconds=STOP_SECONDS, source="STOP_SECONDS"))
+    if retries:
+        source = f"health_check_retry_delay * health_check_max_retries; {CHECK}"
+        waits.append(Term(what="pauses between checks", seconds=delay * retries, source=source))
+    return tuple(waits)
+
+
+def watchdog_detection(timings: Mapping[str, int | bool | str], how: str) -> tuple[Term, ...]:
+    """Until the peers hold the leader for lost."""
+    if how == "announced":
+        source = "STOP_SECONDS; watchdog/watchdog.c, WD_INFORM_I_AM_GOING_DOWN"
+        return (Term(what="pgpool stops and says so", seconds=STOP_SECONDS, source=source),)
+    deadtime, interval = seconds(timings, "wd_heartbeat_deadtime"), seconds(timings, "wd_interval")
+    return (
+        Term(
+            what="no heartbeat",
+            seconds=deadtime + 1,
+            source="wd_heartbeat_deadtime + 1; watchdog/wd_lifecheck.c, wd_check_heartbeat: more, in whole seconds",
+        ),
+        Term(what="next life check", seconds=interval, source="wd_interval; watchdog/wd_lifecheck.c, lifecheck_main"),
+    )
+
+
+def election(nodes: int) -> tuple[Term, ...]:
+    """Until a new leader is declared, when a peer that can't answer is waited for in every state.
+
+    A live peer's answer ends a wait early; what remains of two nodes has nobody to stand against.
+    """
+    waits = [
+        Term(what="watchdog state JOINING", seconds=5, source=REPLY),
+        Term(what="watchdog state INITIALIZING", seconds=1, source="watchdog/watchdog.c, set_timeout(1)"),
+    ]
+    if nodes > 2:
+        waits.append(Term(what="watchdog state STANDING FOR LEADER", seconds=5, source=REPLY))
+    waits.append(Term(what="declaring the leader", seconds=5, source=REPLY))
+    return tuple(waits)
+
+
+def escalation() -> tuple[Term, ...]:
+    """Until the new leader has the virtual IP and has announced it."""
+    source = "ESCALATION_SECONDS; watchdog/wd_escalation.c, fork_escalation_process"
+    return (Term(what="virtual IP is brought up", seconds=ESCALATION_SECONDS, source=source),)
+
+
+def promotion() -> tuple[Term, ...]:
+    """Until the new primary takes writes."""
+    return (
+        Term(what="failover script decides and fences", seconds=SCRIPT_SECONDS, source="SCRIPT_SECONDS"),
+        Term(what="standby is promoted", seconds=PROMOTION_SECONDS, source="PROMOTION_SECONDS"),
+    )
+
+
+def primary_search() -> tuple[Term, ...]:
+    """Until pgpool has found the new primary and lets clients in."""
+    source = "main/pgpool_main.c, find_primary_node_repeatedly: pool_sleep(1)"
+    return (Term(what="pgpool looks for the primary", seconds=1, source=source),)
+
+
+def seconds(timings: Mapping[str, int | bool | str], name: str) -> float:
+    """One parameter. Raises ValueError when the lab's timings lack it."""
+    if name not in timings:
+        raise ValueError(f"the lab's timings lack {name}: no bound is known for this pgpool")
+    return float(timings[name])

@@ -1,0 +1,75 @@
+"""In the end all pgpools believe the same, it is true, and the network agrees about who holds the virtual IP."""
+
+from __future__ import annotations
+
+from pgpool_lab.harness.invariants.model import Evidence, Finding
+from pgpool_lab.harness.samples import NodeSample, PgpoolSample
+
+UP = frozenset({"up", "waiting"})
+"""`waiting` is up, with no client yet."""
+
+
+def pgpools_agree(evidence: Evidence) -> list[Finding]:
+    """Every running pgpool says the same of every backend as the others and as PostgreSQL; one leads."""
+    last = evidence.last()
+    running = {name: sample.pgpool for name, sample in last.items() if sample.pgpool and sample.pgpool.running}
+    found = [Finding(f"{name} can't be reached") for name, sample in last.items() if not sample.reachable]
+    if not running:
+        return [*found, Finding("no pgpool runs")]
+    found += [
+        Finding(f"pgpool on {name} doesn't say what it believes") for name, seen in running.items() if not seen.backends
+    ]
+    said = {name: belief(seen) for name, seen in running.items() if seen.backends}
+    primaries = {name for name, sample in last.items() if sample.postgres and sample.postgres.is_primary}
+    words = tuple(f"pgpool on {name}: {', '.join(sorted(believed))}" for name, believed in said.items())
+    if len(set(said.values())) > 1:
+        found.append(Finding("the pgpools believe different things", evidence=words))
+    for name, seen in running.items():
+        believed = {backend.name for backend in seen.backends if backend.status in UP and backend.role == "primary"}
+        if seen.backends and believed != primaries:
+            found.append(
+                Finding(
+                    f"pgpool on {name} believes that {names(believed)} is primary; PostgreSQL says {names(primaries)}",
+                    evidence=words,
+                )
+            )
+    return found + one_leader(running)
+
+
+def one_leader(running: dict[str, PgpoolSample]) -> list[Finding]:
+    """One of the watchdog's members leads, all others stand by."""
+    roles = {name: seen.watchdog_role or "unknown" for name, seen in running.items()}
+    if sorted(roles.values()) == ["LEADER"] + ["STANDBY"] * (len(roles) - 1):
+        return []
+    words = tuple(f"watchdog on {name}: {role}" for name, role in roles.items())
+    return [Finding("the watchdog has not one leader whom all others follow", evidence=words)]
+
+
+def belief(seen: PgpoolSample) -> frozenset[str]:
+    """What one pgpool believes; the role of a backend that is down means nothing."""
+    return frozenset(
+        f"{backend.name} {backend.role}" if backend.status in UP else f"{backend.name} {backend.status}"
+        for backend in seen.backends
+    )
+
+
+def holder_answers(evidence: Evidence) -> list[Finding]:
+    """One node has the virtual IP, and outside the nodes its MAC address answers for it."""
+    holders = [name for name, sample in evidence.last().items() if holds(sample)]
+    answer = evidence.last_answer()
+    if len(holders) != 1:
+        return [Finding(f"{names(set(holders))} holds the virtual IP in the end, not one node")]
+    if answer is None or answer.mac is None:
+        return [Finding(f"nobody answers for the virtual IP, which {holders[0]} holds")]
+    owner = next((name for name, mac in evidence.expected.macs.items() if mac == answer.mac), None)
+    if owner != holders[0]:
+        return [Finding(f"{owner or answer.mac} answers for the virtual IP, which {holders[0]} holds", answer.latest)]
+    return []
+
+
+def holds(sample: NodeSample) -> bool:
+    return bool(sample.holds_vip)
+
+
+def names(nodes: set[str]) -> str:
+    return " and ".join(sorted(nodes)) or "nobody"

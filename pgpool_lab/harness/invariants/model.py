@@ -1,0 +1,99 @@
+"""What invariants are given, and what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from pgpool_lab.harness.ledger import Ledger
+from pgpool_lab.harness.samples import NodeSample, Sample, VipSample
+
+Rows = tuple[int, ...]
+"""The numbers in one node's table, ascending; one that is there twice is listed twice."""
+
+
+@dataclass(frozen=True)
+class Expectations:
+    """What this lab and this scenario promise."""
+
+    replication: Literal["async", "sync"]
+    macs: Mapping[str, str]
+    """Each node's MAC address on the lab's network, by its name, in lower case."""
+    delay_seconds: float = 10.0
+    """How far behind a read through the virtual IP may be: what an emulated standby needs on a busy machine."""
+    may_lose: bool = True
+    """Whether asynchronous replication may lose acknowledged rows here; synchronous never may."""
+    may_split: bool = False
+    """Whether two holders and two primaries are what this scenario must lead to on this lab."""
+    down: frozenset[str] = frozenset()
+    """Nodes that the scenario leaves broken: nothing is asked of them in the end."""
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether every acknowledged row must be there in the end."""
+        return self.replication == "sync" or not self.may_lose
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that was recorded of one run."""
+
+    samples: tuple[Sample, ...]
+    ledger: Ledger
+    rows: Mapping[str, Rows | None]
+    """Each node's own rows in the end, by its name; None when it didn't say. Nodes left broken are not in it."""
+    expected: Expectations
+
+    @cached_property
+    def by_node(self) -> dict[str, list[NodeSample]]:
+        """Each node's samples in the order of time."""
+        found: dict[str, list[NodeSample]] = {}
+        nodes = [sample for sample in self.samples if isinstance(sample, NodeSample)]
+        for sample in sorted(nodes, key=lambda sample: sample.latest):
+            found.setdefault(sample.node, []).append(sample)
+        return found
+
+    def last(self) -> dict[str, NodeSample]:
+        """Each node's last sample, without the nodes that were left broken."""
+        return {name: seen[-1] for name, seen in self.by_node.items() if name not in self.expected.down}
+
+    def last_answer(self) -> VipSample | None:
+        """Who answered for the virtual IP in the end."""
+        answers = [sample for sample in self.samples if isinstance(sample, VipSample)]
+        return max(answers, key=lambda sample: sample.latest, default=None)
+
+
+class Violation(BaseModel):
+    """One invariant that did not hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    at: float | None
+    """When, `time.monotonic()`; None for what was found in the end."""
+    sentence: str
+    evidence: tuple[str, ...]
+    """What was seen, one fact a line."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A violation, before the table gives it its name."""
+
+    sentence: str
+    at: float | None = None
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """One entry of the table."""
+
+    name: str
+    sentence: str
+    find: Callable[[Evidence], list[Finding]]
+    """Empty when it holds."""

@@ -1,0 +1,78 @@
+"""Rows in the end, compared on each node's own PostgreSQL with what the clients were told."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from pgpool_lab.harness.invariants.model import Evidence, Finding, Rows
+
+SHOWN = 10
+"""Numbers listed in a sentence; the ledger has all."""
+
+
+def acknowledged_are_kept(evidence: Evidence) -> list[Finding]:
+    """Every acknowledged row is on every node, where none may be lost."""
+    if not evidence.expected.keeps_all:
+        return []
+    acknowledged = evidence.ledger.acknowledged
+    found = []
+    for name, rows in answered(evidence).items():
+        present = set(rows)
+        lost = [write for write in acknowledged if write.number not in present]
+        if lost:
+            words = tuple(f"row {write.number}, acknowledged at {write.done:.2f} s" for write in lost[:SHOWN])
+            numbers = listed([write.number for write in lost])
+            found.append(Finding(f"{name} lacks {len(lost)} acknowledged rows: {numbers}", lost[0].done, words))
+    return found
+
+
+def none_twice(evidence: Evidence) -> list[Finding]:
+    """No row was applied twice."""
+    found = []
+    for name, rows in answered(evidence).items():
+        twice = [number for number, count in Counter(rows).items() if count > 1]
+        if twice:
+            found.append(Finding(f"{name} has {len(twice)} rows more than once: {listed(twice)}"))
+    return found
+
+
+def none_unsent(evidence: Evidence) -> list[Finding]:
+    """No row is there that nobody sent, or that the server refused."""
+    possible = evidence.ledger.possible
+    refused = {write.number for write in evidence.ledger.writes} - possible
+    found = []
+    for name, rows in answered(evidence).items():
+        strange = set(rows) - possible
+        if unsent := strange - refused:
+            found.append(Finding(f"{name} has {len(unsent)} rows that nobody sent: {listed(unsent)}"))
+        if there := strange & refused:
+            found.append(Finding(f"{name} has {len(there)} rows that were refused: {listed(there)}"))
+    return found
+
+
+def all_equal(evidence: Evidence) -> list[Finding]:
+    """Every node that should be up says what it has, and all have the same."""
+    found = [Finding(f"{name} doesn't say which rows it has") for name, rows in evidence.rows.items() if rows is None]
+    said = answered(evidence)
+    if not said:
+        found.append(Finding("no node says which rows it has"))
+    everywhere: Counter[int] = Counter()
+    for rows in said.values():
+        everywhere |= Counter(rows)
+    for name, rows in said.items():
+        lacks = everywhere - Counter(rows)
+        if lacks:
+            found.append(Finding(f"{name} lacks {len(lacks)} rows that another node has: {listed(lacks)}"))
+    return found
+
+
+def answered(evidence: Evidence) -> dict[str, Rows]:
+    """The nodes that said what they have."""
+    return {name: rows for name, rows in evidence.rows.items() if rows is not None}
+
+
+def listed(numbers: Collection[int]) -> str:
+    """The lowest numbers, in words."""
+    shown = ", ".join(map(str, sorted(numbers)[:SHOWN]))
+    return f"{shown}, …" if len(numbers) > SHOWN else shown

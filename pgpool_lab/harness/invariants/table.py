@@ -1,0 +1,31 @@
+"""Every invariant there is."""
+
+from __future__ import annotations
+
+from pgpool_lab.harness.invariants import beliefs, reads, roles, rows
+from pgpool_lab.harness.invariants.model import Evidence, Invariant, Violation
+
+INVARIANTS: tuple[Invariant, ...] = (
+    Invariant("one holder", "never do two nodes hold the virtual IP for more than 2 s", roles.one_holder),
+    Invariant("one primary", "never do two nodes accept writes at the same time", roles.one_primary),
+    Invariant("pgpools agree", "in the end all pgpools believe the same, and it is true", beliefs.pgpools_agree),
+    Invariant("holder answers", "in the end the virtual IP's MAC address is its holder's", beliefs.holder_answers),
+    Invariant(
+        "acknowledged rows",
+        "every acknowledged row is on every node, where none may be lost",
+        rows.acknowledged_are_kept,
+    ),
+    Invariant("no row twice", "no row is there more than once", rows.none_twice),
+    Invariant("no unsent row", "no row is there that nobody sent or that was refused", rows.none_unsent),
+    Invariant("equal rows", "in the end all nodes have the same rows", rows.all_equal),
+    Invariant("fresh reads", "no read is further behind than replication may be", reads.reads_are_fresh),
+)
+
+
+def violations(evidence: Evidence) -> list[Violation]:
+    """Everything that did not hold in one run, in the table's order."""
+    return [
+        Violation(name=invariant.name, at=finding.at, sentence=finding.sentence, evidence=finding.evidence)
+        for invariant in INVARIANTS
+        for finding in invariant.find(evidence)
+    ]

@@ -1,0 +1,1 @@
+"""The report of recorded runs: one self-contained HTML page."""

@@ -1,0 +1,138 @@
+"""Bounds by hand: what each fault may cost with the presets' values, and where every figure comes from."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgpool_lab.harness.bounds import TCG_MULTIPLIER, Bound, Bounds, Struck, Watched, bounds
+from pgpool_lab.harness.workload.settings import WorkloadSettings
+
+FAST = {
+    "health_check_period": 2,
+    "health_check_timeout": 3,
+    "health_check_max_retries": 1,
+    "health_check_retry_delay": 1,
+    "wd_interval": 1,
+    "wd_heartbeat_deadtime": 5,
+}
+PROCEDURE = {
+    "health_check_period": 20,
+    "health_check_timeout": 20,
+    "health_check_max_retries": 0,
+    "health_check_retry_delay": 1,
+    "wd_interval": 10,
+    "wd_heartbeat_deadtime": 30,
+}
+WATCHED = Watched(client_seconds=7, sampling_seconds=2)
+
+STOPPED_PGPOOL = Struck(holder="announced")
+LOST_HOLDER = Struck(holder="silent")
+STOPPED_PRIMARY = Struck(primary="refuses")
+HUNG_PRIMARY = Struck(primary="silent")
+DEAD_HOST = Struck(primary="silent", holder="silent")
+
+
+def of(struck: Struck, timings: dict[str, int] = FAST, *, nodes: int = 2, multiplier: float = 1.0) -> Bounds:
+    return bounds(timings, nodes=nodes, struck=struck, watched=WATCHED, multiplier=multiplier)
+
+
+def words(bound: Bound | None) -> list[str]:
+    assert bound is not None
+    return [term.what for term in bound.terms]
+
+
+WRITE_OUTAGES = {
+    # stop 5, election 5 + 1 + 5, escalation 5, client 7
+    "pgpool stopped": (STOPPED_PGPOOL, FAST, 2, 28),
+    # the third node makes the leader stand for election: 5 more
+    "pgpool stopped, three nodes": (STOPPED_PGPOOL, FAST, 3, 33),
+    # deadtime 5 + 1, interval 1, election 11, escalation 5, client 7
+    "holder lost": (LOST_HOLDER, FAST, 2, 30),
+    # stop 5, period 2, delay 1 * 1, script 6, promotion 10, search 1, client 7
+    "PostgreSQL stopped": (STOPPED_PRIMARY, FAST, 2, 32),
+    # period 2, timeout 3 * 2, delay 1, script 6, promotion 10, search 1, client 7
+    "PostgreSQL hangs": (HUNG_PRIMARY, FAST, 2, 33),
+    # heartbeat 7, election 11, then the check 9 as above, script, promotion, search 17, client 7
+    "host dead": (DEAD_HOST, FAST, 2, 51),
+    # period 20, timeout 20 * 1, no retry, 17, client 7
+    "PostgreSQL hangs, the procedure's timings": (HUNG_PRIMARY, PROCEDURE, 2, 64),
+    # deadtime 31, interval 10, election 11, check 40, 17, client 7
+    "host dead, the procedure's timings": (DEAD_HOST, PROCEDURE, 2, 116),
+}
+
+
+@pytest.mark.parametrize(("struck", "timings", "nodes", "expected"), WRITE_OUTAGES.values(), ids=WRITE_OUTAGES.keys())
+def test_the_write_outage_is_bounded_by_everything_that_is_waited_for(
+    struck: Struck, timings: dict[str, int], nodes: int, expected: float
+) -> None:
+    found = of(struck, timings, nodes=nodes)
+    assert found.write_outage.seconds == expected
+    assert found.read_outage == found.write_outage
+
+
+MEASURED = {"pgpool stopped": (STOPPED_PGPOOL, 11.2), "stopped": (STOPPED_PRIMARY, 9.6), "host dead": (DEAD_HOST, 28.8)}
+
+
+@pytest.mark.parametrize(("struck", "seconds"), MEASURED.values(), ids=MEASURED.keys())
+def test_what_was_measured_by_hand_lies_within_the_bounds_and_not_far_below(struck: Struck, seconds: float) -> None:
+    assert seconds < of(struck).write_outage.seconds < 4 * seconds
+
+
+def test_a_lost_primary_moves_no_virtual_ip_and_a_lost_holder_promotes_nobody() -> None:
+    primary, holder = of(STOPPED_PRIMARY), of(STOPPED_PGPOOL)
+    assert (primary.vip_outage, primary.holder_outage, primary.takeover_seconds) == (None, None, None)
+    assert holder.promotion_seconds is None
+    assert words(holder.vip_outage)[-2:] == ["virtual IP is brought up", "pace of sampling"]
+
+
+def test_a_dead_host_s_failover_waits_for_the_election_and_is_then_checked_again() -> None:
+    found = of(DEAD_HOST)
+    assert words(found.promotion_seconds) == [
+        "no heartbeat",
+        "next life check",
+        "watchdog state JOINING",
+        "watchdog state INITIALIZING",
+        "declaring the leader",
+        "next health check",
+        "checks run into their timeout",
+        "pauses between checks",
+        "failover script decides and fences",
+        "standby is promoted",
+        "pace of sampling",
+    ]
+    assert words(found.detection_seconds) == ["no heartbeat", "next life check", "pace of sampling"]
+
+
+def test_the_multiplier_stretches_every_bound() -> None:
+    one, stretched = of(DEAD_HOST), of(DEAD_HOST, multiplier=TCG_MULTIPLIER)
+    for name in Bounds.model_fields:
+        assert getattr(stretched, name).seconds == TCG_MULTIPLIER * getattr(one, name).seconds
+
+
+def test_every_figure_names_its_source() -> None:
+    for struck in (STOPPED_PGPOOL, DEAD_HOST, STOPPED_PRIMARY):
+        assert all(term.source and term.seconds > 0 for term in of(struck, nodes=3).write_outage.terms)
+
+
+WITHOUT_BOUND = {
+    "no health check": ({"health_check_period": 0}, HUNG_PRIMARY, "health_check_period is 0"),
+    "no timeout": ({"health_check_timeout": 0}, HUNG_PRIMARY, "health_check_timeout is 0"),
+    "nothing struck": ({}, Struck(), "strikes neither"),
+}
+
+
+@pytest.mark.parametrize(("change", "struck", "reason"), WITHOUT_BOUND.values(), ids=WITHOUT_BOUND.keys())
+def test_what_has_no_bound_is_refused(change: dict[str, int], struck: Struck, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        bounds(FAST | change, nodes=2, struck=struck, watched=WATCHED)
+
+
+def test_timings_of_another_pgpool_are_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="wd_heartbeat_deadtime"):
+        bounds({"wd_interval": 3}, nodes=2, struck=LOST_HOLDER, watched=WATCHED)
+
+
+def test_a_client_needs_its_timeout_its_pause_and_a_new_connection() -> None:
+    settings = WorkloadSettings(statement_seconds=5, connect_seconds=2, back_off_seconds=0.25)
+    assert settings.return_seconds() == pytest.approx(5 + 0.25 + 2 + 0.2)
+    assert settings.return_seconds(hosts=3) == pytest.approx(6 + 0.25 + 6 + 0.2)

@@ -1,0 +1,330 @@
+"""Every invariant: runs that violate it, and runs that only look as if they did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pgpool_lab.harness.invariants import beliefs, reads, roles, rows
+from pgpool_lab.harness.invariants.model import Finding, Rows
+from pgpool_lab.harness.invariants.spans import GAP_SECONDS
+from pgpool_lab.harness.invariants.table import INVARIANTS, violations
+from pgpool_lab.harness.samples import Sample
+from tests.unit.harness.runs import MACS, evidence, gone, healthy_end, node, read, vip, write
+from tests.unit.harness.runs import beliefs as believed
+
+
+def sentences(found: list[Finding]) -> str:
+    return "; ".join(finding.sentence for finding in found)
+
+
+def test_a_run_in_which_nothing_was_lost_violates_nothing() -> None:
+    entries = [write(number, number / 10) for number in range(1, 100)] + [read(9, 80)]
+    assert violations(evidence(samples=healthy_end(), entries=entries, replication="sync")) == []
+
+
+def test_a_run_without_evidence_does_not_pass() -> None:
+    names = {violation.name for violation in violations(evidence(rows={}))}
+    assert names == {"pgpools agree", "holder answers", "equal rows"}
+
+
+def test_a_violation_carries_the_name_of_its_invariant() -> None:
+    samples = healthy_end() + [node("node4", at, holds=True) for at in (101, 104)] + [node("node0", 106, holds=True)]
+    found = violations(evidence(samples=samples))
+    assert found[0].name == "one holder"
+    assert {invariant.name for invariant in INVARIANTS} >= {violation.name for violation in found}
+    assert len({invariant.name for invariant in INVARIANTS}) == len(INVARIANTS)
+
+
+# --- one holder
+
+
+def holders(*moments: tuple[str, float, bool]) -> list[Sample]:
+    return [node(name, at, holds=holds) for name, at, holds in moments]
+
+
+TWO_HOLDERS: dict[str, list[Sample]] = {
+    "three seconds": holders(("node0", 1, True), ("node4", 1.1, True), ("node0", 4.5, True), ("node4", 4.6, True)),
+    "a node that never gives it up": holders(
+        *(("node0", float(at), True) for at in range(10)), *(("node4", at + 0.5, True) for at in range(5, 9))
+    ),
+}
+ONE_HOLDER: dict[str, list[Sample]] = {
+    "a hand-over": holders(("node0", 1, True), ("node0", 2, False), ("node4", 1.5, True), ("node4", 5, True)),
+    "two for one second": holders(("node0", 1, True), ("node4", 1.2, True), ("node0", 2.4, True), ("node4", 2.5, True)),
+    "the old one seen before, the new one after": holders(("node0", 1, True), ("node4", 4, True), ("node4", 9, True)),
+    "back and forth": holders(
+        ("node0", 1, True), ("node0", 2, False), ("node4", 3, True), ("node4", 4, False), ("node0", 5, True)
+    ),
+    "a holder that can't be asked meanwhile": [
+        node("node0", 1, holds=True),
+        gone("node0", 5),
+        *holders(("node4", 2, True), ("node4", 8, True)),
+        node("node0", 9, holds=True),
+    ],
+    "too long without a sample": holders(
+        ("node0", 1, True), ("node0", 2 + GAP_SECONDS, True), ("node4", 3, True), ("node4", 9, True)
+    ),
+}
+
+
+@pytest.mark.parametrize("samples", TWO_HOLDERS.values(), ids=TWO_HOLDERS.keys())
+def test_two_holders_for_longer_than_a_hand_over_are_found(samples: list[Sample]) -> None:
+    found = roles.one_holder(evidence(samples=samples))
+    assert "node0 and node4 both held the virtual IP" in sentences(found)
+
+
+@pytest.mark.parametrize("samples", ONE_HOLDER.values(), ids=ONE_HOLDER.keys())
+def test_a_hand_over_is_no_second_holder(samples: list[Sample]) -> None:
+    assert roles.one_holder(evidence(samples=samples)) == []
+
+
+def test_two_holders_are_dated_and_measured_by_what_is_certain() -> None:
+    (found,) = roles.one_holder(evidence(samples=TWO_HOLDERS["three seconds"]))
+    assert found.at == 1.1
+    assert "at least 3.2 s" in found.sentence
+
+
+# --- one primary
+
+
+def primaries(*moments: tuple[str, float, float, int]) -> list[Sample]:
+    """Node, when it answered, how long that took, timeline."""
+    return [node(name, at, took=took, role="primary", timeline=timeline) for name, at, took, timeline in moments]
+
+
+TWO_PRIMARIES: dict[str, list[Sample]] = {
+    "the old one goes on": primaries(("node0", 1, 0.1, 1), ("node4", 2, 0.1, 2), ("node0", 3, 0.1, 1)),
+    "the old one comes back": [
+        *primaries(("node4", 2, 0.1, 2), ("node0", 3, 0.1, 1), ("node4", 4, 0.1, 2)),
+        node("node0", 1, role="stopped"),
+    ],
+    "spans that share time though no sample lies within": primaries(
+        ("node0", 1, 0.1, 1), ("node4", 2, 1.9, 2), ("node0", 9, 6, 1), ("node4", 11, 6, 2)
+    ),
+}
+ONE_PRIMARY: dict[str, list[Sample]] = {
+    "a failover": primaries(("node0", 1, 0.1, 1), ("node0", 2, 0.1, 1), ("node4", 3, 0.1, 2), ("node4", 4, 0.1, 2)),
+    "answers that took long and cross": primaries(("node0", 3, 3, 1), ("node4", 4, 2, 2), ("node4", 5, 0.1, 2)),
+    "the second asked before the first was done": primaries(
+        ("node0", 1, 0.1, 1), ("node0", 3, 1, 1), ("node4", 3.5, 2, 2)
+    ),
+    "a switchover and back": primaries(
+        ("node0", 1, 0.1, 1), ("node0", 2, 0.1, 1), ("node4", 3, 0.1, 2), ("node0", 5, 0.1, 3), ("node0", 6, 0.1, 3)
+    ),
+    "an old one that refuses writes": [
+        *primaries(("node4", 1, 0.1, 2), ("node4", 5, 0.1, 2)),
+        *(node("node0", at, role="primary", accepts=False) for at in (2.0, 3.0)),
+    ],
+    "an old one that can't be reached": [
+        *primaries(("node0", 1, 0.1, 1)),
+        gone("node0", 4),
+        *primaries(("node4", 3, 0.1, 2), ("node0", 6, 0.1, 1)),
+    ],
+    "one of unknown timeline": [
+        node("node0", 1, role="primary", timeline=None),
+        *primaries(("node4", 2, 0.1, 2)),
+        node("node0", 3, role="primary", timeline=None),
+    ],
+}
+
+
+@pytest.mark.parametrize("samples", TWO_PRIMARIES.values(), ids=TWO_PRIMARIES.keys())
+def test_two_primaries_are_found(samples: list[Sample]) -> None:
+    found = roles.one_primary(evidence(samples=samples))
+    assert "node0 and node4 both accepted writes" in sentences(found)
+    assert len(found[0].evidence) == 2
+
+
+@pytest.mark.parametrize("samples", ONE_PRIMARY.values(), ids=ONE_PRIMARY.keys())
+def test_samples_of_different_moments_make_no_second_primary(samples: list[Sample]) -> None:
+    assert roles.one_primary(evidence(samples=samples)) == []
+
+
+def test_a_split_that_the_scenario_must_lead_to_is_no_violation() -> None:
+    for find, samples in (
+        (roles.one_holder, TWO_HOLDERS["three seconds"]),
+        (roles.one_primary, TWO_PRIMARIES["the old one goes on"]),
+    ):
+        run = evidence(samples=samples)
+        assert find(run)
+        assert find(replace(run, expected=replace(run.expected, may_split=True))) == []
+
+
+# --- pgpools agree
+
+
+def end(**changes: Any) -> list[Sample]:
+    """The healthy end with node4's sample changed."""
+    first, _, answer = healthy_end()
+    return [first, node("node4", 100, **({"believes": believed()} | changes)), answer]
+
+
+DISAGREEMENTS: dict[str, tuple[list[Sample], str]] = {
+    "one holds a backend for down": (end(believes=believed(down=["node0"])), "believe different things"),
+    "one believes in another primary": (end(believes=believed(primary="node4")), "believes that node4 is primary"),
+    "one doesn't say": (end(believes=()), "pgpool on node4 doesn't say"),
+    "two leaders": (end(watchdog="LEADER"), "not one leader"),
+    "one still joins": (end(watchdog="JOINING"), "not one leader"),
+    "a node can't be reached": ([*healthy_end(), gone("node4", 105)], "node4 can't be reached"),
+    "none runs": ([node(name, 100, role="primary", watchdog=None) for name in MACS], "no pgpool runs"),
+    "they agree on what is not so": (
+        [
+            node("node0", 100, role="stopped", watchdog="LEADER", believes=believed()),
+            node("node4", 100, role="primary", believes=believed()),
+        ],
+        "PostgreSQL says node4",
+    ),
+}
+AGREEMENTS: dict[str, list[Sample]] = {
+    "all the same": healthy_end(),
+    "a disagreement that is over": [node("node4", 50, believes=believed(primary="node4")), *healthy_end()],
+    "one has had no client yet": end(
+        believes=tuple(backend.model_copy(update={"status": "waiting"}) for backend in believed())
+    ),
+    "a stopped one says nothing": end(watchdog=None, believes=()),
+}
+
+
+@pytest.mark.parametrize(("samples", "expected"), DISAGREEMENTS.values(), ids=DISAGREEMENTS.keys())
+def test_pgpools_that_disagree_in_the_end_are_found(samples: list[Sample], expected: str) -> None:
+    assert expected in sentences(beliefs.pgpools_agree(evidence(samples=samples)))
+
+
+@pytest.mark.parametrize("samples", AGREEMENTS.values(), ids=AGREEMENTS.keys())
+def test_pgpools_that_agree_in_the_end_are_fine(samples: list[Sample]) -> None:
+    assert beliefs.pgpools_agree(evidence(samples=samples)) == []
+
+
+def test_a_node_that_the_scenario_leaves_down_need_not_answer() -> None:
+    samples = [
+        gone("node0", 100),
+        node("node4", 100, role="primary", watchdog="LEADER", believes=believed("node4", ["node0"])),
+    ]
+    assert beliefs.pgpools_agree(evidence(samples=samples, down=["node0"])) == []
+    assert "node0 can't be reached" in sentences(beliefs.pgpools_agree(evidence(samples=samples)))
+
+
+# --- holder answers
+
+WRONG_ANSWERS: dict[str, tuple[list[Sample], str]] = {
+    "the other node": (
+        [*healthy_end(), vip(101, MACS["node4"])],
+        "node4 answers for the virtual IP, which node0 holds",
+    ),
+    "a stranger": ([*healthy_end(), vip(101, "52:54:00:00:00:01")], "52:54:00:00:00:01 answers"),
+    "nobody": ([*healthy_end(), vip(101, None)], "nobody answers"),
+    "no holder": (end()[1:], "nobody holds"),
+    "two holders": (end(holds=True), "node0 and node4 holds"),
+}
+
+
+@pytest.mark.parametrize(("samples", "expected"), WRONG_ANSWERS.values(), ids=WRONG_ANSWERS.keys())
+def test_an_answer_that_is_not_the_holder_s_is_found(samples: list[Sample], expected: str) -> None:
+    assert expected in sentences(beliefs.holder_answers(evidence(samples=samples)))
+
+
+def test_a_stale_neighbour_that_is_over_is_fine() -> None:
+    assert beliefs.holder_answers(evidence(samples=[vip(50, MACS["node4"]), *healthy_end()])) == []
+
+
+# --- rows
+
+WRITES = [write(1, 1), write(2, 2), write(3, 3, "unknown"), write(4, 4, "failed"), write(5, 5)]
+FINE: dict[str, Mapping[str, Rows | None]] = {
+    "all rows": {"node0": (1, 2, 3, 5), "node4": (1, 2, 3, 5)},
+    "the unknown one didn't make it": {"node0": (1, 2, 5), "node4": (1, 2, 5)},
+}
+
+
+@pytest.mark.parametrize("found", FINE.values(), ids=FINE.keys())
+def test_rows_that_are_as_the_clients_were_told_are_fine(found: Mapping[str, Rows | None]) -> None:
+    run = evidence(samples=healthy_end(), entries=WRITES, rows=found, replication="sync")
+    assert violations(run) == []
+
+
+def test_a_lost_row_is_a_violation_where_none_may_be_lost() -> None:
+    lost: Mapping[str, Rows | None] = {"node0": (1, 5), "node4": (1, 5)}
+    for expected in ({"replication": "sync"}, {"may_lose": False}):
+        found = rows.acknowledged_are_kept(evidence(entries=WRITES, rows=lost, **expected))
+        assert [finding.sentence for finding in found] == [
+            "node0 lacks 1 acknowledged rows: 2",
+            "node4 lacks 1 acknowledged rows: 2",
+        ]
+        assert found[0].at == pytest.approx(2.05)
+    assert rows.acknowledged_are_kept(evidence(entries=WRITES, rows=lost)) == []
+
+
+def test_a_row_lost_on_one_node_only_is_found_there() -> None:
+    found = rows.acknowledged_are_kept(
+        evidence(entries=WRITES, rows={"node0": (1, 2, 5), "node4": (1, 2)}, replication="sync")
+    )
+    assert sentences(found) == "node4 lacks 1 acknowledged rows: 5"
+
+
+def test_a_row_that_is_there_twice_is_found() -> None:
+    found = rows.none_twice(evidence(entries=WRITES, rows={"node0": (1, 2, 2, 5), "node4": (1, 2, 5)}))
+    assert sentences(found) == "node0 has 1 rows more than once: 2"
+
+
+def test_a_row_that_nobody_sent_is_found() -> None:
+    found = rows.none_unsent(evidence(entries=WRITES, rows={"node0": (1, 2, 5), "node4": (1, 2, 5, 77)}))
+    assert sentences(found) == "node4 has 1 rows that nobody sent: 77"
+
+
+def test_a_row_that_was_refused_and_is_there_is_found() -> None:
+    found = rows.none_unsent(evidence(entries=WRITES, rows={"node0": (1, 2, 4, 5)}))
+    assert sentences(found) == "node0 has 1 rows that were refused: 4"
+
+
+DIFFERENT: dict[str, tuple[Mapping[str, Rows | None], str]] = {
+    "one lags": ({"node0": (1, 2, 5), "node4": (1, 2)}, "node4 lacks 1 rows that another node has: 5"),
+    "each has what the other lacks": ({"node0": (1, 2), "node4": (1, 5)}, "node0 lacks 1 rows"),
+    "one has a row twice": ({"node0": (1, 2, 2), "node4": (1, 2)}, "node4 lacks 1 rows"),
+    "one doesn't say": ({"node0": (1, 2), "node4": None}, "node4 doesn't say"),
+    "none is asked": ({}, "no node says"),
+}
+
+
+@pytest.mark.parametrize(("found", "expected"), DIFFERENT.values(), ids=DIFFERENT.keys())
+def test_nodes_that_differ_in_the_end_are_found(found: Mapping[str, Rows | None], expected: str) -> None:
+    assert expected in sentences(rows.all_equal(evidence(entries=WRITES, rows=found)))
+
+
+def test_a_long_list_is_cut_short() -> None:
+    assert rows.listed(list(range(1, 13))) == "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, …"
+
+
+# --- fresh reads
+
+STEADY = [write(number, float(number)) for number in range(1, 61)]
+
+
+def test_a_standby_that_follows_nobody_is_found_by_its_old_rows() -> None:
+    """Seen with pgpool 4.3.5: 41 rows where the primary had 321."""
+    seen = [read(50, 20, backend="192.168.31.135"), read(51, 20, backend="192.168.31.135"), read(52, 51)]
+    (found,) = reads.reads_are_fresh(evidence(entries=[*STEADY, *seen]))
+    assert found.sentence == "2 reads from 192.168.31.135 were more than 10 s behind"
+    assert found.at == 50
+    assert found.evidence[0] == "reader0 saw 20 rows at 50.00 s, where 39 had been there 10 s"
+
+
+def test_a_read_within_the_delay_is_fine() -> None:
+    assert reads.reads_are_fresh(evidence(entries=[*STEADY, read(50, 39), read(60, 59)])) == []
+
+
+def test_a_read_that_lacks_one_row_too_many_is_found() -> None:
+    assert len(reads.reads_are_fresh(evidence(entries=[*STEADY, read(50, 38)]))) == 1
+
+
+def test_reads_need_not_show_rows_that_were_lost() -> None:
+    kept: dict[str, Rows | None] = {name: tuple(range(1, 31)) for name in MACS}
+    assert reads.reads_are_fresh(evidence(entries=[*STEADY, read(60, 30)], rows=kept)) == []
+    assert len(reads.reads_are_fresh(evidence(entries=[*STEADY, read(60, 29)], rows=kept))) == 1
+
+
+def test_a_failed_read_is_no_stale_one() -> None:
+    assert reads.reads_are_fresh(evidence(entries=[*STEADY, read(50, None)])) == []

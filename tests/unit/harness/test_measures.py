@@ -1,0 +1,161 @@
+"""Figures from runs built by hand, whose times are known."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgpool_lab.harness.ledger import Write
+from pgpool_lab.harness.measures import Gap, Measures, Window, count, gaps_between, measure
+from tests.unit.harness.runs import MACS, beliefs, evidence, gone, node, read, vip, write
+
+WINDOW = Window(fault=10.0, end=60.0)
+
+
+def writes(*moments: float, client: str = "writer0", first: int = 1) -> list[Write]:
+    """Acknowledged rows; each took 0.05 s."""
+    return [write(first + index, moment, client=client) for index, moment in enumerate(moments)]
+
+
+def seconds(gap: Gap | None) -> float | None:
+    return None if gap is None else round(gap.seconds, 3)
+
+
+def figures(*entries: Write) -> Measures:
+    return measure(evidence(entries=entries), WINDOW)
+
+
+def test_a_write_outage_lasts_from_one_acknowledgement_to_the_next() -> None:
+    entries = [*writes(9, 9.9), write(3, 11, "unknown"), write(4, 13, "failed"), *writes(17, 18, first=5)]
+    assert seconds(figures(*entries).write_outage) == 7.1
+    counts = count(evidence(entries=entries))
+    assert (counts.acknowledged, counts.unknown, counts.failed) == (4, 1, 1)
+
+
+def test_one_writer_s_success_does_not_end_another_s_outage() -> None:
+    steady = writes(*range(5, 30), client="writer1", first=100)
+    assert seconds(figures(*writes(9, 20), *steady).write_outage) == 11
+
+
+def test_an_outage_outside_the_window_is_not_the_fault_s() -> None:
+    assert seconds(figures(*writes(0, 8, 9, 10, 12, 59, 61, 90)).write_outage) == 47
+    assert seconds(figures(*writes(0, 8, 9, 10, 12, 13, 61, 90)).write_outage) == 48
+    assert seconds(figures(*writes(0, 8, *range(9, 64), 90)).write_outage) == 1
+
+
+def test_an_outage_that_never_ends_says_so() -> None:
+    found = figures(*writes(9, 9.5), *(write(10 + at, at, "failed") for at in range(10, 50)))
+    assert found.write_outage == Gap(begin=9.55, end=49.05, over=False)
+
+
+def test_a_writer_that_never_gets_in_is_out_from_its_first_attempt() -> None:
+    found = figures(*(write(at, at, "failed") for at in range(5, 20)))
+    assert found.write_outage == Gap(begin=5, end=19.05, over=False)
+
+
+def test_nobody_who_writes_measures_nothing() -> None:
+    assert figures().write_outage is None
+
+
+def test_a_read_outage_counts_successful_reads_only() -> None:
+    reads = [read(9, 1), read(12, None), read(15, None), read(16, 1)]
+    assert seconds(measure(evidence(entries=reads), WINDOW).read_outage) == 7
+
+
+def test_the_virtual_ip_is_out_from_one_answer_to_the_next() -> None:
+    samples = [vip(9), vip(9.5), vip(11, None), vip(13, None), vip(16, MACS["node4"]), vip(30)]
+    assert seconds(measure(evidence(samples=samples), WINDOW).vip_outage) == 6.5
+
+
+def test_two_answers_in_a_row_are_no_outage_however_far_apart() -> None:
+    assert measure(evidence(samples=[vip(9), vip(30)]), WINDOW).vip_outage is None
+
+
+def test_a_virtual_ip_that_nobody_has_is_out_until_a_node_has_it() -> None:
+    samples = [
+        *(node("node0", at, holds=True) for at in (8.0, 9.0)),
+        *(node("node4", at) for at in (8.5, 9.5, 11.0)),
+        gone("node0", 12),
+        node("node4", 13),
+        node("node4", 15, holds=True),
+    ]
+    assert measure(evidence(samples=samples), WINDOW).holder_outage == Gap(begin=9, end=15, over=True)
+
+
+def test_a_hand_over_without_a_moment_of_nobody_is_no_outage() -> None:
+    samples = [
+        node("node0", 9, holds=True),
+        node("node4", 11, holds=True),
+        node("node0", 12),
+        node("node4", 20, holds=True),
+    ]
+    assert measure(evidence(samples=samples), WINDOW).holder_outage is None
+
+
+def test_a_failure_before_the_first_success_begins_a_gap() -> None:
+    assert list(gaps_between([(1, False), (2, False), (4, True)])) == [Gap(begin=1, end=4, over=True)]
+    assert list(gaps_between([(1, True), (2, False), (4, False)])) == [Gap(begin=1, end=4, over=False)]
+    assert list(gaps_between([])) == []
+
+
+BEFORE = [
+    node("node0", 9, holds=True, role="primary", watchdog="LEADER", believes=beliefs()),
+    node("node4", 9, believes=beliefs()),
+]
+
+
+def test_detection_is_the_first_changed_belief_of_a_running_pgpool() -> None:
+    samples = [
+        *BEFORE,
+        node("node0", 11, role="stopped", watchdog=None),
+        node("node4", 12, believes=()),
+        node("node4", 14, believes=beliefs(down=["node0"])),
+        node("node4", 16, believes=beliefs(primary="node4", down=["node0"])),
+    ]
+    assert measure(evidence(samples=samples), WINDOW).detection_seconds == 4
+
+
+def test_detection_is_as_well_a_changed_watchdog_state() -> None:
+    samples = [*BEFORE, node("node4", 11, watchdog=None), node("node4", 13, watchdog="JOINING")]
+    assert measure(evidence(samples=samples), WINDOW).detection_seconds == 3
+
+
+def test_nothing_detected_is_not_zero_seconds() -> None:
+    found = measure(evidence(samples=[*BEFORE, node("node4", 20, believes=beliefs())]), WINDOW)
+    assert (found.detection_seconds, found.promotion_seconds, found.takeover_seconds) == (None, None, None)
+
+
+def test_promotion_and_takeover_are_when_another_node_is_seen_with_the_role() -> None:
+    samples = [
+        *BEFORE,
+        node("node0", 11, holds=True, role="primary"),
+        node("node4", 13, role="primary", timeline=2),
+        node("node4", 15, role="primary", timeline=2, holds=True),
+    ]
+    found = measure(evidence(samples=samples), WINDOW)
+    assert (found.promotion_seconds, found.takeover_seconds) == (3, 5)
+
+
+def test_a_primary_that_refuses_writes_is_not_promoted_yet() -> None:
+    samples = [
+        *BEFORE,
+        node("node4", 13, role="primary", accepts=False),
+        node("node4", 14, role="primary", accepts=True),
+    ]
+    assert measure(evidence(samples=samples), WINDOW).promotion_seconds == 4
+
+
+def test_what_a_node_becomes_during_the_repair_is_not_measured() -> None:
+    found = measure(evidence(samples=[*BEFORE, node("node4", 61, role="primary")]), WINDOW)
+    assert found.promotion_seconds is None
+
+
+def test_lost_rows_are_the_acknowledged_ones_that_a_node_lacks() -> None:
+    entries = [*writes(1, 2, 3), write(4, 4, "unknown")]
+    found = count(evidence(entries=entries, rows={"node0": (1, 3), "node4": (1, 2), "node5": None}))
+    assert found.lost == (2, 3)
+
+
+def test_figures_survive_json() -> None:
+    found = figures(*writes(9, 17))
+    assert Measures.model_validate_json(found.model_dump_json()) == found
+    assert found.write_outage is not None and found.write_outage.seconds == pytest.approx(8)
