@@ -1,44 +1,97 @@
-"""A client's own record of the rows that the cluster acknowledged, to be held against what it has in the end."""
+"""What the clients sent and what they were told: their own record, to be held against what the cluster has in the end.
+
+Times are `time.monotonic()` in seconds, on the clock of the samples.
+"""
 
 from __future__ import annotations
 
-import psycopg2
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
-from pgpool_lab.harness.clients import direct, rows, through_vip
-from pgpool_lab.waiting import wait_for
-
-TABLE = "lab_ledger"
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 
-class Ledger:
-    """Numbered rows, written one at a time through the virtual IP."""
+class Entry(BaseModel):
+    """One attempt of one client, immutable."""
 
-    def __init__(self, outputs: LabOutputs) -> None:
-        self._outputs = outputs
-        self._next = 1
-        self.acknowledged: list[int] = []
-        with through_vip(outputs) as connection:
-            rows(connection, f"DROP TABLE IF EXISTS {TABLE}")
-            rows(connection, f"CREATE TABLE {TABLE} (number integer PRIMARY KEY)")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    def write(self) -> bool:
-        """Write one row on a connection of its own; whether it was acknowledged. A lost one keeps its number."""
-        number, self._next = self._next, self._next + 1
-        try:
-            with through_vip(self._outputs) as connection:
-                rows(connection, f"INSERT INTO {TABLE} VALUES (%s)", number)
-        except psycopg2.Error:
-            return False
-        self.acknowledged.append(number)
-        return True
+    client: str
+    """Which writer or reader it was."""
+    sent: float
+    """When the attempt began, connecting included."""
+    done: float | None
+    """When its outcome was known; None while there is none yet."""
+    error: str | None
+    """What the client was told or saw when it did not succeed."""
 
-    def write_until_acknowledged(self, *, seconds: float) -> None:
-        """Write until a row is acknowledged: a client gets in again. Raises NotInTime."""
-        wait_for(self.write, bool, seconds=seconds, what="a write through the virtual IP is acknowledged")
 
-    def missing(self, node: NodeOutput) -> set[int]:
-        """Acknowledged rows that a node's own PostgreSQL does not have."""
-        with direct(self._outputs, node) as connection:
-            present = {row["number"] for row in rows(connection, f"SELECT number FROM {TABLE}")}
-        return set(self.acknowledged) - present
+class Write(Entry):
+    """One row, sent once: a row that failed is never sent again.
+
+    `acknowledged`: the server said that it is committed. `failed`: it was never sent, or the server refused it on a
+    connection that lived on, so it must not be there. `unknown`: the connection was lost after it was sent, so nobody
+    but the database knows.
+    """
+
+    kind: Literal["write"] = "write"
+    number: int
+    outcome: Literal["acknowledged", "failed", "unknown"]
+
+
+class Read(Entry):
+    """One look at the whole table through the virtual IP. What was seen is None unless `ok`."""
+
+    kind: Literal["read"] = "read"
+    outcome: Literal["ok", "failed"]
+    count: int | None
+    """How many rows it showed."""
+    newest: int | None
+    """Their highest number; None as well when there were none."""
+    backend: str | None
+    """Address of the PostgreSQL that answered."""
+    backend_time: float | None
+    """That server's clock, `time.time()`."""
+
+
+class Ledger(BaseModel):
+    """Everything that the clients did, in the order in which they began it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    writes: tuple[Write, ...]
+    reads: tuple[Read, ...]
+
+    @property
+    def acknowledged(self) -> list[Write]:
+        """Rows that the cluster promised to keep."""
+        return [write for write in self.writes if write.outcome == "acknowledged"]
+
+    @property
+    def possible(self) -> set[int]:
+        """Numbers of the rows that may be in the database: acknowledged or unknown."""
+        return {write.number for write in self.writes if write.outcome != "failed"}
+
+
+_ENTRY: TypeAdapter[Write | Read] = TypeAdapter(Annotated[Write | Read, Field(discriminator="kind")])
+
+
+def of(entries: Iterable[Write | Read]) -> Ledger:
+    """A ledger of entries in any order."""
+    ordered = sorted(entries, key=lambda entry: entry.sent)
+    return Ledger(
+        writes=tuple(entry for entry in ordered if isinstance(entry, Write)),
+        reads=tuple(entry for entry in ordered if isinstance(entry, Read)),
+    )
+
+
+def write(path: Path, ledger: Ledger) -> None:
+    """Write a ledger as JSON lines, replacing the file."""
+    entries: list[Write | Read] = [*ledger.writes, *ledger.reads]
+    path.write_text("".join(entry.model_dump_json() + "\n" for entry in entries))
+
+
+def read(path: Path) -> Ledger:
+    """The ledger that `write` wrote. Raises pydantic.ValidationError for a line that is no entry."""
+    return of(_ENTRY.validate_json(line) for line in path.read_text().splitlines() if line.strip())

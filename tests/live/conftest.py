@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.lab import LiveLab
-from pgpool_lab.harness.ledger import Ledger
+from pgpool_lab.harness.workload import table
+from pgpool_lab.harness.workload.workload import Workload, running
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
+from pgpool_lab.waiting import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -37,10 +40,21 @@ def ready(lab: LiveLab) -> LiveLab:
     return lab
 
 
+CLIENT_SECONDS = 30
+"""How long clients may take to get in when nothing is broken."""
+
+
 @pytest.fixture
-def ledger(ready: LiveLab) -> Ledger:
-    """A client that remembers what was acknowledged; its table is there on every node when the scenario starts."""
-    ledger = Ledger(ready.outputs)
-    for _ in range(5):
-        assert ledger.write()
-    return ledger
+def workload(ready: LiveLab) -> Iterator[Workload]:
+    """Clients that write and read through the virtual IP; their table is on every node when the scenario starts."""
+    table.create(ready.outputs)
+    wait_for(
+        lambda: [node.name for node in ready.nodes if not table.present(ready.outputs, node)],
+        lambda without: not without,
+        seconds=CLIENT_SECONDS,
+        what="every node has the table",
+    )
+    with running(Workload(ready.outputs.dsn, ready.outputs.credentials.superuser.password)) as clients:
+        clients.wait_until_written(seconds=CLIENT_SECONDS)
+        clients.wait_until_read(seconds=CLIENT_SECONDS)
+        yield clients

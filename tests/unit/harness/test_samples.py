@@ -12,6 +12,7 @@ from pgpool_lab.harness.samples import (
     NodeSample,
     PgpoolSample,
     PostgresSample,
+    Sample,
     VipSample,
     from_line,
     read,
@@ -38,7 +39,7 @@ VIP = VipSample(earliest=10.0, latest=10.1, wall=1700000000.0, mac="52:54:00:31:
 
 
 def test_samples_written_to_a_file_are_read_back_the_same(tmp_path: Path) -> None:
-    samples = [NODE, VIP, unreachable("node4", earliest=1, latest=3, wall=5)]
+    samples: list[Sample] = [NODE, VIP, unreachable("node4", earliest=1, latest=3, wall=5)]
     write(tmp_path / "samples.jsonl", samples)
     assert read(tmp_path / "samples.jsonl") == samples
     assert len((tmp_path / "samples.jsonl").read_text().splitlines()) == 3

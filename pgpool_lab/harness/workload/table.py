@@ -1,0 +1,52 @@
+"""The table of numbered rows: made through the virtual IP, read from each node's own PostgreSQL in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg2
+
+from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.harness.clients import direct, rows, through_vip
+
+TABLE = "lab_ledger"
+
+# No primary key: a row that was applied twice must show.
+CREATE = f"CREATE TABLE {TABLE} (number integer NOT NULL)"
+INSERT = f"INSERT INTO {TABLE} (number) VALUES (%s)"
+# Stable functions only: pgpool sends a SELECT with a volatile one to the primary, and standbys would go unwatched.
+SELECT = f"SELECT count(*), max(number), host(inet_server_addr()), extract(epoch FROM now())::float FROM {TABLE}"
+
+
+def create(outputs: LabOutputs) -> None:
+    """An empty table, through the virtual IP. Raises psycopg2.Error."""
+    with through_vip(outputs) as connection:
+        rows(connection, f"DROP TABLE IF EXISTS {TABLE}")
+        rows(connection, CREATE)
+
+
+def present(outputs: LabOutputs, node: NodeOutput) -> bool:
+    """Whether a node has the table; False as well when it doesn't answer."""
+    try:
+        with direct(outputs, node) as connection:
+            return bool(rows(connection, "SELECT 1 AS found FROM pg_class WHERE relname = %s", TABLE))
+    except psycopg2.Error:
+        return False
+
+
+def numbers(outputs: LabOutputs, node: NodeOutput) -> tuple[int, ...] | None:
+    """The rows that a node's own PostgreSQL has, in ascending order; None when it doesn't say."""
+    try:
+        with direct(outputs, node) as connection:
+            return tuple(row["number"] for row in rows(connection, f"SELECT number FROM {TABLE} ORDER BY number"))
+    except psycopg2.Error:
+        return None
+
+
+def final_rows(outputs: LabOutputs, nodes: Iterable[NodeOutput]) -> dict[str, tuple[int, ...] | None]:
+    """The rows of each of `nodes` by its name, asked at the same time. The workload must have ended."""
+    chosen = list(nodes)
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        found = pool.map(lambda node: numbers(outputs, node), chosen)
+        return {node.name: answer for node, answer in zip(chosen, found, strict=True)}

@@ -1,0 +1,104 @@
+"""All clients of one run: started together, watched while they run, stopped within a bound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from psycopg2.extensions import parse_dsn
+
+from pgpool_lab.harness.ledger import Ledger
+from pgpool_lab.harness.workload.clients import Client, Reader, Writer
+from pgpool_lab.harness.workload.connecting import connect
+from pgpool_lab.harness.workload.guard import Guard
+from pgpool_lab.harness.workload.recorder import Recorder
+from pgpool_lab.harness.workload.settings import WorkloadSettings
+from pgpool_lab.waiting import NotInTime, wait_for
+
+STOP_MARGIN_SECONDS = 2.0
+"""For what is neither connecting nor a statement, on a busy machine."""
+
+
+class Workload:
+    """Writers and readers through one connection string. The table must be there."""
+
+    def __init__(self, dsn: str, password: str, settings: WorkloadSettings | None = None) -> None:
+        """`dsn` may name several hosts, as libpq takes them: each is tried in turn."""
+        self.settings = settings or WorkloadSettings()
+        self._hosts = len(parse_dsn(dsn).get("host", "").split(","))
+        self._recorder = Recorder()
+        self._guard = Guard()
+        self._clients = list(self._make(dsn, password))
+
+    def _make(self, dsn: str, password: str) -> Iterator[Client]:
+        settings = self.settings
+        kinds: tuple[tuple[type[Client], str, int, float], ...] = (
+            (Writer, "writer", settings.writers, settings.writes_per_second),
+            (Reader, "reader", settings.readers, settings.reads_per_second),
+        )
+        for kind, word, count, rate in kinds:
+            for index in range(count):
+                name = f"{word}{index}"
+                joined = partial(connect, dsn, password, settings, name=f"lab-{name}")
+                yield kind(name, joined, self._guard, self._recorder, settings, rate / count)
+
+    @property
+    def stop_seconds(self) -> float:
+        """How long `stop` may take at most: one try of every host, one statement."""
+        settings = self.settings
+        return self._hosts * settings.connect_seconds + settings.statement_seconds + STOP_MARGIN_SECONDS
+
+    def start(self) -> None:
+        self._guard.start()
+        for client in self._clients:
+            client.start()
+
+    def stop(self) -> Ledger:
+        """Let the clients finish what they do, and give what they recorded.
+
+        Raises NotInTime when one doesn't end within `stop_seconds`; it is cut off then, so that nothing more is
+        written.
+        """
+        deadline = time.monotonic() + self.stop_seconds
+        for client in self._clients:
+            client.ask_to_stop()
+        for client in self._clients:
+            client.join(max(0.0, deadline - time.monotonic()))
+        self._guard.stop()
+        stuck = [client.name for client in self._clients if client.is_alive()]
+        if stuck:
+            raise NotInTime(f"{', '.join(stuck)} did not end within {self.stop_seconds:.0f} s")
+        return self.ledger()
+
+    def ledger(self) -> Ledger:
+        """What was recorded so far."""
+        return self._recorder.snapshot()
+
+    def wait_until_written(self, *, seconds: float) -> None:
+        """Wait until a row that is sent from now on is acknowledged. Raises NotInTime."""
+        now = time.monotonic()
+        self._wait(lambda seen: any(write.sent >= now for write in seen.acknowledged), seconds, "a row is acknowledged")
+
+    def wait_until_read(self, *, seconds: float) -> None:
+        """Wait until a read that is sent from now on succeeds. Raises NotInTime."""
+        now = time.monotonic()
+        self._wait(
+            lambda seen: any(read.sent >= now and read.outcome == "ok" for read in seen.reads),
+            seconds,
+            "a read succeeds",
+        )
+
+    def _wait(self, accept: Callable[[Ledger], bool], seconds: float, what: str) -> None:
+        wait_for(lambda: accept(self.ledger()), bool, seconds=seconds, what=what)
+
+
+@contextmanager
+def running(workload: Workload) -> Iterator[Workload]:
+    """A workload that is stopped at the end, whatever happens inside."""
+    workload.start()
+    try:
+        yield workload
+    finally:
+        workload.stop()
