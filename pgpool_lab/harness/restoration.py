@@ -13,7 +13,7 @@ from pgpool_lab.harness.faults.machines import wait_for_login
 from pgpool_lab.harness.timing import RETURN_SECONDS, bounded
 from pgpool_lab.node import health
 from pgpool_lab.node.join import parse_lsn
-from pgpool_lab.waiting import wait_for
+from pgpool_lab.waiting import NotInTime, wait_for
 
 
 def restore(control: Control) -> list[str]:
@@ -87,5 +87,5 @@ def wait_until_healthy(control: Control) -> None:
             what="the lab is healthy",
             pause=1,
         )
-    except AssertionError as error:
+    except NotInTime as error:
         raise LabError(str(error), "./lab status; ./lab rejoin NODE") from None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 
 from pgpool_lab.cluster.outputs import NodeOutput
 from pgpool_lab.errors import LabError
@@ -13,6 +14,7 @@ from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults.model import Fault, Target
 from pgpool_lab.harness.faults.record import Entry, Record
 from pgpool_lab.harness.faults.table import fault_named
+from pgpool_lab.waiting import NotInTime
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ class Injector:
         except BaseException as error:
             try:
                 self._heal(entry)
-            except LabError as left:
-                error.add_note(f"and it could not be healed: {left.problem}; ./lab fault heal")
+            except (LabError, NotInTime) as left:
+                # It stays recorded: `heal_all` tries again.
+                error.add_note(f"and it could not be healed: {left}")
             raise
         return Injected(fault, target, entry, moment)
 
@@ -70,15 +73,19 @@ class Injector:
     def heal_all(self) -> list[Entry]:
         """Take back everything that is recorded, the latest first, and return it.
 
-        What cannot be healed stays recorded and does not keep the rest from being healed. Raises LabError naming it.
+        What was injected by one step, the same fault on several nodes, is healed at the same time. What cannot be
+        healed stays recorded and does not keep the rest from being healed. Raises LabError that names it.
         """
         healed, failures = [], []
-        for entry in reversed(self._record.entries()):
-            try:
-                self._heal(entry)
-                healed.append(entry)
-            except (LabError, AssertionError) as error:
-                failures.append(f"{entry.fault} on {entry.node}: {getattr(error, 'problem', error)}")
+        for _, group in groupby(reversed(self._record.entries()), key=lambda entry: entry.fault):
+            entries = list(group)
+            with ThreadPoolExecutor(len(entries)) as pool:
+                reasons = list(pool.map(self._try_to_heal, entries))
+            for entry, reason in zip(entries, reasons, strict=True):
+                if reason is None:
+                    healed.append(entry)
+                else:
+                    failures.append(f"{entry.fault} on {entry.node}: {reason}")
         if failures:
             raise LabError(f"not healed: {'; '.join(failures)}", "./lab fault heal tries again; ./lab status")
         return healed
@@ -99,6 +106,16 @@ class Injector:
             yield
         finally:
             self.heal_all()
+
+    def _try_to_heal(self, entry: Entry) -> str | None:
+        """None when it is healed, else why not."""
+        try:
+            self._heal(entry)
+        except LabError as error:
+            return error.problem
+        except NotInTime as error:
+            return str(error)
+        return None
 
     def _heal(self, entry: Entry) -> None:
         outputs = self._control.outputs

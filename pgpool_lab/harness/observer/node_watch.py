@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from pgpool_lab.cluster.client import ssh_command
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.errors import LabError
 from pgpool_lab.harness.observer.moments import Uptime
 from pgpool_lab.harness.observer.reading import read_line
 from pgpool_lab.harness.samples import NodeSample, unreachable
@@ -38,6 +39,8 @@ class NodeWatch(threading.Thread):
         self._stopped = threading.Event()
         self._reported = 0.0
         self.uptime = Uptime()
+        self.failure: LabError | None = None
+        """Why it no longer watches, though nobody stopped it."""
 
     def stop(self) -> None:
         """Stop asking; the thread ends within SILENT_SECONDS."""
@@ -59,7 +62,13 @@ class NodeWatch(threading.Thread):
             line = self._answer(process, asked)
             if line is None:
                 return
-            sample, uptime = read_line(self._node, line, earliest=asked, latest=time.monotonic(), wall=time.time())
+            latest, wall = time.monotonic(), time.time()
+            try:
+                sample, uptime = read_line(self._node, line, earliest=asked, latest=latest, wall=wall)
+            except (ValueError, KeyError) as error:
+                self.failure = LabError(f"{self._node}: no sample: {line.strip()} ({error!r})", "./lab up")
+                self._stopped.set()
+                return
             self.uptime.learn(uptime, earliest=sample.earliest, latest=sample.latest)
             self._sink(sample)
             self._reported = sample.latest

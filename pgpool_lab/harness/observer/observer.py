@@ -33,7 +33,7 @@ class Observer:
 
     def __enter__(self) -> Self:
         """Start watching; returns when every node has answered. Raises LabError that names those that have not."""
-        for watch in (self._vip, *self._nodes.values()):
+        for watch in self._watches():
             watch.start()
         try:
             self._vip.check()
@@ -50,10 +50,9 @@ class Observer:
 
     def stop(self) -> None:
         """Stop watching; the samples stay."""
-        watches = (self._vip, *self._nodes.values())
-        for watch in watches:
+        for watch in self._watches():
             watch.stop()
-        for watch in watches:
+        for watch in self._watches():
             watch.join()
 
     def samples(self) -> list[Sample]:
@@ -62,7 +61,10 @@ class Observer:
             return list(self._samples)
 
     def latest(self) -> dict[str, NodeSample]:
-        """Every node's newest sample."""
+        """Every node's newest sample. Raises the LabError for which a node can no longer be watched."""
+        for watch in self._nodes.values():
+            if watch.failure is not None:
+                raise watch.failure
         with self._lock:
             return dict(self._latest)
 
@@ -79,6 +81,9 @@ class Observer:
         # Both hold; rounding of the uptime (10 ms) may let them miss each other.
         earliest, latest = max(placed[0], moment.before), min(placed[1], moment.after)
         return (earliest, latest) if earliest <= latest else (moment.before, moment.after)
+
+    def _watches(self) -> list[VipWatch | NodeWatch]:
+        return [self._vip, *self._nodes.values()]
 
     def _take(self, sample: Sample) -> None:
         with self._lock:
