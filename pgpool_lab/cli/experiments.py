@@ -78,7 +78,10 @@ def run_scenario(
     name: Annotated[str, typer.Argument(help="Name of the scenario: lab scenario list.")],
     stack: StackOption = DEFAULT_STACK,
 ) -> None:
-    """Run a scenario from a healthy lab to a healthy lab; exit code 0 only when everything expected came true."""
+    """Run a scenario; exit code 0 only when everything expected came true.
+
+    The lab is rewound first, or made healthy and captured where there is no snapshot; it is left healthy.
+    """
     chosen = scenario_named(name)
     outputs = lab_of(stack).outputs()
     if prefix := network_prefix(outputs.network.namespace):

@@ -37,7 +37,7 @@ def start_script(outputs: LabOutputs, node: NodeOutput) -> str:
     binaries = f"/usr/lib/postgresql/{outputs.versions['postgresql']}/bin"
     superuser, replication = outputs.credentials.superuser.user, outputs.credentials.replication.user
     query = "SELECT sender_host FROM pg_stat_wal_receiver"
-    psql = f"runuser -u postgres -- psql -XAtq -p {node.pg_port} -U {superuser} -d postgres"
+    psql = f"runuser -u postgres -- {binaries}/psql -XAtq -p {node.pg_port} -U {superuser} -d postgres"
     return "\n".join(
         [
             f'source=$(cd / && {psql} -c "{query}")',

@@ -11,7 +11,8 @@ from pgpool_lab.harness.faults.model import Fault, Target
 from pgpool_lab.harness.timing import BOOT_SECONDS, bounded
 from pgpool_lab.waiting import wait_for
 
-UPTIME = "cut -d . -f 1 /proc/uptime"
+MARK = "/run/pgpool-lab-reboot"
+"""A file that a reboot removes: /run is kept in memory."""
 
 
 def wait_for_login(control: Control, node: NodeOutput) -> None:
@@ -41,17 +42,16 @@ class Rebooted(Fault):
     """The machine is told to reboot: its services stop in order, and none of the lab's starts by itself."""
 
     def inject(self, control: Control, target: Target) -> Moment:
-        return control.act(target.node, "systemctl --no-block reboot")
+        return control.act(target.node, f"touch {MARK}\nsystemctl --no-block reboot")
 
     def verify(self, control: Control, target: Target) -> None:
-        """It no longer takes logins, or has just started."""
+        """It no longer takes logins, or has forgotten the mark."""
 
         def rebooting() -> bool:
             try:
-                up = float(control.shell(target.node, UPTIME, seconds=20))
+                return control.shell(target.node, f"[ ! -e {MARK} ] || echo there", seconds=20).strip() != "there"
             except LabError:
                 return True
-            return up < BOOT_SECONDS / 4
 
         self.await_effect(rebooting, target.node, "rebooting")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgpool_lab.cluster.outputs import NodeOutput
+from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults.model import Fault, Loss, Target
 
@@ -63,19 +64,32 @@ class Stopped(Fault):
         self.await_effect(lambda: all_stopped(control.shell(target.node, script)), target.node, "stopped by a signal")
 
     def heal(self, control: Control, target: Target) -> None:
+        """A child may end between listing and signalling; that none is left stopped is what counts."""
         processes = f"{cgroup(target.node.services.pgpool)}/cgroup.procs"
-        control.shell(target.node, f"[ ! -e {processes} ] || kill -CONT $(cat {processes})")
+        script = f"[ ! -e {processes} ] || kill -CONT $(cat {processes}) || true"
+        if any_stopped(control.shell(target.node, f"{script}\n{states_script(target.node.services.pgpool)}")):
+            raise LabError(f"processes of pgpool on {target.node.name} are still stopped", "./lab fault heal")
 
 
 def states_script(service: str) -> str:
     """A script that prints the state of every process of a service (proc_pid_status(5))."""
-    return f"sed 's|.*|/proc/&/status|' {cgroup(service)}/cgroup.procs | xargs grep -hs ^State: || true"
+    processes = f"{cgroup(service)}/cgroup.procs"
+    return f"[ ! -e {processes} ] || sed 's|.*|/proc/&/status|' {processes} | xargs -r grep -hs ^State: || true"
 
 
 def all_stopped(states: str) -> bool:
     """Whether there are processes and all are stopped: `State:\\tT (stopped)`."""
-    letters = [line.split()[1] for line in states.splitlines() if line.strip()]
+    letters = letters_of(states)
     return bool(letters) and set(letters) == {"T"}
+
+
+def any_stopped(states: str) -> bool:
+    """Whether one of the processes is stopped."""
+    return "T" in letters_of(states)
+
+
+def letters_of(states: str) -> list[str]:
+    return [line.split()[1] for line in states.splitlines() if line.strip()]
 
 
 @dataclass(frozen=True)

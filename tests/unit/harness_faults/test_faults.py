@@ -64,7 +64,7 @@ def test_an_unknown_fault_is_refused_with_those_there_are() -> None:
         ("postgresql-kill", "echo 1 >/sys/fs/cgroup/system.slice/lab-postgresql.service/cgroup.kill"),
         ("postgresql-hang", "echo 1 >/sys/fs/cgroup/system.slice/lab-postgresql.service/cgroup.freeze"),
         ("machine-power-off", "destroy"),
-        ("machine-reboot", "systemctl --no-block reboot"),
+        ("machine-reboot", "touch /run/pgpool-lab-reboot\nsystemctl --no-block reboot"),
         ("machine-pause", "suspend"),
         ("link-down", "domif-setlink 52:54:00:31:01:30 down"),
     ],
@@ -84,7 +84,7 @@ def test_a_fault_does_this_to_its_node_only(name: str, script: str) -> None:
         ("postgresql-hang", "frozen 1\n", "frozen 0\n"),
         ("link-down", "vnet3 down", "vnet3 up"),
         ("disk-full", "4096\n", "1900000000\n"),
-        ("machine-reboot", "12\n", "86400\n"),
+        ("machine-reboot", "", "there\n"),
         ("clock-forward", "1000.0 50.0\n1061.0 51.0\n", "1000.0 50.0\n1001.0 51.0\n"),
         ("partition", "1 packets transmitted, 0 received, 100% packet loss", "1 received, 0% packet loss"),
         ("base-backup", "runs\n", ""),
@@ -132,6 +132,21 @@ def test_a_stopped_pgpool_is_started_by_healing() -> None:
 @pytest.mark.parametrize("states", ["", "State:\tS (sleeping)\n", "State:\tT (stopped)\nState:\tR (running)\n"])
 def test_pgpool_hangs_only_when_every_process_is_stopped(states: str) -> None:
     assert not all_stopped(states)
+
+
+def test_pgpool_is_healed_only_when_no_process_is_left_stopped() -> None:
+    FAULTS["pgpool-hang"].heal(FakeControl(lambda node, what: "State:\tS (sleeping)\n"), TARGET)
+    FAULTS["pgpool-hang"].heal(FakeControl(), TARGET)
+    with pytest.raises(LabError, match="still stopped"):
+        FAULTS["pgpool-hang"].heal(
+            FakeControl(lambda node, what: "State:\tS (sleeping)\nState:\tT (stopped)\n"), TARGET
+        )
+
+
+def test_a_node_that_takes_no_logins_is_rebooting() -> None:
+    control = FakeControl()
+    control.unreachable = {"node0"}
+    FAULTS["machine-reboot"].verify(control, TARGET)
 
 
 def test_a_partition_has_two_sides_for_every_peer() -> None:
