@@ -68,7 +68,12 @@ def test_a_fault_is_recorded_before_it_is_injected(
     control: FakeControl, record: Record, faults: dict[str, Fault]
 ) -> None:
     recorded: list[list[Entry]] = []
-    control.says = lambda node, what: recorded.append(record.entries()) or ""
+
+    def says(node: str, what: str) -> str:
+        recorded.append(record.entries())
+        return ""
+
+    control.says = says
     Injector(control, record).inject(known(faults, marked("a")), NODE0)
     assert [entry.fault for entry in recorded[0]] == ["a"]
 

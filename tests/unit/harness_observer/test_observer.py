@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -13,7 +14,7 @@ import pytest
 
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
-from pgpool_lab.harness.observer import Observer, arp, node_watch, vip_watch
+from pgpool_lab.harness.observer import Observer, arp, node_watch
 from pgpool_lab.harness.observer.moments import Uptime
 from pgpool_lab.harness.observer.node_watch import NodeWatch
 from pgpool_lab.harness.observer.reading import read_line
@@ -90,14 +91,14 @@ def test_a_moment_on_the_node_is_narrowed_by_every_sample() -> None:
     # The node started at 1000.0 by this machine's clock.
     uptime.learn(10.0, earliest=1009.0, latest=1010.2)
     uptime.learn(20.0, earliest=1019.9, latest=1025.0)
-    assert uptime.place(15.0) == (pytest.approx(1014.9), pytest.approx(1015.2))
+    assert uptime.place(15.0) == pytest.approx((1014.9, 1015.2))
 
 
 def test_a_machine_that_was_paused_is_placed_anew() -> None:
     uptime = Uptime()
     uptime.learn(10.0, earliest=1009.9, latest=1010.1)
     uptime.learn(10.5, earliest=1040.4, latest=1040.6)
-    assert uptime.place(11.0) == (pytest.approx(1040.9), pytest.approx(1041.1))
+    assert uptime.place(11.0) == pytest.approx((1040.9, 1041.1))
 
 
 Run = Callable[..., list[NodeSample]]
@@ -236,7 +237,7 @@ def test_a_bridge_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     def refused(*arguments: object) -> None:
         raise OSError(19, "No such device")
 
-    monkeypatch.setattr(vip_watch.socket, "socket", refused)
+    monkeypatch.setattr(socket, "socket", refused)
     watch = VipWatch(OUTPUTS, 0.1, lambda sample: None)
     watch.start()
     with pytest.raises(Exception, match="lab0: No such device"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -139,8 +140,8 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
     def passes(seconds: float) -> None:
         seen.clock += seconds
 
-    monkeypatch.setattr(runner.time, "sleep", passes)
-    monkeypatch.setattr(runner.time, "monotonic", lambda: seen.clock)
+    monkeypatch.setattr(time, "sleep", passes)
+    monkeypatch.setattr(time, "monotonic", lambda: seen.clock)
     made = Bench(Record(tmp_path / "faults" / "injected.json"), seen)
 
     def restored(control: Control) -> list[str]:
@@ -213,7 +214,7 @@ def test_an_interrupt_heals_and_stops_the_workload(bench: Bench, monkeypatch: py
             raise KeyboardInterrupt
         bench.seen.clock += seconds
 
-    monkeypatch.setattr(runner.time, "sleep", interrupted)
+    monkeypatch.setattr(time, "sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         bench.run(KILL, Await(("primary-changes",), 30))
     assert bench.workload.calls == ["start", "stop"]
