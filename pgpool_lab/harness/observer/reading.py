@@ -38,7 +38,7 @@ def postgres(said: dict[str, Any]) -> PostgresSample:
 
 
 def pgpool(said: dict[str, Any]) -> PgpoolSample:
-    """The watchdog's role is not asked: only PCP tells it, see `pgpool_lab/node/watch.py`."""
+    """The watchdog's role is not asked: only PCP tells it, see `pgpool_lab/node/watch.py` and `full.py`."""
     beliefs = said["backends"] or []
     return PgpoolSample(
         running=said["running"],

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict
 from pgpool_lab.harness.ledger import Ledger
 from pgpool_lab.harness.samples import Sample
 
+Kind = Literal["fault", "load", "heal", "restore", "switchover"]
+"""`load`: something that takes nothing from the cluster by itself, such as a base backup."""
+
 
 class Part(BaseModel):
     """An immutable part of the document; an unknown field is an error."""
@@ -22,7 +25,9 @@ class Part(BaseModel):
 class Event(Part):
     """Something that the runner did, at some moment from `earliest` to `latest`."""
 
-    kind: Literal["fault", "heal", "restore", "switchover"]
+    kind: Kind
+    step: int
+    """Index of the scenario's step; what belongs to one step was done at the same time."""
     name: str
     """The fault, or what was done."""
     nodes: tuple[str, ...]
@@ -64,6 +69,19 @@ class ScenarioRun(Part):
     """Whether the lab was brought back to health afterwards."""
     samples: tuple[Sample, ...]
     ledger: Ledger
+
+    @property
+    def windows(self) -> tuple[tuple[float, float], ...]:
+        """What is to be measured: from each fault or switchover to the next thing that was done to the lab."""
+        disturbed = {event.step for event in self.events if event.kind in ("fault", "switchover")}
+        starts = {event.step: self._start(event.step) for event in self.events}
+        return tuple(
+            (starts[step], min((start for other, start in starts.items() if other > step), default=self.ended))
+            for step in sorted(disturbed)
+        )
+
+    def _start(self, step: int) -> float:
+        return min(event.earliest for event in self.events if event.step == step)
 
     @property
     def fulfilled(self) -> bool:

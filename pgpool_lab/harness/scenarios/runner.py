@@ -9,7 +9,7 @@ from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults import Injector, fault_named
-from pgpool_lab.harness.observer import Observer
+from pgpool_lab.harness.observer import Observer, full_samples
 from pgpool_lab.harness.restoration import restore
 from pgpool_lab.harness.samples import NodeSample
 from pgpool_lab.harness.scenarios.expectations import Evidence, unmet
@@ -26,7 +26,7 @@ from pgpool_lab.harness.scenarios.model import (
 )
 from pgpool_lab.harness.scenarios.protocols import Stage, Workload
 from pgpool_lab.harness.scenarios.roles import Roles, fresh, resolve, roles_of
-from pgpool_lab.harness.scenarios.run import Event, Outcome, ScenarioRun
+from pgpool_lab.harness.scenarios.run import Event, Kind, Outcome, ScenarioRun
 from pgpool_lab.harness.timing import bounded
 from pgpool_lab.waiting import NotInTime, wait_for
 
@@ -75,6 +75,7 @@ class Runner:
                 performance.perform(scenario, self._control.outputs)
             finally:
                 ledger = workload.stop()
+        closing = full_samples(self._control.outputs)
         first = performance.first
         return ScenarioRun(
             scenario=scenario.name,
@@ -90,7 +91,7 @@ class Runner:
             outcomes=tuple(performance.outcomes),
             failure=performance.failure,
             restored=performance.restored,
-            samples=tuple(observer.samples()),
+            samples=(*observer.samples(), *closing),
             ledger=ledger,
         )
 
@@ -110,6 +111,7 @@ class Performance:
         self._workload, self._tell = workload, tell
         self._names = [node.name for node in control.outputs.nodes]
         self._struck: list[str] = []
+        self._step = 0
         self._acted = self.began = time.monotonic()
         self.wall = time.time()
         self._before = self.first = self._roles()
@@ -123,13 +125,14 @@ class Performance:
         time.sleep(bounded(CALM_SECONDS))
         self.first = self._roles_such_that(lambda roles: roles.arrangement is scenario.begins, str(scenario.begins))
         try:
-            for step in scenario.steps:
+            for self._step, step in enumerate(scenario.steps):
                 self._take(step, outputs)
         except (LabError, NotInTime) as error:
             self.failure = getattr(error, "problem", str(error))
             self._tell(f"failed: {self.failure}")
         try:
             if not isinstance(scenario.steps[-1], Restore) or self.failure:
+                self._step = len(scenario.steps)
                 self._heal()
                 self._restore()
             self.restored = True
@@ -163,7 +166,7 @@ class Performance:
         for one in injected:
             node = one.target.node.name
             earliest, latest = self._observer.place(node, one.moment)
-            self.events.append(Event(kind="fault", name=name, nodes=(node,), earliest=earliest, latest=latest))
+            self._record("fault" if fault.losses != frozenset() else "load", name, (node,), earliest, latest)
 
     def _heal(self) -> None:
         self._act()
@@ -208,9 +211,12 @@ class Performance:
         self._before = self._roles()
         self._acted = time.monotonic()
 
-    def _done(self, kind: str, began: float, name: str, nodes: tuple[str, ...]) -> None:
-        event = {"kind": kind, "name": name, "nodes": nodes, "earliest": began, "latest": time.monotonic()}
-        self.events.append(Event.model_validate(event))
+    def _done(self, kind: Kind, began: float, name: str, nodes: tuple[str, ...]) -> None:
+        self._record(kind, name, nodes, began, time.monotonic())
+
+    def _record(self, kind: Kind, name: str, nodes: tuple[str, ...], earliest: float, latest: float) -> None:
+        event = Event(kind=kind, step=self._step, name=name, nodes=nodes, earliest=earliest, latest=latest)
+        self.events.append(event)
 
     def _resolve(self, role: Role) -> tuple[str, ...]:
         """Who has a role now; the roles before the step are then the ones by which it was found."""

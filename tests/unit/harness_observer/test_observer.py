@@ -15,12 +15,14 @@ import pytest
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.observer import Observer, arp, node_watch
+from pgpool_lab.harness.observer.full import from_facts
 from pgpool_lab.harness.observer.moments import Uptime
 from pgpool_lab.harness.observer.node_watch import NodeWatch
 from pgpool_lab.harness.observer.reading import read_line
 from pgpool_lab.harness.observer.vip_watch import VipWatch
 from pgpool_lab.harness.samples import NodeSample, VipSample
 from tests.unit import lab_outputs
+from tests.unit.facts import changed, healthy
 
 OUTPUTS = LabOutputs.model_validate(lab_outputs.values())
 
@@ -77,6 +79,25 @@ def test_a_pgpool_that_did_not_answer_believes_nothing() -> None:
     sample = read({**LINE, "pgpool": {"running": True, "frozen": False, "backends": None}})
     assert sample.pgpool is not None
     assert (sample.pgpool.running, sample.pgpool.backends) == (True, ())
+
+
+def test_a_full_sample_says_the_watchdog_s_role() -> None:
+    (first, second) = (from_facts(name, facts, earliest=1.0, latest=2.0, wall=3.0) for name, facts in healthy().items())
+    assert first.pgpool is not None and first.postgres is not None and second.postgres is not None
+    assert (first.pgpool.watchdog_role, first.holds_vip, first.postgres.is_primary) == ("LEADER", True, True)
+    assert (second.postgres.is_primary, second.postgres.streaming_from) == (False, "node0")
+    assert {(belief.name, belief.role) for belief in first.pgpool.backends} == {
+        ("node0", "primary"),
+        ("node4", "standby"),
+    }
+
+
+def test_a_node_without_facts_is_not_reached_and_a_stopped_server_is_no_primary() -> None:
+    assert not from_facts("node0", None, earliest=1.0, latest=2.0, wall=3.0).reachable
+    stopped = changed(healthy(), "node0", "postgres", "running", to=False)["node0"]
+    postgres = from_facts("node0", stopped, earliest=1.0, latest=2.0, wall=3.0).postgres
+    assert postgres is not None
+    assert (postgres.running, postgres.in_recovery, postgres.is_primary) == (False, None, False)
 
 
 @pytest.mark.parametrize("line", ["", "{", '{"uptime": 1}'])

@@ -15,7 +15,7 @@ from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults import FAULTS, Injector, Record
 from pgpool_lab.harness.samples import NodeSample, VipSample
 from pgpool_lab.harness.scenarios import Runner, Scenario, ScenarioRun, runner
-from pgpool_lab.harness.scenarios.model import Arrangement, Await, Heal, Inject, Restore, Role, Step, Switchover
+from pgpool_lab.harness.scenarios.model import Arrangement, Await, Heal, Inject, Restore, Role, Step, Switchover, Watch
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
 from tests.unit.harness_scenarios import seen
 
@@ -71,7 +71,7 @@ class FakeObserver:
         return VipSample(earliest=0.0, latest=0.0, wall=0.0, mac=mac)
 
     def place(self, node: str, moment: Moment) -> tuple[float, float]:
-        return moment.before, moment.after
+        return self.seen.clock, self.seen.clock
 
 
 class FakeWorkload:
@@ -114,7 +114,8 @@ class Bench:
         for part, follow in self.when.items():
             if part in what:
                 follow()
-        return "gone"
+        effects = {"base-backup": "runs", "grep -s frozen": "frozen 1"}
+        return next((effect for part, effect in effects.items() if part in what), "gone")
 
     def run(self, *steps: Step) -> ScenarioRun:
         scenario = Scenario("test", "a test", Arrangement.TOGETHER, steps)
@@ -144,6 +145,8 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
     monkeypatch.setattr(time, "monotonic", lambda: seen.clock)
     made = Bench(Record(tmp_path / "faults" / "injected.json"), seen)
 
+    monkeypatch.setattr(runner, "full_samples", lambda outputs: [seen.latest()["node2"]])
+
     def restored(control: Control) -> list[str]:
         made.control.done.append(("lab", "restore"))
         return []
@@ -168,6 +171,7 @@ def test_a_fulfilled_run_says_what_was_done_and_when_and_who_had_which_role(benc
     assert [outcome.unmet for outcome in result.outcomes] == ["", "", ""]
     assert bench.workload.calls == ["start", "stop"]
     assert bench.stage.prepared == [Arrangement.TOGETHER]
+    assert isinstance(last := result.samples[-1], NodeSample) and last.node == "node2"
     assert ScenarioRun.model_validate_json(result.model_dump_json()) == result
 
 
@@ -189,6 +193,29 @@ def test_a_second_step_strikes_whoever_has_the_role_by_then(bench: Bench) -> Non
     result = bench.run(KILL, Await(("primary-changes",), 30), KILL, Await(("primary-stays",), 5), Restore())
     assert [event.nodes for event in result.events if event.kind == "fault"] == [("node0",), ("node1",)]
     assert result.fulfilled
+
+
+def test_what_is_measured_begins_with_a_fault_and_ends_with_the_next_thing_done(bench: Bench) -> None:
+    bench.when = {"cgroup.kill": bench.fails_over}
+    result = bench.run(
+        Inject("base-backup", Role.STANDBY),
+        KILL,
+        Await(("primary-changes",), 30),
+        Watch(7),
+        KILL,
+        Watch(3),
+        Heal(),
+        Restore(),
+    )
+    events = {(event.step, event.kind): event.earliest for event in result.events}
+    assert result.windows == ((events[1, "fault"], events[4, "fault"]), (events[4, "fault"], events[6, "heal"]))
+
+
+def test_a_fault_on_several_nodes_is_measured_once_from_the_first(bench: Bench) -> None:
+    result = bench.run(Inject("postgresql-hang", Role.ALL), Watch(3), Restore())
+    (window,) = result.windows
+    assert window[0] == min(event.earliest for event in result.events)
+    assert [event.nodes for event in result.events if event.kind == "fault"] == [(name,) for name in NAMES]
 
 
 def test_a_fault_that_does_not_take_effect_fails_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
