@@ -21,8 +21,12 @@ def service_of(node: NodeOutput, part: Loss) -> str:
 
 
 def runs_nothing(service: str) -> str:
-    """A script that says `gone` when the service has no process: systemd removes an empty cgroup."""
-    return f"grep -qs 'populated 1' {cgroup(service)}/cgroup.events || echo gone"
+    """A script that says `gone` once the service has no process (systemd removes an empty cgroup), nothing after 10 s.
+
+    It waits on the node: a login for every look would cost an emulated node more than the failover that it watches.
+    """
+    runs = f"grep -qs 'populated 1' {cgroup(service)}/cgroup.events"
+    return f"for _ in $(seq 50); do {runs} || {{ echo gone; break; }}; sleep 0.2; done"
 
 
 @dataclass(frozen=True)

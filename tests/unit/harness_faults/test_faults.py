@@ -13,7 +13,7 @@ from pgpool_lab.harness.faults import FAULTS, NotInEffect, Target, fault_named, 
 from pgpool_lab.harness.faults.clock import BEFORE, jump_between, jump_script, mend_script
 from pgpool_lab.harness.faults.model import Loss
 from pgpool_lab.harness.faults.network import NOBODY, cut_script, got_through, link_is_down, sides
-from pgpool_lab.harness.faults.services import all_stopped
+from pgpool_lab.harness.faults.services import all_stopped, cgroup, runs_nothing
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
 
 NODE0, NODE1, NODE2 = OUTPUTS.nodes
@@ -128,6 +128,15 @@ def test_a_stopped_pgpool_is_started_by_healing() -> None:
     control = FakeControl()
     FAULTS["pgpool-stop"].heal(control, TARGET)
     assert control.done == [("node0", "systemctl start lab-pgpool.service")]
+
+
+@pytest.mark.parametrize(("events", "said"), [("populated 0\n", "gone\n"), (None, "gone\n"), ("populated 1\n", "")])
+def test_a_service_is_gone_when_its_cgroup_has_no_process(events: str | None, said: str, tmp_path: Path) -> None:
+    if events is not None:
+        (tmp_path / "cgroup.events").write_text(events)
+    script = runs_nothing("x.service").replace(cgroup("x.service"), str(tmp_path)).replace("0.2", "0.01")
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == said
 
 
 @pytest.mark.parametrize("states", ["", "State:\tS (sleeping)\n", "State:\tT (stopped)\nState:\tR (running)\n"])

@@ -171,6 +171,13 @@ def test_a_late_answer_counts_from_its_question(watched: Run) -> None:
     assert not samples[0].reachable
 
 
+def test_silence_begins_where_the_last_answer_ended(watched: Run) -> None:
+    samples = watched(f"read -r q; {ANSWER}; read -r q; {ANSWER}; sleep 30", 0.8)
+    first = next(index for index, sample in enumerate(samples) if not sample.reachable)
+    assert first == 2
+    assert samples[2].earliest >= samples[1].latest
+
+
 def test_a_lost_connection_is_opened_again(watched: Run) -> None:
     samples = watched(f"read -r question; {ANSWER}", 0.8)
     assert len([sample for sample in samples if sample.reachable]) > 1
@@ -211,7 +218,7 @@ def test_only_a_reply_for_the_address_names_who_has_it() -> None:
 
 
 class FakeSocket:
-    """Gives `stale` before a question is sent and `replies` after it."""
+    """Has `stale` frames from the start, and `replies` once a question is sent."""
 
     def __init__(self, stale: list[bytes], replies: list[bytes]) -> None:
         self.stale, self.replies, self.sent = stale, replies, 0
@@ -226,9 +233,9 @@ class FakeSocket:
         self.sent += 1
 
     def recv(self, size: int) -> bytes:
+        if self.stale:
+            return self.stale.pop(0)
         if not self.sent:
-            if self.stale:
-                return self.stale.pop(0)
             raise BlockingIOError
         if self.replies:
             return self.replies.pop(0)

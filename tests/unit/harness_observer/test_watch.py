@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,34 @@ def test_a_server_that_hangs_does_not_keep_the_sample_back(
     serve("read q; sleep 30")
     (sample,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert sample["postgres"] == {"running": True, "answered": False}
+
+
+def test_an_answer_to_an_earlier_question_is_not_taken_for_this_one(
+    listener: Standard, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(watch, "ANSWER_SECONDS", 0.3)
+    late = tmp_path / "late"
+
+    def ask() -> None:
+        for then in (lambda: None, late.touch, lambda: None):
+            os.write(listener.write_end, b"\n")
+            time.sleep(0.6)
+            then()
+            time.sleep(0.4)
+        os.close(listener.write_end)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    serve(
+        f"read q; until [ -e {late} ]; do sleep 0.05; done; echo 't|1||||on'; while read q; do echo 'f|2||||off'; done"
+    )
+    asking.join()
+    postgres = [json.loads(line)["postgres"] for line in capsys.readouterr().out.splitlines()]
+    assert [(said["answered"], said.get("role")) for said in postgres] == [
+        (False, None),
+        (False, None),
+        (True, "primary"),
+    ]
 
 
 def test_a_listener_that_says_nothing_any_more_is_gone(

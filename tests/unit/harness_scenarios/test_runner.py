@@ -29,6 +29,11 @@ class Seen:
     def __init__(self) -> None:
         self.holder, self.primary = "node0", "node0"
         self.clock = 1000.0
+        self.history: list[NodeSample] = []
+
+    def passes(self, seconds: float) -> None:
+        self.history += self.latest().values()
+        self.clock += seconds
 
     def latest(self) -> Lab:
         known = seen.healthy(holder="-", primary="-", at=self.clock)
@@ -61,7 +66,7 @@ class FakeObserver:
         pass
 
     def samples(self) -> list[Any]:
-        return list(self.seen.latest().values())
+        return [*self.seen.history, *self.seen.latest().values()]
 
     def latest(self) -> Lab:
         return self.seen.latest()
@@ -138,10 +143,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
     monkeypatch.setattr(FakeObserver, "seen", seen, raising=False)
     monkeypatch.setattr(runner, "Observer", FakeObserver)
 
-    def passes(seconds: float) -> None:
-        seen.clock += seconds
-
-    monkeypatch.setattr(time, "sleep", passes)
+    monkeypatch.setattr(time, "sleep", seen.passes)
     monkeypatch.setattr(time, "monotonic", lambda: seen.clock)
     made = Bench(Record(tmp_path / "faults" / "injected.json"), seen)
 
