@@ -75,6 +75,11 @@ class LabPaths:
         return self.root / "logs"
 
     @property
+    def faults(self) -> Path:
+        """Record of the faults that are in effect."""
+        return self.root / "faults" / "injected.json"
+
+    @property
     def operator_key(self) -> Path:
         """Private ssh key with which the operator enters the nodes."""
         return self.root / "operator_ed25519"

@@ -14,6 +14,7 @@ USAGE = """usage: lab-node facts [--settled]
        lab-node switchover [NODE]
        lab-node start | settle | pgpool-apply
        lab-node local VERB [--primary NODE] [--immediate]
+       lab-node watch      (a sample for every line on standard input)
        lab-node failover …   (pgpool's failover_command)"""
 
 
@@ -24,6 +25,10 @@ def main(arguments: Sequence[str]) -> int:
         from .failover import main as failover
 
         return failover(arguments[1:])
+    if arguments[:1] == ["watch"]:
+        from .watch import main as watch
+
+        return watch(arguments[1:])
     import json
 
     from .cluster import Refused

@@ -1,0 +1,139 @@
+"""The harness by hand: faults, scenarios, and the way back to a healthy lab."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from pgpool_lab.cli.app import DEFAULT_STACK, Stack, StackOption, lab_of
+from pgpool_lab.cli.tables import console
+from pgpool_lab.cluster.client import network_prefix
+from pgpool_lab.cluster.outputs import LabOutputs
+from pgpool_lab.cluster.status import status
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness import snapshot as snapshots
+from pgpool_lab.harness.control import Control
+from pgpool_lab.harness.faults import FAULTS, Injector, Record, fault_named
+from pgpool_lab.harness.scenarios import SCENARIOS, Runner, ScenarioRun, scenario_named
+from pgpool_lab.harness.scenarios.protocols import Workload
+from pgpool_lab.harness.scenarios.stage import Rewinding
+from pgpool_lab.harness.workload import table
+from pgpool_lab.harness.workload.workload import Workload as Clients
+from pgpool_lab.paths import PROJECT, LabPaths
+
+fault = typer.Typer(help="Break one thing, and mend it.", no_args_is_help=True)
+scenario = typer.Typer(help="Break something and hold what follows against what must follow.", no_args_is_help=True)
+
+
+@fault.command("list")
+def list_faults() -> None:
+    """Every fault: what happens, and what brings it back."""
+    rows = Table("fault", "what happens")
+    for each in FAULTS.values():
+        rows.add_row(each.name, each.sentence)
+    console.print(rows)
+
+
+@fault.command("inject")
+def inject_fault(
+    name: Annotated[str, typer.Argument(help="Name of the fault: lab fault list.")],
+    node: Annotated[str, typer.Argument(help="Name of the node.")],
+    peer: Annotated[list[str] | None, typer.Option("--from", help="Cut it from this node only; repeatable.")] = None,
+    stack: StackOption = DEFAULT_STACK,
+) -> None:
+    """Inject a fault and see that it takes effect; it lasts until `lab fault heal`."""
+    chosen = fault_named(name)
+    outputs = lab_of(stack).outputs()
+    peers = [outputs.node(each) for each in peer or []]
+    injector(outputs, stack).inject(chosen, outputs.node(node), peers)
+    console.print(f"{name} on {node}; ./lab fault heal takes it back")
+
+
+@fault.command("heal")
+def heal_faults(stack: StackOption = DEFAULT_STACK) -> None:
+    """Take back every fault that is recorded, whoever injected it. What was stopped comes back by `lab rejoin`."""
+    healed = injector(lab_of(stack).outputs(), stack).heal_all()
+    for entry in healed:
+        console.print(f"healed {entry.fault} on {entry.node}")
+    if not healed:
+        console.print("no fault is recorded")
+
+
+@scenario.command("list")
+def list_scenarios() -> None:
+    """Every scenario."""
+    rows = Table("scenario", "nodes", "what happens")
+    for each in SCENARIOS.values():
+        rows.add_row(each.name, str(each.nodes), each.sentence)
+    console.print(rows)
+
+
+@scenario.command("run")
+def run_scenario(
+    name: Annotated[str, typer.Argument(help="Name of the scenario: lab scenario list.")],
+    stack: StackOption = DEFAULT_STACK,
+) -> None:
+    """Run a scenario; exit code 0 only when everything expected came true.
+
+    The lab is rewound first, or made healthy and captured where there is no snapshot; it is left healthy.
+    """
+    chosen = scenario_named(name)
+    outputs = lab_of(stack).outputs()
+    if prefix := network_prefix(outputs.network.namespace):
+        # The clients are this process: it goes on inside the lab's network.
+        os.execvp(prefix[0], [*prefix, sys.executable, "-m", "pgpool_lab", *sys.argv[1:]])
+    control, record = Control(outputs), Record(LabPaths(stack).faults)
+    runner = Runner(
+        stack, control, Injector(control, record), Rewinding(control, record, tell), lambda: clients(outputs), tell
+    )
+    result = runner.run(chosen)
+    tell(f"{keep(result)}: {'fulfilled' if result.fulfilled else 'not fulfilled'}")
+    sys.exit(0 if result.fulfilled else 1)
+
+
+def snapshot(stack: Stack = DEFAULT_STACK) -> None:
+    """Capture all machines of a healthy lab, memory included."""
+    outputs = lab_of(stack).outputs()
+    if problems := status(outputs, stack)["problems"]:
+        raise LabError(f"the lab is not healthy: {'; '.join(problems)}", "./lab rejoin NODE, then repeat")
+    began = time.monotonic()
+    snapshots.take(Control(outputs))
+    console.print(f"captured in {time.monotonic() - began:.1f} s; ./lab rewind {stack} comes back to it")
+
+
+def rewind(stack: Stack = DEFAULT_STACK) -> None:
+    """Take all machines back to the snapshot, faults included; ends when the lab is healthy."""
+    outputs = lab_of(stack).outputs()
+    began = time.monotonic()
+    rewound = snapshots.rewind(Control(outputs), Record(LabPaths(stack).faults))
+    behind = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in rewound.behind.items())
+    console.print(f"healthy after {time.monotonic() - began:.1f} s; clocks behind this machine's: {behind}")
+
+
+def injector(outputs: LabOutputs, stack: str) -> Injector:
+    return Injector(Control(outputs), Record(LabPaths(stack).faults))
+
+
+def clients(outputs: LabOutputs) -> Workload:
+    """Writers and readers through the virtual IP, with their table made."""
+    table.create(outputs)
+    return Clients(outputs.dsn, outputs.credentials.superuser.password)
+
+
+def tell(line: str) -> None:
+    """A line with the time, for whoever watches."""
+    console.print(f"{time.strftime('%H:%M:%S')} {line}")
+
+
+def keep(run: ScenarioRun) -> str:
+    """Write the run's document below reports/; its path."""
+    folder = PROJECT / "reports" / time.strftime("%Y%m%d-%H%M%S", time.localtime(run.wall))
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{run.scenario}.json"
+    file.write_text(run.model_dump_json(indent=1))
+    return str(file.relative_to(PROJECT))

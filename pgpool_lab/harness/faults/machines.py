@@ -1,0 +1,74 @@
+"""Faults of a whole machine: power, a reboot, a pause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgpool_lab.cluster.outputs import NodeOutput
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness.control import Control, Moment
+from pgpool_lab.harness.faults.model import Fault, Target
+from pgpool_lab.harness.timing import BOOT_SECONDS, bounded
+from pgpool_lab.waiting import wait_for
+
+MARK = "/run/pgpool-lab-reboot"
+"""A file that a reboot removes: /run is kept in memory."""
+
+
+def wait_for_login(control: Control, node: NodeOutput) -> None:
+    """Wait until a machine that was started takes logins. Raises NotInTime."""
+    seconds = bounded(BOOT_SECONDS)
+    wait_for(lambda: control.answers(node), bool, seconds=seconds, what=f"{node.name} takes ssh logins", pause=1)
+
+
+@dataclass(frozen=True)
+class PoweredOff(Fault):
+    """The machine's power goes: nothing is flushed, nobody says good-bye."""
+
+    def inject(self, control: Control, target: Target) -> Moment:
+        return control.machine(target.node, "destroy")
+
+    def verify(self, control: Control, target: Target) -> None:
+        self.await_effect(lambda: control.machine_state(target.node) == "shut off", target.node, "shut off")
+
+    def heal(self, control: Control, target: Target) -> None:
+        if control.machine_state(target.node) == "shut off":
+            control.machine(target.node, "start")
+        wait_for_login(control, target.node)
+
+
+@dataclass(frozen=True)
+class Rebooted(Fault):
+    """The machine is told to reboot: its services stop in order, and none of the lab's starts by itself."""
+
+    def inject(self, control: Control, target: Target) -> Moment:
+        return control.act(target.node, f"touch {MARK}\nsystemctl --no-block reboot")
+
+    def verify(self, control: Control, target: Target) -> None:
+        """It no longer takes logins, or has forgotten the mark."""
+
+        def rebooting() -> bool:
+            try:
+                return control.shell(target.node, f"[ ! -e {MARK} ] || echo there", seconds=20).strip() != "there"
+            except LabError:
+                return True
+
+        self.await_effect(rebooting, target.node, "rebooting")
+
+    def heal(self, control: Control, target: Target) -> None:
+        wait_for_login(control, target.node)
+
+
+@dataclass(frozen=True)
+class Paused(Fault):
+    """The machine stands still, and later goes on as if nothing had happened: its clock lags by the pause."""
+
+    def inject(self, control: Control, target: Target) -> Moment:
+        return control.machine(target.node, "suspend")
+
+    def verify(self, control: Control, target: Target) -> None:
+        self.await_effect(lambda: control.machine_state(target.node) == "paused", target.node, "paused")
+
+    def heal(self, control: Control, target: Target) -> None:
+        if control.machine_state(target.node) == "paused":
+            control.machine(target.node, "resume")

@@ -1,0 +1,28 @@
+"""What the runner needs of others."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pgpool_lab.harness.ledger import Ledger
+from pgpool_lab.harness.scenarios.model import Arrangement
+
+
+class Workload(Protocol):
+    """Clients outside the nodes; `pgpool_lab.harness.workload` has them."""
+
+    def start(self) -> None:
+        """Begin, and return."""
+
+    def stop(self) -> Ledger:
+        """End the clients; what they recorded."""
+
+    def ledger(self) -> Ledger:
+        """What was recorded so far."""
+
+
+class Stage(Protocol):
+    """Makes the lab what a scenario begins with."""
+
+    def prepare(self, begins: Arrangement) -> None:
+        """Return with a healthy lab whose roles lie as said. Raises LabError."""

@@ -1,0 +1,270 @@
+"""Runs a scenario: its steps one by one, watched, with everything healed and restored at the end, whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from pgpool_lab.cluster.outputs import LabOutputs
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness.control import Control
+from pgpool_lab.harness.faults import Injector, fault_named
+from pgpool_lab.harness.observer import Observer, full_samples
+from pgpool_lab.harness.restoration import restore
+from pgpool_lab.harness.samples import NodeSample
+from pgpool_lab.harness.scenarios.expectations import Evidence, unmet
+from pgpool_lab.harness.scenarios.model import (
+    Await,
+    Heal,
+    Inject,
+    Restore,
+    Role,
+    Scenario,
+    Step,
+    Switchover,
+    Watch,
+)
+from pgpool_lab.harness.scenarios.protocols import Stage, Workload
+from pgpool_lab.harness.scenarios.roles import Roles, fresh, resolve, roles_of
+from pgpool_lab.harness.scenarios.run import Event, Kind, Outcome, ScenarioRun
+from pgpool_lab.harness.timing import bounded
+from pgpool_lab.waiting import NotInTime, wait_for
+
+CALM_SECONDS = 5.0
+"""Of undisturbed work before the first step: what an outage is compared with."""
+POLL_SECONDS = 0.5
+ROLES_SECONDS = 15.0
+"""Within this time a lab that is as it should be has shown its roles in its samples."""
+
+
+class Runner:
+    """Runs scenarios on one lab."""
+
+    def __init__(
+        self,
+        stack: str,
+        control: Control,
+        injector: Injector,
+        stage: Stage,
+        make_workload: Callable[[], Workload],
+        tell: Callable[[str], None],
+    ) -> None:
+        """`make_workload` is called on the prepared lab, once a run; `tell` gets a line for whoever watches."""
+        self._stack, self._control, self._injector = stack, control, injector
+        self._stage, self._make_workload, self._tell = stage, make_workload, tell
+
+    def run(self, scenario: Scenario) -> ScenarioRun:
+        """Run one scenario and leave the lab healthy.
+
+        A step that fails ends the steps and is told in the result; it is raised only where there is no result to tell
+        it in: LabError when the lab cannot be prepared or watched.
+        """
+        names = [node.name for node in self._control.outputs.nodes]
+        if len(names) < scenario.nodes:
+            raise LabError(
+                f"{scenario.name} takes {scenario.nodes} nodes, {self._stack} has {len(names)}", "another stack"
+            )
+        self._injector.heal_all()
+        self._tell(f"preparing: {scenario.begins}")
+        self._stage.prepare(scenario.begins)
+        workload = self._make_workload()
+        with self._injector.all_healed(), Observer(self._control.outputs) as observer:
+            workload.start()
+            try:
+                performance = Performance(self._control, self._injector, observer, workload, self._tell)
+                performance.perform(scenario, self._control.outputs)
+            finally:
+                ledger = workload.stop()
+        closing = full_samples(self._control.outputs)
+        first = performance.first
+        return ScenarioRun(
+            scenario=scenario.name,
+            sentence=scenario.sentence,
+            stack=self._stack,
+            holder=first.holders[0],
+            primary=first.primaries[0],
+            may_split=scenario.may_split_on(len(names)),
+            began=performance.began,
+            ended=time.monotonic(),
+            wall=performance.wall,
+            events=tuple(performance.events),
+            outcomes=tuple(performance.outcomes),
+            failure=performance.failure,
+            restored=performance.restored,
+            samples=(*observer.samples(), *closing),
+            ledger=ledger,
+        )
+
+
+class Performance:
+    """One run while it goes on."""
+
+    def __init__(
+        self,
+        control: Control,
+        injector: Injector,
+        observer: Observer,
+        workload: Workload,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._control, self._injector, self._observer = control, injector, observer
+        self._workload, self._tell = workload, tell
+        self._names = [node.name for node in control.outputs.nodes]
+        self._struck: list[str] = []
+        self._step = 0
+        self._acted = self.began = time.monotonic()
+        self.wall = time.time()
+        self._before = self.first = self._roles()
+        self.events: list[Event] = []
+        self.outcomes: list[Outcome] = []
+        self.failure = ""
+        self.restored = False
+
+    def perform(self, scenario: Scenario, outputs: LabOutputs) -> None:
+        """All steps until one fails; then healing and restoring, if they were not among them."""
+        time.sleep(bounded(CALM_SECONDS))
+        self.first = self._roles_such_that(lambda roles: roles.arrangement is scenario.begins, str(scenario.begins))
+        try:
+            for self._step, step in enumerate(scenario.steps):
+                self._take(step, outputs)
+        except (LabError, NotInTime) as error:
+            self.failure = getattr(error, "problem", str(error))
+            self._tell(f"failed: {self.failure}")
+        try:
+            if not isinstance(scenario.steps[-1], Restore) or self.failure:
+                self._step = len(scenario.steps)
+                self._heal()
+                self._restore()
+            self.restored = True
+        except (LabError, NotInTime) as error:
+            self._tell(f"not restored: {error}")
+            self.failure = self.failure or getattr(error, "problem", str(error))
+
+    def _take(self, step: Step, outputs: LabOutputs) -> None:
+        match step:
+            case Inject(fault, role):
+                self._inject(fault, role)
+            case Await(expectations, seconds):
+                self._await(possible(expectations, outputs), bounded(seconds))
+            case Watch(seconds):
+                self._tell(f"watching for {bounded(seconds):.0f} s")
+                time.sleep(bounded(seconds))
+            case Heal():
+                self._heal()
+            case Restore():
+                self._restore()
+            case Switchover():
+                self._switchover()
+
+    def _inject(self, name: str, role: Role) -> None:
+        fault = fault_named(name)
+        self._act()
+        struck = self._resolve(role)
+        self._tell(f"{name} on {' and '.join(struck)}")
+        injected = self._injector.inject_all(fault, [self._control.outputs.node(node) for node in struck])
+        self._struck += struck
+        for one in injected:
+            node = one.target.node.name
+            earliest, latest = self._observer.place(node, one.moment)
+            self._record("fault" if fault.losses != frozenset() else "load", name, (node,), earliest, latest)
+
+    def _heal(self) -> None:
+        self._act()
+        began = time.monotonic()
+        healed = self._injector.heal_all()
+        if healed:
+            self._tell(f"healed: {', '.join(f'{entry.fault} on {entry.node}' for entry in healed)}")
+            self._done("heal", began, "heal", tuple(entry.node for entry in healed))
+
+    def _restore(self) -> None:
+        self._act()
+        began = time.monotonic()
+        self._tell("restoring")
+        for line in restore(self._control):
+            self._tell(f"  {line}")
+        self._done("restore", began, "restore", tuple(self._names))
+
+    def _switchover(self) -> None:
+        self._act()
+        began = time.monotonic()
+        target = self._resolve(Role.STANDBY)[0]
+        self._tell(f"switchover to {target}")
+        self._control.agent(self._control.outputs.node(target), "switchover", target)
+        self._done("switchover", began, "switchover", (target,))
+
+    def _await(self, names: Sequence[str], seconds: float) -> None:
+        """Poll until all hold. Raises LabError with those that do not; all of them are outcomes either way."""
+        began = time.monotonic()
+        while missing := unmet(names, self._evidence()):
+            if time.monotonic() - began > seconds:
+                break
+            time.sleep(POLL_SECONDS)
+        passed = time.monotonic() - began
+        for name in names:
+            self.outcomes.append(Outcome(expectation=name, unmet=missing.get(name, ""), after_seconds=passed))
+            self._tell(f"  {name}: {missing.get(name) or 'yes'}")
+        if missing:
+            raise LabError(f"not within {seconds:.0f} s: {missing}", "./lab status; ./lab logs")
+
+    def _act(self) -> None:
+        """Something is about to be done: what follows is held against the roles now."""
+        self._before = self._roles()
+        self._acted = time.monotonic()
+
+    def _done(self, kind: Kind, began: float, name: str, nodes: tuple[str, ...]) -> None:
+        self._record(kind, name, nodes, began, time.monotonic())
+
+    def _record(self, kind: Kind, name: str, nodes: tuple[str, ...], earliest: float, latest: float) -> None:
+        event = Event(kind=kind, step=self._step, name=name, nodes=nodes, earliest=earliest, latest=latest)
+        self.events.append(event)
+
+    def _resolve(self, role: Role) -> tuple[str, ...]:
+        """Who has a role now; the roles before the step are then the ones by which it was found."""
+
+        def has_one(roles: Roles) -> bool:
+            try:
+                return bool(resolve(role, roles))
+            except LabError:
+                return False
+
+        self._before = self._roles_such_that(has_one, f"somebody is {role}")
+        return resolve(role, self._before)
+
+    def _roles_such_that(self, accept: Callable[[Roles], bool], what: str) -> Roles:
+        """Wait for roles: a busy node misses an answer now and then. Raises LabError."""
+        try:
+            return wait_for(self._roles, accept, seconds=bounded(ROLES_SECONDS), what=what)
+        except NotInTime as error:
+            raise LabError(f"the samples do not show it: {error}", "./lab status") from None
+
+    def _roles(self) -> Roles:
+        return roles_of(self._names, fresh(self._observer.latest(), time.monotonic()))
+
+    def _evidence(self) -> Evidence:
+        now = time.monotonic()
+        latest = fresh(self._observer.latest(), now)
+        macs = {node.mac.lower(): node.name for node in self._control.outputs.nodes}
+        answer = self._observer.latest_vip()
+        written = [write.done for write in self._workload.ledger().acknowledged if write.done is not None]
+        return Evidence(
+            before=self._before,
+            now=roles_of(self._names, latest),
+            targets=tuple(self._struck),
+            latest=latest,
+            since=[
+                sample
+                for sample in self._observer.samples()
+                if isinstance(sample, NodeSample) and sample.earliest >= self._acted
+            ],
+            answerer=macs.get(answer.mac) if answer is not None and answer.mac is not None else None,
+            write_age=now - max(written) if written else None,
+        )
+
+
+def possible(expectations: Sequence[str], outputs: LabOutputs) -> list[str]:
+    """Expectations without those that a configuration excludes.
+
+    With synchronous replication and two nodes, writes block while the standby is away, as they should.
+    """
+    blocks = outputs.replication == "sync" and len(outputs.nodes) == 2
+    return [name for name in expectations if not (blocks and name == "writes-flow")]

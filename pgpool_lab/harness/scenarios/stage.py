@@ -1,0 +1,64 @@
+"""Where scenarios begin: a healthy lab with its roles arranged, by a rewind where that is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pgpool_lab.cluster.client import all_facts
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness import snapshot
+from pgpool_lab.harness.control import Control
+from pgpool_lab.harness.faults.record import Record
+from pgpool_lab.harness.restoration import restore
+from pgpool_lab.harness.scenarios.model import Arrangement
+from pgpool_lab.node import health
+
+SNAPSHOTS = {Arrangement.TOGETHER: snapshot.HEALTHY, Arrangement.APART: "apart"}
+
+
+class Rewinding:
+    """Rewinds to a snapshot of the arrangement; the first time, and when that fails, it is made and captured anew."""
+
+    def __init__(self, control: Control, record: Record, tell: Callable[[str], None]) -> None:
+        self._control, self._record, self._tell = control, record, tell
+
+    def prepare(self, begins: Arrangement) -> None:
+        name = SNAPSHOTS[begins]
+        if snapshot.exists(self._control, name):
+            try:
+                snapshot.rewind(self._control, self._record, name)
+                if arrangement(self._control) is begins:
+                    return
+                self._tell(f"the snapshot {name!r} has other roles")
+            except LabError as error:
+                self._tell(f"the rewind failed: {error.problem}")
+            self._tell("restoring without it, and capturing anew")
+        restore(self._control)
+        arrange(self._control, begins)
+        snapshot.take(self._control, name)
+
+
+def roles(control: Control) -> tuple[str, str]:
+    """Holder and primary of a healthy lab."""
+    facts = all_facts(control.outputs)
+    if problems := health.problems(facts):
+        raise LabError(f"the lab is not healthy: {'; '.join(problems)}", "./lab rejoin NODE")
+    return health.holders(facts)[0], health.primaries(facts)[0]
+
+
+def arrangement(control: Control) -> Arrangement:
+    """How the roles of a healthy lab lie."""
+    holder, primary = roles(control)
+    return Arrangement.TOGETHER if holder == primary else Arrangement.APART
+
+
+def arrange(control: Control, begins: Arrangement) -> None:
+    """Move the primary by a switchover until the roles of a healthy lab lie as said."""
+    holder, primary = roles(control)
+    if (holder == primary) == (begins is Arrangement.TOGETHER):
+        return
+    others = [node.name for node in control.outputs.nodes if node.name != holder]
+    target = holder if begins is Arrangement.TOGETHER else others[0]
+    control.agent(control.outputs.nodes[0], "switchover", target)
+    if arrangement(control) is not begins:
+        raise LabError(f"after a switchover to {target} it is not so that {begins}", "./lab status")

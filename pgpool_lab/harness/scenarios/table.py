@@ -1,0 +1,200 @@
+"""Every scenario: the procedure's, each fault on each role, and those that take more than one step."""
+
+from __future__ import annotations
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness.faults import FAULTS, Fault
+from pgpool_lab.harness.faults.model import Loss
+from pgpool_lab.harness.scenarios.model import (
+    Arrangement,
+    Await,
+    Heal,
+    Inject,
+    Restore,
+    Role,
+    Scenario,
+    Step,
+    Switchover,
+    Watch,
+)
+from pgpool_lab.harness.timing import FAILOVER_SECONDS
+
+QUIET_SECONDS = 25.0
+"""Longer than any detection in the `fast` preset: what has not moved by then does not move."""
+OPEN_SECONDS = 40.0
+"""How long a fault of open outcome lasts: beyond every deadtime, health check and lifecheck of the `fast` preset."""
+
+TOGETHER, APART = Arrangement.TOGETHER, Arrangement.APART
+
+
+def expect(*names: str) -> Await:
+    """Expectations within the time that a failover may take."""
+    return Await(names, FAILOVER_SECONDS)
+
+
+PROCEDURE = (
+    Scenario(
+        "procedure-1",
+        "pgpool stops on the holder of the virtual IP: the address moves, the databases stay as they are",
+        TOGETHER,
+        (
+            Inject("pgpool-stop", Role.HOLDER),
+            expect("vip-moves", "primary-stays", "standbys-follow", "writes-flow"),
+            Heal(),
+            Restore(),
+        ),
+    ),
+    Scenario(
+        "procedure-2",
+        "PostgreSQL stops on the primary: the standby is promoted, the virtual IP stays",
+        TOGETHER,
+        (
+            Inject("postgresql-stop-fast", Role.PRIMARY),
+            expect("primary-changes", "vip-stays", "target-believed-down", "writes-flow"),
+            Heal(),
+            Restore(),
+        ),
+    ),
+    Scenario(
+        "procedure-3",
+        "the host of primary and virtual IP goes down: both move, and pgpool shows the host down",
+        TOGETHER,
+        (
+            Inject("machine-power-off", Role.BOTH),
+            expect("vip-moves", "primary-changes", "target-believed-down", "writes-flow"),
+            Heal(),
+            Restore(),
+        ),
+    ),
+    Scenario(
+        "procedure-a",
+        "pgpool stops on the first node, then on the second: the virtual IP goes to the second, then to the third",
+        TOGETHER,
+        (
+            Inject("pgpool-stop", Role.HOLDER),
+            expect("vip-moves", "primary-stays", "writes-flow"),
+            Inject("pgpool-stop", Role.HOLDER),
+            expect("vip-moves", "primary-stays", "writes-flow"),
+            Heal(),
+            Restore(),
+        ),
+        nodes=3,
+    ),
+    Scenario(
+        "procedure-b",
+        "PostgreSQL stops on the first node, then on the second: the third follows the second, then is primary",
+        TOGETHER,
+        (
+            Inject("postgresql-stop-fast", Role.PRIMARY),
+            expect("primary-changes", "vip-stays", "standbys-follow", "writes-flow"),
+            Inject("postgresql-stop-fast", Role.PRIMARY),
+            expect("primary-changes", "vip-stays", "writes-flow"),
+            Heal(),
+            Restore(),
+        ),
+        nodes=3,
+    ),
+)
+
+SEQUENCES = (
+    Scenario(
+        "old-primary-returns",
+        "the dead primary's machine starts again by itself: it is no second primary and takes nothing back",
+        TOGETHER,
+        (
+            Inject("machine-power-off", Role.BOTH),
+            expect("vip-moves", "primary-changes", "writes-flow"),
+            Heal(),
+            Watch(QUIET_SECONDS),
+            expect("target-answers", "target-no-primary", "vip-stays", "primary-stays", "writes-flow"),
+            Restore(),
+        ),
+    ),
+    Scenario(
+        "two-failovers",
+        "the primary is killed, the lab restored, and the new primary killed",
+        TOGETHER,
+        (
+            Inject("postgresql-kill", Role.PRIMARY),
+            expect("primary-changes", "vip-stays", "writes-flow"),
+            Heal(),
+            Restore(),
+            Inject("postgresql-kill", Role.PRIMARY),
+            expect("primary-changes", "vip-stays", "writes-flow"),
+            Heal(),
+            Restore(),
+        ),
+    ),
+    Scenario(
+        "failover-during-base-backup",
+        "the primary is killed while a standby takes a base backup of it",
+        TOGETHER,
+        (
+            Inject("base-backup", Role.STANDBY),
+            Inject("postgresql-kill", Role.PRIMARY),
+            expect("primary-changes", "vip-stays", "writes-flow"),
+            Heal(),
+            Restore(),
+        ),
+    ),
+    Scenario(
+        "switchover",
+        "a planned change of the primary: the virtual IP stays, everybody follows",
+        TOGETHER,
+        (Switchover(), expect("primary-changes", "vip-stays", "standbys-follow", "writes-flow"), Restore()),
+    ),
+    Scenario(
+        "all-off-and-on",
+        "all nodes lose their power and are started again: one primary, one holder",
+        TOGETHER,
+        (
+            Inject("machine-power-off", Role.ALL),
+            Heal(),
+            Restore(),
+            expect("one-of-each", "standbys-follow", "writes-flow"),
+            Restore(),
+        ),
+    ),
+)
+
+STRUCK = {Role.HOLDER: APART, Role.PRIMARY: APART, Role.BOTH: TOGETHER, Role.STANDBY: TOGETHER}
+"""On whom every fault is tried, and how the roles lie then: apart, so that it strikes the one and not the other."""
+
+ROLE_NAMES = {Role.HOLDER: "holder", Role.PRIMARY: "primary", Role.BOTH: "both", Role.STANDBY: "standby"}
+
+
+def on_role(fault: Fault, role: Role) -> Scenario:
+    """One fault on one role, and what must follow from what the cluster loses there."""
+    return Scenario(
+        f"{fault.name}-on-{ROLE_NAMES[role]}",
+        f"{fault.sentence.split(';')[0]}; struck: {role}",
+        STRUCK[role],
+        (Inject(fault.name, role), *consequences(fault, role), Heal(), Restore()),
+        may_split=fault.name == "partition",
+    )
+
+
+def consequences(fault: Fault, role: Role) -> tuple[Step, ...]:
+    """What moves is what was lost where it was; everything else stays."""
+    if fault.losses is None:
+        return (Watch(OPEN_SECONDS),)
+    moves = Loss.PGPOOL in fault.losses and role in (Role.HOLDER, Role.BOTH)
+    changes = Loss.POSTGRESQL in fault.losses and role in (Role.PRIMARY, Role.BOTH)
+    awaited = expect(
+        "vip-moves" if moves else "vip-stays",
+        "primary-changes" if changes else "primary-stays",
+        "writes-flow",
+    )
+    return (awaited,) if moves or changes else (Watch(QUIET_SECONDS), awaited)
+
+
+MATRIX = tuple(on_role(fault, role) for fault in FAULTS.values() if fault.name != "base-backup" for role in STRUCK)
+
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*PROCEDURE, *SEQUENCES, *MATRIX)}
+
+
+def scenario_named(name: str) -> Scenario:
+    """A scenario by its name. Raises LabError that names the ones there are."""
+    if name not in SCENARIOS:
+        raise LabError(f"there is no scenario {name!r}", "./lab scenario list")
+    return SCENARIOS[name]

@@ -1,0 +1,128 @@
+"""Snapshots of a whole lab with the machines' memory, and the way back to one in seconds.
+
+All machines are suspended before the first is captured, and reverted and still paused before the first goes on: a
+standby captured later than its primary would hold WAL that the primary does not have, on the same timeline.
+
+The guests' clocks stay behind afterwards, all by the same time. They are not set: pgpool takes the age of a heartbeat
+from the time of day, so a step beyond `wd_heartbeat_deadtime` declares the peers dead, and PostgreSQL ends replication
+connections whose last message then seems older than `wal_sender_timeout`. What is measured is measured by this
+machine's clock. A machine that is started anew has the right time, which neither of the two minds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pgpool_lab.cluster.client import network_prefix
+from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness.control import Control
+from pgpool_lab.harness.faults.clock import READING
+from pgpool_lab.harness.faults.record import Record
+from pgpool_lab.harness.restoration import wait_until_healthy
+
+HEALTHY = "healthy"
+"""The snapshot that `./lab snapshot` takes and `./lab rewind` goes back to."""
+
+SKEW_SECONDS = 3.0
+"""How far apart the nodes' clocks may seem: asking takes a login, a second or two on an emulated node."""
+
+
+@dataclass(frozen=True)
+class Rewound:
+    """What a rewind left: seconds by which each node's clock is behind this machine's."""
+
+    behind: dict[str, float]
+
+
+def take(control: Control, name: str = HEALTHY) -> None:
+    """Capture all machines, replacing an earlier snapshot of that name. They go on afterwards, whatever happens.
+
+    Raises LabError; with a machine that does not run, before anything is done.
+    """
+    for node in control.outputs.nodes:
+        if (state := control.machine_state(node)) != "running":
+            raise LabError(f"{node.name} is {state}: a snapshot has all machines", "./lab up")
+    on_all(control, lambda node: delete(control, node, name))
+    try:
+        on_all(control, lambda node: control.machine(node, "suspend"))
+        on_all(control, lambda node: control.machine(node, "snapshot-create-as", name, "--atomic"))
+    finally:
+        on_all(control, lambda node: resume(control, node))
+
+
+def exists(control: Control, name: str = HEALTHY) -> bool:
+    """Whether all machines have a snapshot of that name."""
+    return all(name in names(control, node) for node in control.outputs.nodes)
+
+
+def rewind(control: Control, record: Record, name: str = HEALTHY) -> Rewound:
+    """Take all machines back, forget the recorded faults, and wait until the lab is healthy.
+
+    Raises LabError: without such a snapshot before anything is done; when a machine could not be reverted all stay
+    paused, since going on with some of them would mix two histories.
+    """
+    if not exists(control, name):
+        raise LabError(f"there is no snapshot {name!r} of all machines", "./lab snapshot, while the lab is healthy")
+    on_all(control, lambda node: suspend(control, node))
+    on_all(control, lambda node: control.machine(node, "snapshot-revert", name, "--paused"))
+    # The link is the hypervisor's: a guest's memory says nothing of it.
+    on_all(control, lambda node: control.machine(node, "domif-setlink", node.mac, "up"))
+    on_all(control, lambda node: control.machine(node, "resume"))
+    record.clear()
+    forget_holder(control.outputs)
+    wait_until_healthy(control)
+    behind = {node.name: clock_behind(control, node) for node in control.outputs.nodes}
+    if max(behind.values()) - min(behind.values()) > SKEW_SECONDS:
+        raise LabError(
+            f"the nodes' clocks differ after the rewind: {behind}", "./lab rewind again; ./lab down, ./lab up"
+        )
+    return Rewound(behind)
+
+
+def names(control: Control, node: NodeOutput) -> list[str]:
+    """A machine's snapshots."""
+    return control.virsh("snapshot-list", node.domain, "--name").split()
+
+
+def delete(control: Control, node: NodeOutput, name: str) -> None:
+    """Remove a snapshot where there is one."""
+    if name in names(control, node):
+        control.machine(node, "snapshot-delete", name)
+
+
+def suspend(control: Control, node: NodeOutput) -> None:
+    """Suspend a machine that runs."""
+    if control.machine_state(node) == "running":
+        control.machine(node, "suspend")
+
+
+def resume(control: Control, node: NodeOutput) -> None:
+    """Let a machine go on that is paused."""
+    if control.machine_state(node) == "paused":
+        control.machine(node, "resume")
+
+
+def forget_holder(outputs: LabOutputs) -> None:
+    """Make this machine ask again who has the virtual IP: nobody announces that it has moved back."""
+    prefix = network_prefix(outputs.network.namespace)
+    command = [*prefix, "ip", "neigh", "flush", "to", outputs.vip, "dev", outputs.network.bridge]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(command)}: {done.stderr.strip()}", "root is needed")
+
+
+def clock_behind(control: Control, node: NodeOutput) -> float:
+    """Seconds by which a node's time of day is behind this machine's."""
+    there = float(control.shell(node, READING).split()[0])
+    return round(time.time() - there, 1)
+
+
+def on_all(control: Control, act: Callable[[NodeOutput], object]) -> None:
+    """Do something with every machine at the same time. Raises the first error after all have ended."""
+    with ThreadPoolExecutor(len(control.outputs.nodes)) as pool:
+        list(pool.map(act, control.outputs.nodes))

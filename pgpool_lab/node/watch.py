@@ -1,0 +1,263 @@
+"""`lab-node watch`: what this node is, one line of JSON for every line on standard input, until nobody asks any more.
+
+The listener asks for every sample, and so knows between which moments of its own clock it was true. What pgpool
+believes is the exception: it may be VIEW_OLD_SECONDS old.
+
+Made to be cheap on an emulated processor: no process is started for a sample. The virtual IP is a bind that succeeds or
+fails, the services are files of their cgroups, PostgreSQL and pgpool answer in sessions that stay open.
+
+pgpool is never asked through PCP here: at the end of a failover its main process waits for every PCP worker to end
+(4.3.5, src/main/pgpool_main.c, failover(): SIGUSR1 and waitpid of the PCP child, which waits for its workers), so an
+open PCP connection would hold the failover up for as long as it stays open.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import select
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .configuration import PASSWORDS, as_service, load
+from .sessions import Session
+
+Config = Mapping[str, Any]
+
+SERVICES = Path("/sys/fs/cgroup/system.slice")
+"""systemd's cgroups of services (cgroups(7), version 2); one that runs nothing is removed."""
+
+LISTENER_SECONDS = 10.0
+"""A listener asks several times a second. When it does not, its connection is gone."""
+
+ANSWER_SECONDS = 1.0
+"""How long PostgreSQL may take: longer, and the sample says that it did not answer."""
+
+VIEW_SECONDS = 1.0
+"""How often pgpool is asked what it believes."""
+VIEW_OLD_SECONDS = 3.0
+"""After so long without an answer pgpool has no view: a failover holds clients back for a while."""
+
+STATE = """PREPARE state AS SELECT pg_is_in_recovery(),
+  CASE WHEN pg_is_in_recovery()
+    THEN coalesce((SELECT received_tli FROM pg_stat_get_wal_receiver()),
+      (SELECT timeline_id FROM pg_control_checkpoint()))
+    ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
+  CASE WHEN pg_is_in_recovery()
+    THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
+  CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END,
+  (SELECT sender_host FROM pg_stat_get_wal_receiver() WHERE status = 'streaming'),
+  current_setting('transaction_read_only');
+"""
+"""The same as facts.STATE says, less what a sample does without; planned once."""
+
+VIEW = "SHOW pool_backend_stats;\n"
+"""Status and role of every backend from pgpool's shared memory. `show pool_nodes` logs into every backend instead
+(4.3.5, src/utils/pool_process_reporting.c: get_nodes() and get_backend_stats()); this one exists since 4.2."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """It takes no arguments: the pace is the listener's."""
+    if arguments:
+        print("usage: lab-node watch", file=sys.stderr)
+        return 2
+    watch(load())
+    return 0
+
+
+def watch(config: Config) -> None:
+    """Answer until nobody listens any more."""
+    postgres, pgpool = postgres_session(config), pgpool_session(config)
+    try:
+        serve(config, postgres, pgpool)
+    except BrokenPipeError:
+        # Python flushes what is left when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    finally:
+        postgres.close()
+        pgpool.close()
+
+
+def postgres_session(config: Config) -> Session:
+    """A session with this node's PostgreSQL by its socket: without a password nobody has to compute a hash."""
+    settings = config["postgresql"]
+    command = [f"{settings['client_bin']}/psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", "-p", str(settings["port"])]
+    command += ["-U", config["users"]["superuser"], "-d", "postgres"]
+    return Session(
+        as_service(command),
+        greeting=STATE,
+        question="EXECUTE state;\n",
+        lines=1,
+        PGCONNECT_TIMEOUT="5",
+        PGAPPNAME="watch",
+    )
+
+
+def pgpool_session(config: Config) -> Session:
+    """A session with this node's pgpool. It ends with a failover, as every client's may, and is opened again."""
+    command = [f"{config['postgresql']['client_bin']}/psql", "-Xqw", "--csv", "-v", "ON_ERROR_STOP=1"]
+    command += ["-h", "127.0.0.1", "-p", str(config["pgpool"]["port"])]
+    command += ["-U", config["users"]["check"], "-d", "postgres"]
+    return Session(
+        command,
+        question=VIEW,
+        lines=1 + len(config["nodes"]),
+        PGPASSFILE=PASSWORDS,
+        PGCONNECT_TIMEOUT="5",
+        PGAPPNAME="watch",
+    )
+
+
+def serve(config: Config, postgres: Session, pgpool: Session) -> None:
+    """Answer every line of the listener with a line."""
+    view = View()
+    while await_question(postgres, pgpool, view):
+        now = uptime()
+        line = local_state(config, now)
+        state = None
+        if not line["postgres"]["running"]:
+            postgres.close()
+        elif postgres.asked_at is None:
+            # The answer to an earlier question may be older than this one: it is not waited for.
+            postgres.ask(now)
+            state = await_state(config, postgres, pgpool, view)
+        if line["pgpool"]["running"]:
+            view.refresh(pgpool, now)
+        else:
+            pgpool.close()
+            view.forget()
+        write(line, state, view.known(now))
+
+
+class View:
+    """What pgpool believed when it answered last."""
+
+    def __init__(self) -> None:
+        self._backends: list[dict[str, str]] | None = None
+        self._answered = self._asked = -VIEW_OLD_SECONDS
+
+    def refresh(self, pgpool: Session, now: float) -> None:
+        """Ask again after VIEW_SECONDS."""
+        if now - self._asked >= VIEW_SECONDS:
+            pgpool.ask(now)
+            self._asked = now
+
+    def take(self, pgpool: Session) -> None:
+        """Take what the session has to say."""
+        answer = pgpool.read()
+        if answer is not None:
+            self._backends, self._answered = parse_view(answer), uptime()
+
+    def forget(self) -> None:
+        self._backends = None
+
+    def known(self, now: float) -> list[dict[str, str]] | None:
+        """None when it did not answer within VIEW_OLD_SECONDS."""
+        return self._backends if now - self._answered < VIEW_OLD_SECONDS else None
+
+
+def await_question(postgres: Session, pgpool: Session, view: View) -> bool:
+    """Wait for the listener's next line; False when it has gone."""
+    deadline = uptime() + LISTENER_SECONDS
+    while (left := deadline - uptime()) > 0:
+        ready = readable(left, sys.stdin.fileno(), postgres, pgpool)
+        if postgres.fileno() in ready:
+            postgres.read()  # Too late for the sample that it was meant for.
+        if pgpool.fileno() in ready:
+            view.take(pgpool)
+        if sys.stdin.fileno() in ready:
+            return bool(os.read(sys.stdin.fileno(), 4096))
+    return False
+
+
+def await_state(config: Config, postgres: Session, pgpool: Session, view: View) -> dict[str, Any] | None:
+    """PostgreSQL's answer; None when it gives none within ANSWER_SECONDS."""
+    deadline = uptime() + ANSWER_SECONDS
+    while postgres.asked_at is not None and (left := deadline - uptime()) > 0:
+        ready = readable(left, None, postgres, pgpool)
+        if pgpool.fileno() in ready:
+            view.take(pgpool)
+        if postgres.fileno() in ready and (answer := postgres.read()) is not None:
+            return parse_state(config, answer)
+    return None
+
+
+def readable(seconds: float, listener: int | None, *sessions: Session) -> set[int | None]:
+    """The file descriptors that have something to read, waited for no longer than `seconds`."""
+    numbers = [number for number in (listener, *(session.fileno() for session in sessions)) if number is not None]
+    return set(select.select(numbers, [], [], seconds)[0])
+
+
+def uptime() -> float:
+    """Seconds since this machine started; unlike the time of day nobody sets it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def local_state(config: Config, now: float) -> dict[str, Any]:
+    """What can be told without asking anybody."""
+    return {
+        "uptime": round(now, 3),
+        "clock": round(time.time(), 3),
+        "vip": has_address(config["vip"]),
+        "postgres": service_state(config["postgresql"]["service"]),
+        "pgpool": service_state(config["pgpool"]["service"]),
+    }
+
+
+def has_address(address: str) -> bool:
+    """Whether this machine has an IPv4 address: only then can a socket be bound to it (ip(7), EADDRNOTAVAIL)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                return False
+            raise
+    return True
+
+
+def service_state(service: str, services: Path = SERVICES) -> dict[str, Any]:
+    """Whether a service has processes, and whether they are frozen (cgroup.events of cgroups(7))."""
+    try:
+        events = (services / service / "cgroup.events").read_text().split()
+    except OSError:
+        return {"running": False, "frozen": False}
+    values = dict(zip(events[::2], events[1::2], strict=True))
+    return {"running": values.get("populated") == "1", "frozen": values.get("frozen") == "1"}
+
+
+def parse_state(config: Config, text: str) -> dict[str, Any]:
+    """The answer to STATE; PostgreSQL writes empty fields for NULL."""
+    recovery, timeline, lsn, replayed, sender, read_only = text.strip().split("|")
+    return {
+        "role": "standby" if recovery == "t" else "primary",
+        "timeline": int(timeline),
+        "lsn": lsn or None,
+        "replayed": replayed or None,
+        "streaming_from": next(
+            (node["name"] for node in config["nodes"] if sender in (node["ip"], node["name"])), None
+        ),
+        "writable": recovery == "f" and read_only == "off",
+    }
+
+
+def parse_view(text: str) -> list[dict[str, str]]:
+    """The answer to VIEW, by column name."""
+    return [
+        {"name": row["hostname"], "status": row["status"], "role": row["role"]}
+        for row in csv.DictReader(text.splitlines())
+    ]
+
+
+def write(line: Mapping[str, Any], state: Mapping[str, Any] | None, view: list[dict[str, str]] | None) -> None:
+    """One line of JSON. `state` is None when PostgreSQL did not answer in time, `view` when pgpool does not."""
+    postgres = {**line["postgres"], "answered": state is not None, **(state or {})}
+    whole = {**line, "postgres": postgres, "pgpool": {**line["pgpool"], "backends": view}}
+    sys.stdout.write(json.dumps(whole, separators=(",", ":")) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,249 @@
+"""Each fault: what is done to the nodes, how its effect is told, and how it is taken back."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness.faults import FAULTS, NotInEffect, Target, fault_named, model
+from pgpool_lab.harness.faults.clock import BEFORE, jump_between, jump_script, mend_script
+from pgpool_lab.harness.faults.model import Loss
+from pgpool_lab.harness.faults.network import NOBODY, cut_script, got_through, link_is_down, sides
+from pgpool_lab.harness.faults.services import all_stopped, cgroup, runs_nothing
+from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
+
+NODE0, NODE1, NODE2 = OUTPUTS.nodes
+TARGET = Target(NODE0, (NODE1, NODE2))
+
+ISSUED = {
+    "pgpool-stop",
+    "pgpool-kill",
+    "pgpool-hang",
+    "postgresql-stop-fast",
+    "postgresql-stop-immediate",
+    "postgresql-kill",
+    "postgresql-hang",
+    "machine-power-off",
+    "machine-reboot",
+    "machine-pause",
+    "link-down",
+    "partition",
+    "disk-full",
+    "clock-forward",
+    "clock-back",
+    "base-backup",
+}
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "EFFECT_SECONDS", 0.0)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+def test_every_fault_is_in_the_table_under_its_name() -> None:
+    assert set(FAULTS) == ISSUED
+    assert all(fault.name == name and ";" in fault.sentence for name, fault in FAULTS.items())
+
+
+def test_an_unknown_fault_is_refused_with_those_there_are() -> None:
+    with pytest.raises(LabError, match="disk-full"):
+        fault_named("disc-full")
+
+
+@pytest.mark.parametrize(
+    ("name", "script"),
+    [
+        ("pgpool-stop", "systemctl --no-block stop lab-pgpool.service"),
+        ("pgpool-kill", "echo 1 >/sys/fs/cgroup/system.slice/lab-pgpool.service/cgroup.kill"),
+        ("postgresql-stop-fast", "kill -INT $(head -n 1 /data/postmaster.pid)"),
+        ("postgresql-stop-immediate", "kill -QUIT $(head -n 1 /data/postmaster.pid)"),
+        ("postgresql-kill", "echo 1 >/sys/fs/cgroup/system.slice/lab-postgresql.service/cgroup.kill"),
+        ("postgresql-hang", "echo 1 >/sys/fs/cgroup/system.slice/lab-postgresql.service/cgroup.freeze"),
+        ("machine-power-off", "destroy"),
+        ("machine-reboot", "touch /run/pgpool-lab-reboot\nsystemctl --no-block reboot"),
+        ("machine-pause", "suspend"),
+        ("link-down", "domif-setlink 52:54:00:31:01:30 down"),
+    ],
+)
+def test_a_fault_does_this_to_its_node_only(name: str, script: str) -> None:
+    control = FakeControl()
+    FAULTS[name].inject(control, TARGET)
+    assert control.done == [("node0", script)]
+
+
+@pytest.mark.parametrize(
+    ("name", "in_effect", "not_in_effect"),
+    [
+        ("pgpool-stop", "gone\n", ""),
+        ("postgresql-kill", "gone\n", ""),
+        ("pgpool-hang", "State:\tT (stopped)\nState:\tT (stopped)\n", "State:\tT (stopped)\nState:\tS (sleeping)\n"),
+        ("postgresql-hang", "frozen 1\n", "frozen 0\n"),
+        ("link-down", "vnet3 down", "vnet3 up"),
+        ("disk-full", "4096\n", "1900000000\n"),
+        ("machine-reboot", "", "there\n"),
+        ("clock-forward", "1000.0 50.0\n1061.0 51.0\n", "1000.0 50.0\n1001.0 51.0\n"),
+        ("partition", "1 packets transmitted, 0 received, 100% packet loss", "1 received, 0% packet loss"),
+        ("base-backup", "runs\n", ""),
+    ],
+)
+def test_a_fault_that_is_not_in_effect_is_an_error(name: str, in_effect: str, not_in_effect: str) -> None:
+    FAULTS[name].verify(FakeControl(lambda node, what: in_effect), TARGET)
+    with pytest.raises(NotInEffect):
+        FAULTS[name].verify(FakeControl(lambda node, what: not_in_effect), TARGET)
+
+
+@pytest.mark.parametrize(("name", "state"), [("machine-power-off", "shut off"), ("machine-pause", "paused")])
+def test_a_machine_that_goes_on_is_an_error(name: str, state: str) -> None:
+    control = FakeControl()
+    with pytest.raises(NotInEffect, match=state):
+        FAULTS[name].verify(control, TARGET)
+    FAULTS[name].inject(control, TARGET)
+    FAULTS[name].verify(control, TARGET)
+
+
+@pytest.mark.parametrize(("name", "verb"), [("machine-power-off", "start"), ("machine-pause", "resume")])
+def test_a_machine_is_healed_once(name: str, verb: str) -> None:
+    control = FakeControl()
+    FAULTS[name].inject(control, TARGET)
+    FAULTS[name].heal(control, TARGET)
+    FAULTS[name].heal(control, TARGET)
+    assert [what for _, what in control.done].count(verb) == 1
+
+
+def test_healing_never_starts_postgresql() -> None:
+    """A revived primary would be a second one."""
+    control = FakeControl()
+    for name, fault in FAULTS.items():
+        if Loss.POSTGRESQL in (fault.losses or ()):
+            fault.heal(control, TARGET)
+            assert not [what for _, what in control.done if "start" in what and "postgresql" in what], name
+
+
+def test_a_stopped_pgpool_is_started_by_healing() -> None:
+    control = FakeControl()
+    FAULTS["pgpool-stop"].heal(control, TARGET)
+    assert control.done == [("node0", "systemctl start lab-pgpool.service")]
+
+
+@pytest.mark.parametrize(("events", "said"), [("populated 0\n", "gone\n"), (None, "gone\n"), ("populated 1\n", "")])
+def test_a_service_is_gone_when_its_cgroup_has_no_process(events: str | None, said: str, tmp_path: Path) -> None:
+    if events is not None:
+        (tmp_path / "cgroup.events").write_text(events)
+    script = runs_nothing("x.service").replace(cgroup("x.service"), str(tmp_path)).replace("0.2", "0.01")
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == said
+
+
+@pytest.mark.parametrize("states", ["", "State:\tS (sleeping)\n", "State:\tT (stopped)\nState:\tR (running)\n"])
+def test_pgpool_hangs_only_when_every_process_is_stopped(states: str) -> None:
+    assert not all_stopped(states)
+
+
+def test_pgpool_is_healed_only_when_no_process_is_left_stopped() -> None:
+    FAULTS["pgpool-hang"].heal(FakeControl(lambda node, what: "State:\tS (sleeping)\n"), TARGET)
+    FAULTS["pgpool-hang"].heal(FakeControl(), TARGET)
+    with pytest.raises(LabError, match="still stopped"):
+        FAULTS["pgpool-hang"].heal(
+            FakeControl(lambda node, what: "State:\tS (sleeping)\nState:\tT (stopped)\n"), TARGET
+        )
+
+
+def test_a_node_that_takes_no_logins_is_rebooting() -> None:
+    control = FakeControl()
+    control.unreachable = {"node0"}
+    FAULTS["machine-reboot"].verify(control, TARGET)
+
+
+def test_a_partition_has_two_sides_for_every_peer() -> None:
+    assert sides(TARGET) == [(NODE0, (NODE1, NODE2)), (NODE1, (NODE0,)), (NODE2, (NODE0,))]
+    control = FakeControl()
+    FAULTS["partition"].inject(control, TARGET)
+    cut = {(node, line.split()[3]) for node, script in control.done for line in script.splitlines()}
+    assert cut == {
+        ("node0", NODE1.ip),
+        ("node0", NODE2.ip),
+        ("node1", NODE0.ip),
+        ("node2", NODE0.ip),
+    }
+
+
+def test_a_partition_sends_what_is_for_the_peer_to_nobody() -> None:
+    assert cut_script(NODE0, (NODE1,)) == f"ip neigh replace {NODE1.ip} lladdr {NOBODY} dev enp1s0 nud permanent"
+
+
+def test_a_partition_is_mended_on_the_sides_that_are_reached_and_the_other_is_told() -> None:
+    control = FakeControl()
+    control.unreachable = {"node1"}
+    with pytest.raises(LabError, match="node1"):
+        FAULTS["partition"].heal(control, TARGET)
+    assert [node for node, _ in control.done] == ["node0", "node2"]
+
+
+def test_link_state_and_ping_are_read_as_the_tools_write_them() -> None:
+    assert link_is_down("vnet12 down")
+    assert not link_is_down("vnet12 up")
+    assert not link_is_down("")
+    assert got_through("1 packets transmitted, 1 received, 0% packet loss, time 0ms")
+    assert not got_through("1 packets transmitted, 0 received, 100% packet loss, time 0ms")
+    assert not got_through("1 packets transmitted, 0 received, +1 errors, 100% packet loss, time 0ms")
+
+
+def test_the_clock_goes_back_to_what_it_would_be_without_the_jump(tmp_path: Path) -> None:
+    """The scripts themselves, with a `date` that only notes what it was told to set."""
+    note, before = tmp_path / "set", tmp_path / "before"
+    stub = tmp_path / "date"
+    stub.write_text(f'#!/bin/sh\n[ "$1" = -s ] && echo "$2" >>{note} || echo 5000.25\n')
+    stub.chmod(0o755)
+
+    def sh(script: str) -> None:
+        text = script.replace(BEFORE, str(before)).replace("/proc/uptime", str(tmp_path / "uptime"))
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        subprocess.run(["bash", "-euo", "pipefail", "-c", text], check=True, env=environment)
+
+    (tmp_path / "uptime").write_text("100.00 1.00\n")
+    sh(jump_script(60))
+    sh(jump_script(60))
+    assert before.read_text() == "5000.25 100.00\n"
+    (tmp_path / "uptime").write_text("130.50 1.00\n")
+    sh(mend_script())
+    sh(mend_script())
+    assert note.read_text().splitlines() == ["+60 seconds", "+60 seconds", "@5030.750"]
+
+
+def test_a_jump_is_what_the_uptime_does_not_explain() -> None:
+    assert jump_between("1000.0 50.0", "1070.5 60.5") == pytest.approx(60.0)
+    assert jump_between("1000.0 50.0", "950.5 60.5") == pytest.approx(-60.0)
+
+
+def test_a_volume_is_filled_with_exactly_what_is_left(tmp_path: Path) -> None:
+    control = FakeControl()
+    FAULTS["disk-full"].inject(control, TARGET)
+    script = control.done[0][1]
+    stubs = {
+        "df": "printf ' Avail\\n12345\\n'",
+        "findmnt": f"echo {tmp_path}",
+        "fallocate": f'echo "$@" >{tmp_path}/said',
+    }
+    for name, body in stubs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], check=True, env=environment)
+    assert (tmp_path / "said").read_text() == f"-l 12345 {tmp_path}/lab-balloon\n"
+
+
+def test_a_base_backup_is_refused_on_a_node_that_streams_from_nobody(tmp_path: Path) -> None:
+    control = FakeControl()
+    FAULTS["base-backup"].inject(control, TARGET)
+    (tmp_path / "runuser").write_text("#!/bin/sh\n")
+    (tmp_path / "runuser").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", control.done[0][1]], env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1, "this node streams from nobody\n")

@@ -1,0 +1,282 @@
+"""A run: its steps in order, everything recorded, healed and restored whatever happens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness import ledger
+from pgpool_lab.harness.control import Control, Moment
+from pgpool_lab.harness.faults import FAULTS, Injector, Record
+from pgpool_lab.harness.samples import NodeSample, VipSample
+from pgpool_lab.harness.scenarios import Runner, Scenario, ScenarioRun, runner
+from pgpool_lab.harness.scenarios.model import Arrangement, Await, Heal, Inject, Restore, Role, Step, Switchover, Watch
+from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
+from tests.unit.harness_scenarios import seen
+
+Lab = dict[str, NodeSample]
+NAMES = ["node0", "node1", "node2"]
+
+
+class Seen:
+    """What the fake observer sees: changed by what is done to the fake lab."""
+
+    def __init__(self) -> None:
+        self.holder, self.primary = "node0", "node0"
+        self.clock = 1000.0
+        self.history: list[NodeSample] = []
+
+    def passes(self, seconds: float) -> None:
+        self.history += self.latest().values()
+        self.clock += seconds
+
+    def latest(self) -> Lab:
+        known = seen.healthy(holder="-", primary="-", at=self.clock)
+        renamed = {}
+        for name, one in zip(NAMES, known.values(), strict=True):
+            assert one.postgres is not None
+            postgres = one.postgres.model_copy(
+                update={
+                    "in_recovery": name != self.primary,
+                    "accepts_writes": name == self.primary,
+                    "streaming_from": None if name == self.primary else self.primary,
+                }
+            )
+            renamed[name] = one.model_copy(
+                update={"node": name, "holds_vip": name == self.holder, "postgres": postgres}
+            )
+        return renamed
+
+
+class FakeObserver:
+    seen: Seen
+
+    def __init__(self, outputs: object) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *arguments: object) -> None:
+        pass
+
+    def samples(self) -> list[Any]:
+        return [*self.seen.history, *self.seen.latest().values()]
+
+    def latest(self) -> Lab:
+        return self.seen.latest()
+
+    def latest_vip(self) -> VipSample:
+        mac = next((node.mac for node in OUTPUTS.nodes if node.name == self.seen.holder), None)
+        return VipSample(earliest=0.0, latest=0.0, wall=0.0, mac=mac)
+
+    def place(self, node: str, moment: Moment) -> tuple[float, float]:
+        return self.seen.clock, self.seen.clock
+
+
+class FakeWorkload:
+    def __init__(self, seen: Seen) -> None:
+        self._seen, self.calls = seen, list[str]()
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def stop(self) -> ledger.Ledger:
+        self.calls.append("stop")
+        return self.ledger()
+
+    def ledger(self) -> ledger.Ledger:
+        now = self._seen.clock
+        write = ledger.Write(client="w", sent=now, done=now, error=None, number=1, outcome="acknowledged")
+        return ledger.of([write])
+
+
+class FakeStage:
+    def __init__(self) -> None:
+        self.prepared: list[Arrangement] = []
+
+    def prepare(self, begins: Arrangement) -> None:
+        self.prepared.append(begins)
+
+
+class Bench:
+    """A runner on a lab that is not there."""
+
+    def __init__(self, record: Record, seen: Seen) -> None:
+        self.seen, self.record = seen, record
+        self.control = FakeControl(self.says)
+        self.workload, self.stage = FakeWorkload(seen), FakeStage()
+        self.when: dict[str, Callable[[], None]] = {}
+        self.told: list[str] = []
+
+    def says(self, node: str, what: str) -> str:
+        """Faults take effect at once; `when` says what follows from a script that contains its key."""
+        for part, follow in self.when.items():
+            if part in what:
+                follow()
+        effects = {"base-backup": "runs", "grep -s frozen": "frozen 1"}
+        return next((effect for part, effect in effects.items() if part in what), "gone")
+
+    def run(self, *steps: Step) -> ScenarioRun:
+        scenario = Scenario("test", "a test", Arrangement.TOGETHER, steps)
+        return Runner(
+            "two-node",
+            self.control,
+            Injector(self.control, self.record),
+            self.stage,
+            lambda: self.workload,
+            self.told.append,
+        ).run(scenario)
+
+    def fails_over(self) -> None:
+        self.seen.primary = "node1"
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
+    seen = Seen()
+    monkeypatch.setattr(FakeObserver, "seen", seen, raising=False)
+    monkeypatch.setattr(runner, "Observer", FakeObserver)
+
+    monkeypatch.setattr(time, "sleep", seen.passes)
+    monkeypatch.setattr(time, "monotonic", lambda: seen.clock)
+    made = Bench(Record(tmp_path / "faults" / "injected.json"), seen)
+
+    monkeypatch.setattr(runner, "full_samples", lambda outputs: [seen.latest()["node2"]])
+
+    def restored(control: Control) -> list[str]:
+        made.control.done.append(("lab", "restore"))
+        return []
+
+    monkeypatch.setattr(runner, "restore", restored)
+    return made
+
+
+KILL = Inject("postgresql-kill", Role.PRIMARY)
+
+
+def test_a_fulfilled_run_says_what_was_done_and_when_and_who_had_which_role(bench: Bench) -> None:
+    bench.when = {"cgroup.kill": bench.fails_over}
+    result = bench.run(KILL, Await(("primary-changes", "vip-stays", "writes-flow"), 30), Heal(), Restore())
+    assert result.fulfilled, bench.told
+    assert (result.holder, result.primary) == ("node0", "node0")
+    assert [(event.kind, event.name, event.nodes) for event in result.events] == [
+        ("fault", "postgresql-kill", ("node0",)),
+        ("heal", "heal", ("node0",)),
+        ("restore", "restore", tuple(NAMES)),
+    ]
+    assert [outcome.unmet for outcome in result.outcomes] == ["", "", ""]
+    assert bench.workload.calls == ["start", "stop"]
+    assert bench.stage.prepared == [Arrangement.TOGETHER]
+    assert isinstance(last := result.samples[-1], NodeSample) and last.node == "node2"
+    assert ScenarioRun.model_validate_json(result.model_dump_json()) == result
+
+
+def test_an_expectation_that_does_not_come_true_ends_the_run_and_the_lab_is_restored(bench: Bench) -> None:
+    result = bench.run(KILL, Await(("primary-changes", "vip-stays"), 30), Switchover(), Restore())
+    assert not result.fulfilled
+    assert {outcome.expectation: outcome.unmet for outcome in result.outcomes} == {
+        "primary-changes": "still node0",
+        "vip-stays": "",
+    }
+    assert result.outcomes[0].after_seconds == pytest.approx(30, abs=1)
+    assert "switchover" not in [event.kind for event in result.events]
+    assert (result.restored, bench.control.done[-1]) == (True, ("lab", "restore"))
+    assert bench.record.entries() == []
+
+
+def test_a_second_step_strikes_whoever_has_the_role_by_then(bench: Bench) -> None:
+    bench.when = {"cgroup.kill": bench.fails_over}
+    result = bench.run(KILL, Await(("primary-changes",), 30), KILL, Await(("primary-stays",), 5), Restore())
+    assert [event.nodes for event in result.events if event.kind == "fault"] == [("node0",), ("node1",)]
+    assert result.fulfilled
+
+
+def test_what_is_measured_begins_with_a_fault_and_ends_with_the_next_thing_done(bench: Bench) -> None:
+    bench.when = {"cgroup.kill": bench.fails_over}
+    result = bench.run(
+        Inject("base-backup", Role.STANDBY),
+        KILL,
+        Await(("primary-changes",), 30),
+        Watch(7),
+        KILL,
+        Watch(3),
+        Heal(),
+        Restore(),
+    )
+    events = {(event.step, event.kind): event.earliest for event in result.events}
+    assert result.windows == ((events[1, "fault"], events[4, "fault"]), (events[4, "fault"], events[6, "heal"]))
+
+
+def test_a_fault_on_several_nodes_is_measured_once_from_the_first(bench: Bench) -> None:
+    result = bench.run(Inject("postgresql-hang", Role.ALL), Watch(3), Restore())
+    (window,) = result.windows
+    assert window[0] == min(event.earliest for event in result.events)
+    assert [event.nodes for event in result.events if event.kind == "fault"] == [(name,) for name in NAMES]
+
+
+def test_a_fault_that_does_not_take_effect_fails_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.control.says = lambda node, what: ""
+    result = bench.run(KILL, Await(("primary-stays",), 5), Restore())
+    assert "did not take effect" in result.failure
+    assert result.outcomes == ()
+    assert bench.record.entries() == []
+
+
+def test_a_lab_that_is_not_restored_is_no_fulfilled_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(control: Control) -> list[str]:
+        raise LabError("two primaries")
+
+    monkeypatch.setattr(runner, "restore", refused)
+    result = bench.run(KILL, Restore())
+    assert (result.restored, result.fulfilled, result.failure) == (False, False, "two primaries")
+
+
+def test_an_interrupt_heals_and_stops_the_workload(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(seconds: float) -> None:
+        if bench.record.entries():
+            raise KeyboardInterrupt
+        bench.seen.clock += seconds
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(KILL, Await(("primary-changes",), 30))
+    assert bench.workload.calls == ["start", "stop"]
+    assert bench.record.entries() == []
+
+
+def test_a_scenario_for_more_nodes_than_there_are_is_refused_before_anything_is_done(bench: Bench) -> None:
+    scenario = Scenario("big", "big", Arrangement.TOGETHER, (KILL,), nodes=4)
+    with pytest.raises(LabError, match="4 nodes"):
+        Runner(
+            "two-node",
+            bench.control,
+            Injector(bench.control, bench.record),
+            bench.stage,
+            lambda: bench.workload,
+            bench.told.append,
+        ).run(scenario)
+    assert (bench.stage.prepared, bench.control.done) == ([], [])
+
+
+def test_a_lab_whose_roles_lie_otherwise_is_not_broken(bench: Bench) -> None:
+    bench.seen.primary = "node1"
+    with pytest.raises(LabError, match="the holder of the virtual IP is the primary"):
+        bench.run(KILL)
+    assert bench.control.done == []
+
+
+def test_writes_are_not_awaited_where_synchronous_replication_blocks_them() -> None:
+    two = OUTPUTS.model_copy(update={"replication": "sync", "nodes": OUTPUTS.nodes[:2]})
+    assert runner.possible(["vip-moves", "writes-flow"], two) == ["vip-moves"]
+    three = OUTPUTS.model_copy(update={"replication": "sync"})
+    assert runner.possible(["vip-moves", "writes-flow"], three) == ["vip-moves", "writes-flow"]
+
+
+def test_the_fault_of_the_tests_is_the_table_s() -> None:
+    assert KILL.fault in FAULTS

@@ -1,0 +1,205 @@
+"""A snapshot is of all machines at one moment, and so is the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pgpool_lab.cluster.outputs import NodeOutput
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness import restoration, snapshot
+from pgpool_lab.harness.control import Control, Moment
+from pgpool_lab.harness.faults import Entry, Record
+from pgpool_lab.harness.timing import factor
+from tests.unit.facts import changed, healthy
+from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
+
+ALL = [node.name for node in OUTPUTS.nodes]
+
+
+class Machines(FakeControl):
+    """Machines with snapshots."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda node, what: "1000.0 5.0\n")
+        self.kept: dict[str, list[str]] = {node.domain: [] for node in OUTPUTS.nodes}
+        self.refuses: set[tuple[str, str]] = set()
+
+    def virsh(self, *arguments: str) -> str:
+        assert arguments[0] == "snapshot-list"
+        return "\n".join(self.kept[arguments[1]])
+
+    def machine(self, node: NodeOutput, *arguments: str) -> Moment:
+        if (node.name, arguments[0]) in self.refuses:
+            raise LabError(f"{node.name}: {arguments[0]} refused")
+        if arguments[0] == "snapshot-create-as":
+            self.kept[node.domain].append(arguments[1])
+        if arguments[0] == "snapshot-revert":
+            self.states[node.name] = "paused"
+        return super().machine(node, *arguments)
+
+    def order(self, *verbs: str) -> list[str]:
+        """The verbs in order, one for each time that all machines had it."""
+        words = [what.split()[0] for _, what in self.done if what.split()[0] in verbs]
+        assert [words[index] for index in range(0, len(words), 3)] == [
+            words[index + 2] for index in range(0, len(words), 3)
+        ]
+        return words[::3]
+
+
+@pytest.fixture
+def machines(monkeypatch: pytest.MonkeyPatch) -> Machines:
+    monkeypatch.setattr(snapshot, "wait_until_healthy", lambda control: None)
+    monkeypatch.setattr(snapshot, "forget_holder", lambda outputs: None)
+    return Machines()
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    return Record(tmp_path / "faults" / "injected.json")
+
+
+def test_all_stand_still_before_the_first_is_captured_and_until_the_last_is(machines: Machines) -> None:
+    snapshot.take(machines)
+    assert machines.order("suspend", "snapshot-create-as", "resume") == ["suspend", "snapshot-create-as", "resume"]
+    assert snapshot.exists(machines)
+
+
+def test_an_earlier_snapshot_of_the_name_is_replaced(machines: Machines) -> None:
+    snapshot.take(machines)
+    machines.done.clear()
+    snapshot.take(machines)
+    assert machines.order("snapshot-delete", "snapshot-create-as") == ["snapshot-delete", "snapshot-create-as"]
+
+
+def test_machines_go_on_when_one_could_not_be_captured(machines: Machines) -> None:
+    machines.refuses = {("node1", "snapshot-create-as")}
+    with pytest.raises(LabError, match="node1"):
+        snapshot.take(machines)
+    assert set(machines.states.values()) == {"running"}
+    assert not snapshot.exists(machines)
+
+
+def test_nothing_is_captured_while_a_machine_is_off(machines: Machines) -> None:
+    machines.states["node2"] = "shut off"
+    with pytest.raises(LabError, match="node2 is shut off"):
+        snapshot.take(machines)
+    assert machines.done == []
+
+
+def test_all_are_reverted_and_paused_before_the_first_goes_on(machines: Machines, record: Record) -> None:
+    snapshot.take(machines)
+    machines.done.clear()
+    snapshot.rewind(machines, record)
+    verbs = ("suspend", "snapshot-revert", "domif-setlink", "resume")
+    assert machines.order(*verbs) == list(verbs)
+    assert all("--paused" in what for _, what in machines.done if what.startswith("snapshot-revert"))
+
+
+def test_a_rewind_takes_the_faults_with_it(machines: Machines, record: Record) -> None:
+    snapshot.take(machines)
+    record.add(Entry(fault="disk-full", node="node0", peers=()))
+    snapshot.rewind(machines, record)
+    assert record.entries() == []
+
+
+def test_all_stay_paused_when_one_could_not_be_reverted(machines: Machines, record: Record) -> None:
+    snapshot.take(machines)
+    machines.done.clear()
+    machines.refuses = {("node1", "snapshot-revert")}
+    with pytest.raises(LabError, match="node1"):
+        snapshot.rewind(machines, record)
+    assert set(machines.states.values()) == {"paused"}
+
+
+def test_without_a_snapshot_of_all_nothing_is_touched(machines: Machines, record: Record) -> None:
+    machines.kept[OUTPUTS.nodes[0].domain] = ["healthy"]
+    with pytest.raises(LabError, match="no snapshot"):
+        snapshot.rewind(machines, record)
+    assert machines.done == []
+
+
+def test_clocks_that_differ_are_an_error(machines: Machines, record: Record) -> None:
+    snapshot.take(machines)
+    machines.says = lambda node, what: "1060.0 5.0\n" if node == "node1" else "1000.0 5.0\n"
+    with pytest.raises(LabError, match="clocks differ"):
+        snapshot.rewind(machines, record)
+
+
+class Agents(FakeControl):
+    """Notes what agents are told."""
+
+    def agent(self, node: NodeOutput, *words: str) -> dict[str, object]:
+        self.done.append((node.name, " ".join(words)))
+        return {}
+
+
+@pytest.fixture
+def agents(monkeypatch: pytest.MonkeyPatch) -> Agents:
+    monkeypatch.setattr(restoration, "wait_until_healthy", lambda control: None)
+    return Agents()
+
+
+def restored(agents: Agents, monkeypatch: pytest.MonkeyPatch, answers: object) -> list[tuple[str, str]]:
+    monkeypatch.setattr(restoration, "all_facts", lambda outputs: answers)
+    restoration.restore(agents)
+    return agents.done
+
+
+NAMES = ("node0", "node1", "node2")
+
+
+def test_a_healthy_lab_is_left_alone(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert restored(agents, monkeypatch, healthy(NAMES)) == []
+
+
+def test_machines_are_started_or_resumed_first(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    agents.states |= {"node0": "shut off", "node2": "paused"}
+    assert restored(agents, monkeypatch, healthy(NAMES)) == [("node0", "start"), ("node2", "resume")]
+
+
+def test_who_does_not_follow_the_primary_is_rejoined(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = changed(healthy(NAMES, primary="node1"), "node0", "postgres", "streaming_from", to=None)
+    assert restored(agents, monkeypatch, answers) == [("node0", "rejoin node0"), ("node1", "start")]
+
+
+def test_of_two_primaries_the_one_on_the_earlier_timeline_gives_way(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = healthy(NAMES, primary="node1")
+    changed(answers, "node1", "postgres", "timeline", to=3)
+    changed(answers, "node0", "postgres", "in_recovery", to=False)
+    changed(answers, "node0", "postgres", "streaming_from", to=None)
+    changed(answers, "node0", "postgres", "lsn", to="0/9000000")
+    assert restored(agents, monkeypatch, answers) == [
+        ("node0", "local stop"),
+        ("node0", "rejoin node0"),
+        ("node1", "start"),
+    ]
+
+
+def test_without_a_primary_the_rules_of_join_decide(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = healthy(NAMES)
+    for name in NAMES:
+        changed(answers, name, "postgres", "running", to=False)
+        changed(answers, name, "postgres", "in_recovery", to=None)
+    assert restored(agents, monkeypatch, answers) == [("node0", "start")]
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", 1.0), ("2.5", 2.5)])
+def test_the_factor_scales_every_bound(text: str, value: float) -> None:
+    assert factor(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "fast", "0", "-1", "1000"])
+def test_a_factor_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(LabError, match="LAB_WAIT_FACTOR"):
+        factor(text)
+
+
+def test_virsh_is_asked_on_the_lab_s_own_libvirt() -> None:
+    from pgpool_lab.harness.control import virsh_command
+
+    assert virsh_command(OUTPUTS, ["domstate", "x"]) == ["virsh", "-q", "-c", "qemu:///system", "domstate", "x"]
+    assert Control(OUTPUTS).outputs is OUTPUTS

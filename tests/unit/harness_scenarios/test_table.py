@@ -1,0 +1,81 @@
+"""The table of scenarios is complete and says nothing that nobody understands."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness.faults import FAULTS
+from pgpool_lab.harness.scenarios import SCENARIOS, Scenario, scenario_named
+from pgpool_lab.harness.scenarios.expectations import EXPECTATIONS
+from pgpool_lab.harness.scenarios.model import Arrangement, Await, Inject, Restore
+
+FAULTS_ON_ROLES = sorted(set(FAULTS) - {"base-backup"})
+
+
+def awaited(name: str) -> list[tuple[str, ...]]:
+    return [step.expectations for step in SCENARIOS[name].steps if isinstance(step, Await)]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_a_scenario_uses_known_faults_and_expectations_and_ends_healthy(scenario: Scenario) -> None:
+    for step in scenario.steps:
+        if isinstance(step, Inject):
+            assert step.fault in FAULTS
+        if isinstance(step, Await):
+            assert step.expectations and set(step.expectations) <= set(EXPECTATIONS)
+            assert step.seconds > 0
+    assert isinstance(scenario.steps[-1], Restore)
+
+
+def test_the_procedure_s_scenarios_and_the_sequences_are_there() -> None:
+    assert {f"procedure-{letter}" for letter in "123ab"} <= set(SCENARIOS)
+    assert {
+        "old-primary-returns",
+        "two-failovers",
+        "failover-during-base-backup",
+        "switchover",
+        "all-off-and-on",
+    } <= set(SCENARIOS)
+
+
+@pytest.mark.parametrize("role", ["holder", "primary", "both", "standby"])
+@pytest.mark.parametrize("fault", FAULTS_ON_ROLES)
+def test_every_fault_is_tried_on_every_role(fault: str, role: str) -> None:
+    scenario = scenario_named(f"{fault}-on-{role}")
+    apart = role in ("holder", "primary")
+    assert scenario.begins is (Arrangement.APART if apart else Arrangement.TOGETHER)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pgpool-kill-on-holder", ("vip-moves", "primary-stays", "writes-flow")),
+        ("pgpool-kill-on-primary", ("vip-stays", "primary-stays", "writes-flow")),
+        ("postgresql-hang-on-holder", ("vip-stays", "primary-stays", "writes-flow")),
+        ("postgresql-hang-on-primary", ("vip-stays", "primary-changes", "writes-flow")),
+        ("machine-power-off-on-both", ("vip-moves", "primary-changes", "writes-flow")),
+        ("machine-power-off-on-holder", ("vip-moves", "primary-stays", "writes-flow")),
+        ("machine-power-off-on-primary", ("vip-stays", "primary-changes", "writes-flow")),
+        ("link-down-on-standby", ("vip-stays", "primary-stays", "writes-flow")),
+    ],
+)
+def test_what_was_lost_moves_and_the_rest_stays(name: str, expected: tuple[str, ...]) -> None:
+    assert awaited(name) == [expected]
+
+
+@pytest.mark.parametrize("fault", ["partition", "disk-full", "clock-forward", "clock-back"])
+def test_a_fault_of_open_outcome_expects_health_in_the_end_only(fault: str) -> None:
+    assert awaited(f"{fault}-on-both") == []
+
+
+def test_only_two_nodes_that_are_cut_from_each_other_may_split() -> None:
+    splitting = {name for name, scenario in SCENARIOS.items() if scenario.may_split}
+    assert splitting == {f"partition-on-{role}" for role in ("holder", "primary", "both", "standby")}
+    assert SCENARIOS["partition-on-both"].may_split_on(2)
+    assert not SCENARIOS["partition-on-both"].may_split_on(3)
+
+
+def test_an_unknown_scenario_is_refused() -> None:
+    with pytest.raises(LabError, match="no scenario"):
+        scenario_named("procedure-4")
