@@ -52,6 +52,11 @@ class LabPaths:
         return Path("/run") / self.name
 
     @property
+    def seeds(self) -> Path:
+        """What the machines are told on their first boot."""
+        return self.root / "seeds"
+
+    @property
     def backend(self) -> Path:
         """Folder of the Pulumi state."""
         return self.root / "backend"

@@ -10,7 +10,7 @@ from typing import Any
 HOOK = "one-machine-at-a-time"
 """Name of the program's check, which the engine's error repeats."""
 
-PARTS = ("", "-cloud-init", "-root", "-machine")
+PARTS = ("", "-cloud-init-file", "-cloud-init", "-root", "-machine")
 """What makes a node's machine: the resources' names after the node's."""
 
 

@@ -106,6 +106,7 @@ class Cluster(pulumi.ComponentResource):
             hosts=[(peer.name, str(peer.ip)) for peer in self._settings.nodes],
             domain_name=self._paths.domain(node.name),
             domain_type=domain_type,
+            seeds=self._paths.seeds,
             network_id=self.network.network.id,
             pool=self.network.pool.name,
             base_volume_id=image.volume_id,

@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 import pulumi_libvirt as libvirt
 from pulumi_command import remote
 
 from components.guard import OneMachineAtATime
+from components.node.seed import seed_volume
 from pgpool_lab.image.cloud_init import (
     NetworkConfig,
     UserData,
@@ -40,6 +42,8 @@ class NodeArgs:
     domain_name: str
     domain_type: str
     """`kvm` or `qemu`."""
+    seeds: Path
+    """Folder on this machine for the nodes' cloud-init seeds."""
     network_id: pulumi.Input[str]
     pool: pulumi.Input[str]
     base_volume_id: pulumi.Input[str]
@@ -84,15 +88,16 @@ class Node(pulumi.ComponentResource):
             NetworkConfig(mac=args.mac, address_with_prefix=f"{args.ip}/{args.prefix_length}")
         )
         user_data = self._user_data(args)
-        seed = libvirt.CloudInitDisk(
+        seed = seed_volume(
             f"{name}-cloud-init",
-            name=f"{args.name}-cloud-init.iso",
+            node=args.name,
             pool=args.pool,
-            # The provider does not know that the user data holds a private host key.
-            user_data=pulumi.Output.secret(user_data),  # type: ignore[arg-type]
-            meta_data=meta_data,
-            network_config=network_config,
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True, depends_on=args.after),
+            documents=pulumi.Output.json_dumps(
+                {"user-data": user_data, "meta-data": meta_data, "network-config": network_config}
+            ),
+            folder=args.seeds,
+            parent=self,
+            after=args.after,
         )
         root = libvirt.Volume(
             f"{name}-root",
@@ -112,8 +117,7 @@ class Node(pulumi.ComponentResource):
             memory=args.memory_mib,
             vcpu=args.vcpus,
             cpu=libvirt.DomainCpuArgs(mode="maximum" if args.domain_type == "qemu" else "host-passthrough"),
-            cloudinit=seed.id,
-            disks=[libvirt.DomainDiskArgs(volume_id=root.id), libvirt.DomainDiskArgs(volume_id=data.id)],
+            disks=[libvirt.DomainDiskArgs(volume_id=volume.id) for volume in (root, data, seed)],
             network_interfaces=[libvirt.DomainNetworkInterfaceArgs(network_id=args.network_id, mac=args.mac.upper())],
             consoles=[libvirt.DomainConsoleArgs(type="pty", target_port="0", target_type="serial")],
             running=True,
@@ -121,7 +125,7 @@ class Node(pulumi.ComponentResource):
                 parent=self,
                 delete_before_replace=True,
                 # The provider reports these changes without applying them.
-                replace_on_changes=["cloudinit", "networkInterfaces", "memory", "vcpu"],
+                replace_on_changes=["networkInterfaces", "memory", "vcpu"],
                 replace_with=[root],
             ),
         )

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgpool_lab.image import seed
 from pgpool_lab.image.cloud_init import (
     NetworkConfig,
     UserData,
@@ -54,8 +55,8 @@ class Machine:
         return f"bench{self.number}"
 
 
-def ran(*command: str | Path, cwd: Path | None = None) -> None:
-    subprocess.run(command, check=True, capture_output=True, cwd=cwd)
+def ran(*command: str | Path) -> None:
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def make_network(machines: Sequence[Machine]) -> None:
@@ -71,8 +72,8 @@ def make_network(machines: Sequence[Machine]) -> None:
 def make_disks(machine: Machine, key: Path) -> None:
     """The seed that a node of the lab gets, and the disks."""
     folder = machine.folder
-    (folder / "user-data").write_text(
-        render_user_data(
+    documents = {
+        "user-data": render_user_data(
             UserData(
                 hostname=machine.name,
                 hosts=((machine.name, machine.ip),),
@@ -80,14 +81,11 @@ def make_disks(machine: Machine, key: Path) -> None:
                 host_key_public=key.with_suffix(".pub").read_text().strip(),
                 operator_public_key=key.with_suffix(".pub").read_text().strip(),
             )
-        )
-    )
-    (folder / "meta-data").write_text(render_meta_data(machine.name))
-    (folder / "network-config").write_text(
-        render_network_config(NetworkConfig(mac=machine.mac, address_with_prefix=f"{machine.ip}/24"))
-    )
-    seed = ["mkisofs", "-quiet", "-o", "seed.iso", "-volid", "cidata", "-joliet", "-rock"]
-    ran(*seed, "user-data", "meta-data", "network-config", cwd=folder)
+        ),
+        "meta-data": render_meta_data(machine.name),
+        "network-config": render_network_config(NetworkConfig(mac=machine.mac, address_with_prefix=f"{machine.ip}/24")),
+    }
+    seed.write(json.dumps(documents), folder, machine.name).rename(folder / "seed.iso")
     ran("qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", machine.image, folder / "root.qcow2")
     ran("qemu-img", "create", "-q", "-f", "qcow2", folder / "data.qcow2", DATA_DISK)
 
@@ -99,7 +97,7 @@ def qemu(machine: Machine, accelerator: str, memory_mib: int, vcpus: int) -> lis
     command += ["-m", str(memory_mib), "-smp", str(vcpus), "-display", "none", "-nodefaults", "-serial", "null"]
     for disk in ("root", "data"):
         command += ["-drive", f"file={folder / disk}.qcow2,if=virtio,format=qcow2"]
-    command += ["-drive", f"file={folder / 'seed.iso'},if=ide,media=cdrom,format=raw"]
+    command += ["-drive", f"file={folder / 'seed.iso'},if=virtio,format=raw"]
     command += ["-netdev", f"tap,id=lan,ifname={machine.tap},script=no,downscript=no"]
     return [*command, "-device", f"virtio-net-pci,netdev=lan,mac={machine.mac}"]
 

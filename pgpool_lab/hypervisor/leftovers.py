@@ -27,10 +27,9 @@ REMOVAL: dict[Kind, tuple[tuple[str, ...], ...]] = {
 def unrecorded(found: Mapping[Kind, Iterable[str]], recorded: Iterable[str]) -> list[tuple[Kind, str]]:
     """Kind and identifier of every object that libvirt has and the engine's state has not, in the order of removal.
 
-    `recorded` holds the ids of the state's resources: UUIDs, for volumes their paths, and for cloud-init disks the
-    path followed by `;` and a UUID.
+    `recorded` holds the ids of the state's resources: UUIDs, and for volumes their paths.
     """
-    known = {identifier.partition(";")[0] for identifier in recorded}
+    known = set(recorded)
     return [(kind, name) for kind in REMOVAL for name in found.get(kind, ()) if name not in known]
 
 

@@ -1,13 +1,17 @@
-"""Command line for the engine and for `lab`: prints the image's path as the last line of standard output.
+"""Command line for the engine: prints the image's path as the last line of standard output.
 
 python -m pgpool_lab.image build --recipe JSON
+python -m pgpool_lab.image seed NODE FOLDER      (reads the seed's files from standard input)
+python -m pgpool_lab.image forget-seed NODE FOLDER
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from pgpool_lab.errors import LabError
+from pgpool_lab.image import seed
 from pgpool_lab.image.builder import build
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.progress import fail
@@ -17,6 +21,12 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["build", "--recipe", text]:
             print(build(ImageRecipe.from_json(text)))
+            return 0
+        case ["seed", node, folder]:
+            print(seed.write(sys.stdin.read(), Path(folder), node))
+            return 0
+        case ["forget-seed", node, folder]:
+            seed.remove(Path(folder), node)
             return 0
         case _:
             print(__doc__, file=sys.stderr)

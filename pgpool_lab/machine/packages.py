@@ -50,7 +50,7 @@ REQUIREMENTS = (
     Requirement("virsh", ("libvirt-clients",), "asks libvirt"),
     Requirement("dnsmasq", ("dnsmasq-base",), "libvirt's network driver starts only with it"),
     Requirement("iptables", ("iptables",), "libvirt's network driver writes the bridge's rules with it"),
-    Requirement("mkisofs", ("genisoimage",), "the libvirt plugin makes the cloud-init disks with it"),
+    Requirement("mkisofs", ("genisoimage",), "makes the cloud-init seeds"),
     Requirement("xsltproc", ("xsltproc",), "the libvirt plugin adapts definitions with it"),
     Requirement("ip", ("iproute2",), "makes the lab's network namespace"),
     Requirement("nsenter", ("util-linux",), "runs commands in the lab's network namespace"),

@@ -77,7 +77,7 @@ def test_a_node_s_options_name_its_own_resources_alone() -> None:
     options = rolling.node_options("node1")
     assert options[-1] == "--target-dependents"
     assert [word for word in options if word.startswith("**")] == [
-        f"**::node1{part}" for part in ("", "-cloud-init", "-root", "-machine")
+        f"**::node1{part}" for part in ("", "-cloud-init-file", "-cloud-init", "-root", "-machine")
     ]
 
 
