@@ -43,6 +43,7 @@ def seed_volume(
         pool=pool,
         # The path tells nothing of the content but whether it has changed.
         source=pulumi.Output.unsecret(file.stdout).apply(str.strip),
-        format="raw",
+        # What libvirt finds in it: any other word would be a difference at the next refresh.
+        format="iso",
         opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
     )
