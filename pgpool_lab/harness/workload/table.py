@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.harness.clients import direct, rows, through_vip
+from pgpool_lab.harness.timing import bounded
 
 TABLE = "lab_ledger"
 
@@ -42,6 +44,21 @@ def numbers(outputs: LabOutputs, node: NodeOutput) -> tuple[int, ...] | None:
             return tuple(row["number"] for row in rows(connection, f"SELECT number FROM {TABLE} ORDER BY number"))
     except psycopg2.Error:
         return None
+
+
+SETTLED_SECONDS = 30.0
+"""Within this time the standbys of a healthy lab have replayed what a stopped workload wrote."""
+
+
+def settled_rows(outputs: LabOutputs, nodes: Sequence[NodeOutput]) -> dict[str, tuple[int, ...] | None]:
+    """`final_rows` once replication has caught up; after SETTLED_SECONDS as they are, for the invariants to judge."""
+    deadline = time.monotonic() + bounded(SETTLED_SECONDS)
+    while True:
+        found = final_rows(outputs, nodes)
+        alike = None not in found.values() and len(set(found.values())) == 1
+        if alike or time.monotonic() > deadline:
+            return found
+        time.sleep(1)
 
 
 def final_rows(outputs: LabOutputs, nodes: Iterable[NodeOutput]) -> dict[str, tuple[int, ...] | None]:
