@@ -31,4 +31,5 @@ def scenarios() -> tuple[Scenario, ...]:
 def test_scenario(scenario: Scenario, trials: Trials, request: pytest.FixtureRequest) -> None:
     result = trials.run(scenario)
     request.config.stash[RESULTS].append(result)
-    assert result.passed, "\n".join(summary.lines([result]))
+    if not result.passed:
+        pytest.fail("\n".join(summary.complaints(result)), pytrace=False)

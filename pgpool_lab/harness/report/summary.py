@@ -52,6 +52,12 @@ def complaints(result: Result) -> list[str]:
     name = f"{result.subject.scenario} ({result.subject.stack})"
     return [
         *(f"{name}: not as expected: {sentence}" for sentence in result.unmet),
+        *(
+            f"{name}: exceeded: {one.name} after {episode.name}: {cell(one)}"
+            for episode in result.episodes
+            for one in episode.comparisons
+            if not one.within
+        ),
         *(f"{name}: violated: {one.name}: {one.sentence}" for one in result.violations),
         *(f"{name}: expected here: {one.name}: {one.sentence}" for one in result.expected),
     ]
