@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab import testing
+from pgpool_lab import hypervisor, testing
 from pgpool_lab.testing import Chosen, chosen_by
 
 ARGUMENTS: dict[str, tuple[list[str], Chosen]] = {
@@ -53,7 +53,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Run]:
     monkeypatch.setattr(testing, "new_report_folder", lambda: tmp_path / "reports")
     monkeypatch.setattr(testing, "Lab", FakeLab)
     monkeypatch.setattr(testing, "pytest", pytest_run)
-    monkeypatch.setattr(testing.hypervisor, "enter", lambda paths: [])
+    monkeypatch.setattr(hypervisor, "enter", lambda paths: [])
     return made
 
 

@@ -90,7 +90,7 @@ def judged(made: ScenarioRun, lab: LabOutputs | None = None, rows: Mapping[str, 
 
 
 def bounds_in(result: Result, episode: int = 0) -> dict[str, float | None]:
-    return {one.name: one.bound and one.bound.seconds for one in result.episodes[episode].comparisons}
+    return {one.name: None if one.bound is None else one.bound.seconds for one in result.episodes[episode].comparisons}
 
 
 def test_a_run_that_went_well_passes_and_says_what_was_struck_where_and_when() -> None:
@@ -117,17 +117,21 @@ def test_the_bounds_are_those_of_the_fault_on_its_roles_with_the_one_factor(monk
     assert found["detection"] == pytest.approx(expected.detection_seconds and expected.detection_seconds.seconds)
 
 
-APART = {"holder": "node4", "primary": "node0"}
+def apart(name: str, node: str) -> Event:
+    """A fault on one of two nodes of which node0 is primary and node4 the holder."""
+    return event(name, node, holder="node4", primary="node0")
+
+
 STRUCK: dict[str, tuple[Event, Struck | None]] = {
     "pgpool stopped on both roles": (event("pgpool-stop"), Struck(holder="announced")),
-    "pgpool killed on the holder": (event("pgpool-kill", "node4", **APART), Struck(holder="silent")),
-    "pgpool killed on the primary alone": (event("pgpool-kill", "node0", **APART), None),
+    "pgpool killed on the holder": (apart("pgpool-kill", "node4"), Struck(holder="silent")),
+    "pgpool killed on the primary alone": (apart("pgpool-kill", "node0"), None),
     "PostgreSQL stopped": (event("postgresql-stop-fast"), Struck(primary="refuses")),
     "PostgreSQL hangs": (event("postgresql-hang"), Struck(primary="silent")),
-    "PostgreSQL hangs on a standby that is the holder": (event("postgresql-hang", "node4", **APART), None),
+    "PostgreSQL hangs on a standby that is the holder": (apart("postgresql-hang", "node4"), None),
     "host reboots": (event("machine-reboot"), Struck(primary="silent", holder="announced")),
-    "holder loses its power": (event("machine-power-off", "node4", **APART), Struck(holder="silent")),
-    "primary loses its power": (event("machine-power-off", "node0", **APART), Struck(primary="silent")),
+    "holder loses its power": (apart("machine-power-off", "node4"), Struck(holder="silent")),
+    "primary loses its power": (apart("machine-power-off", "node0"), Struck(primary="silent")),
     "standby loses its power": (event("machine-power-off", "node5"), None),
     "nobody knows": (event("partition"), None),
     "nothing is lost": (event("base-backup", kind="load"), None),
@@ -169,7 +173,7 @@ def test_two_faults_are_two_episodes_and_the_second_strikes_who_has_the_role_by_
 
 def write_bound(found: Bounds | None) -> float | None:
     assert found is not None and found.read_outage.seconds > 0
-    return found.write_outage and found.write_outage.seconds
+    return None if found.write_outage is None else found.write_outage.seconds
 
 
 def test_writes_that_wait_for_the_only_standby_have_no_bound() -> None:

@@ -12,6 +12,7 @@ from pgpool_lab.harness.invariants import beliefs, reads, roles, rows
 from pgpool_lab.harness.invariants.model import Finding, Rows
 from pgpool_lab.harness.invariants.spans import GAP_SECONDS
 from pgpool_lab.harness.invariants.table import INVARIANTS, splits, violations
+from pgpool_lab.harness.ledger import Read, Write
 from pgpool_lab.harness.samples import Sample
 from tests.unit.harness.runs import MACS, evidence, gone, healthy_end, node, read, vip, write
 from tests.unit.harness.runs import beliefs as believed
@@ -156,7 +157,7 @@ def test_a_split_is_expected_where_it_may_be_and_a_violation_elsewhere(samples: 
 
 
 def test_stale_reads_follow_from_a_split_and_from_nothing_else() -> None:
-    entries = [write(1, 10), write(2, 11), read(40, 0)]
+    entries: list[Write | Read] = [write(1, 10), write(2, 11), read(40, 0)]
     split = evidence(samples=[*TWO_PRIMARIES["the old one goes on"], *healthy_end()], entries=entries)
     whole = evidence(samples=healthy_end(), entries=entries)
     for run, names in ((split, []), (whole, ["fresh reads"])):

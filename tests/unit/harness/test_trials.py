@@ -15,6 +15,7 @@ from pgpool_lab.harness import recording, trials
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.scenarios import SCENARIOS, Scenario, ScenarioRun
 from pgpool_lab.harness.trials import Trials
+from pgpool_lab.harness.workload import table
 from tests.unit.harness.synthetic import NAMES
 from tests.unit.harness.test_assessment import NUMBERS, outputs, run
 
@@ -39,7 +40,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trials:
     monkeypatch.setattr(trials, "Runner", FakeRunner)
     monkeypatch.setattr(FakeRunner, "outcome", run, raising=False)
     monkeypatch.setattr(Control, "virsh", lambda self, *words: "<domain type='kvm'><name>lab-node0</name></domain>")
-    monkeypatch.setattr(trials.table, "settled_rows", lambda outputs, nodes: dict.fromkeys(NAMES, NUMBERS))
+    monkeypatch.setattr(table, "settled_rows", lambda outputs, nodes: dict.fromkeys(NAMES, NUMBERS))
     monkeypatch.setattr(logs, "last_lines", lambda outputs, node, lines: f"log of {node.name}")
     return Trials("three-node", outputs(), tmp_path / "faults", tmp_path / "reports", print)
 
