@@ -11,11 +11,12 @@ from pgpool_lab.harness.faults import FAULTS, Losses
 from pgpool_lab.harness.invariants.model import Evidence, Expectations, Rows
 from pgpool_lab.harness.invariants.table import splits
 from pgpool_lab.harness.machine import Machine
-from pgpool_lab.harness.measures import Window, measure
+from pgpool_lab.harness.measures import Gap, Window, measure
 from pgpool_lab.harness.observer.node_watch import SILENT_SECONDS
 from pgpool_lab.harness.observer.observer import NODE_INTERVAL
 from pgpool_lab.harness.recording import Recording
 from pgpool_lab.harness.result import Disturbance, Subject, Times, judge
+from pgpool_lab.harness.scenarios.expectations import WRITE_SECONDS
 from pgpool_lab.harness.scenarios.run import Event, ScenarioRun
 from pgpool_lab.harness.timing import factor
 from pgpool_lab.harness.workload.settings import WorkloadSettings
@@ -154,10 +155,14 @@ def unfelt(evidence: Evidence, disturbances: tuple[Disturbance, ...]) -> bool:
         return False
     for disturbance in disturbances:
         felt = measure(evidence, disturbance.window)
-        outage = felt.write_outage
-        if felt.promotion_seconds is not None or (outage is not None and outage.end >= disturbance.window.end):
+        if felt.promotion_seconds is not None or lasted(felt.write_outage, disturbance.window):
             return False
     return True
+
+
+def lasted(outage: Gap | None, window: Window) -> bool:
+    """Whether clients were still out when the window ended; a pause between two writes is no outage."""
+    return outage is not None and outage.seconds > WRITE_SECONDS and outage.end >= window.end
 
 
 def macs_of(outputs: LabOutputs) -> dict[str, str]:

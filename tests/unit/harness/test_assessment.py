@@ -14,6 +14,7 @@ from pgpool_lab.harness.bounds import Bounds, Struck, bounds
 from pgpool_lab.harness.faults import FAULTS
 from pgpool_lab.harness.invariants.model import Rows
 from pgpool_lab.harness.machine import Machine
+from pgpool_lab.harness.measures import Gap, Window
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.samples import Sample
 from pgpool_lab.harness.scenarios import ScenarioRun
@@ -27,10 +28,9 @@ NUMBERS = tuple(write.number for write in ledger().acknowledged)
 
 
 def outputs(replication: str = "async", nodes: int = 3, **timings: int) -> LabOutputs:
-    """A lab of the synthetic run's nodes; libvirt may write addresses in capitals."""
+    """A lab of the synthetic run's nodes."""
     made = [
-        lab_outputs.node(name, index, 133 + index) | {"mac": MACS[name].upper()}
-        for index, name in enumerate(NAMES[:nodes])
+        lab_outputs.node(name, index, 133 + index) | {"mac": MACS[name]} for index, name in enumerate(NAMES[:nodes])
     ]
     return LabOutputs.model_validate(
         lab_outputs.values() | {"nodes": made, "timings": TIMINGS | timings, "replication": replication}
@@ -263,6 +263,26 @@ def test_a_cut_that_nobody_felt_does_not_pass() -> None:
     quiet = event("partition", at=1002)
     result = judged(run(quiet, event("heal", kind="heal", step=1, at=1015), RESTORE, may_split=True))
     assert (result.unmet, result.passed) == ((NEITHER,), False)
+
+
+OUTAGES: dict[str, tuple[Gap | None, bool]] = {
+    "until it was mended": (Gap(begin=21, end=61, over=True), True),
+    "for ever": (Gap(begin=21, end=90, over=False), True),
+    "over before": (Gap(begin=21, end=50, over=True), False),
+    "a pause between two writes": (Gap(begin=59.9, end=60.2, over=True), False),
+    "none": (None, False),
+}
+
+
+@pytest.mark.parametrize(("outage", "expected"), OUTAGES.values(), ids=OUTAGES.keys())
+def test_one_that_stops_lets_no_client_write_until_the_cut_is_mended(outage: Gap | None, expected: bool) -> None:
+    assert assessment.lasted(outage, Window(20, 60)) == expected
+
+
+def test_addresses_are_written_as_samples_write_them() -> None:
+    lab = outputs(nodes=2)
+    lab.nodes[0].mac = "52:54:00:AB:CD:EF"
+    assert assessment.macs_of(lab) == {"node0": "52:54:00:ab:cd:ef", "node4": MACS["node4"]}
 
 
 def test_timings_that_lack_a_parameter_are_refused_by_name() -> None:
