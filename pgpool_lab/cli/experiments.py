@@ -20,7 +20,6 @@ from pgpool_lab.harness import snapshot as snapshots
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults import FAULTS, Injector, Record, fault_named
 from pgpool_lab.harness.report import summary
-from pgpool_lab.harness.report.page import PAGE, build
 from pgpool_lab.harness.scenarios import SCENARIOS, scenario_named
 from pgpool_lab.harness.trials import Trials
 from pgpool_lab.paths import PROJECT, LabPaths
@@ -88,6 +87,9 @@ def run_scenario(
     if prefix := network_prefix(outputs.network.namespace):
         # The clients are this process: it goes on inside the lab's network.
         os.execvp(prefix[0], [*prefix, sys.executable, "-m", "pgpool_lab", *sys.argv[1:]])
+    # What draws takes as long to import as everything else: no other command waits for it.
+    from pgpool_lab.harness.report.page import PAGE, build
+
     reports = new_report_folder()
     result = Trials(stack, outputs, LabPaths(stack).faults, reports, tell).run(chosen)
     build(reports)
