@@ -21,7 +21,6 @@ STACKS = ("two-node",)
 
 WITHOUT_LAB = ("tests/unit", "tests/program", "tests/plugin")
 
-
 REPORTS = "LAB_REPORTS"
 """Variable with the folder that the live tests report into."""
 

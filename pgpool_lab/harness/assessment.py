@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pgpool_lab.cluster.outputs import LabOutputs
+from pgpool_lab.errors import LabError
 from pgpool_lab.harness.bounds import Bounds, Struck, Watched, bounds
 from pgpool_lab.harness.faults import FAULTS, Losses
 from pgpool_lab.harness.invariants.model import Evidence, Expectations, Rows
@@ -32,6 +33,9 @@ WATCHED = Watched(
 )
 """What the clients and the observer, as they are, add to every figure."""
 
+EVERYTHING = Struck(primary="silent", holder="silent")
+"""Its bounds are made of every parameter that any bound is made of."""
+
 NEITHER = "the nodes that were cut from each other neither split nor stopped: the fault was not felt"
 
 
@@ -44,10 +48,18 @@ class Place:
     machine: Machine
 
 
+def check(outputs: LabOutputs) -> None:
+    """Raise LabError, before anything is broken, for a lab whose timings give no bounds."""
+    try:
+        bounds(outputs.timings, nodes=len(outputs.nodes), struck=EVERYTHING, watched=WATCHED)
+    except ValueError as error:
+        raise LabError(f"no run could be judged: {error}", "a lab with these checks on: pgpool.parameters") from None
+
+
 def assess(run: ScenarioRun, place: Place, rows: Mapping[str, Rows | None]) -> Recording:
     """Judge a run by the invariants and bounds; `rows` are each node's own in the end.
 
-    Raises ValueError when the lab's timings lack what a bound is made of.
+    Raises ValueError for timings that `check` refuses.
     """
     outputs = place.outputs
     evidence = evidence_of(run, outputs, rows)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from pgpool_lab.cluster import logs
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.harness import recording as files
-from pgpool_lab.harness.assessment import Place, assess
+from pgpool_lab.harness.assessment import Place, assess, check
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults import Injector, Record
 from pgpool_lab.harness.machine import this_machine
@@ -31,7 +31,11 @@ class Trials:
     def __init__(
         self, stack: str, outputs: LabOutputs, record: Path, reports: Path, tell: Callable[[str], None]
     ) -> None:
-        """`record` is the file of the lab's faults; `tell` gets a line for whoever watches."""
+        """`record` is the file of the lab's faults; `tell` gets a line for whoever watches.
+
+        Raises LabError for a lab on which no run could be judged.
+        """
+        check(outputs)
         control = Control(outputs)
         faults = Record(record)
         self._stack, self._outputs, self._reports = stack, outputs, reports

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pgpool_lab.cluster.outputs import LabOutputs
+from pgpool_lab.errors import LabError
 from pgpool_lab.harness import assessment, timing
 from pgpool_lab.harness.assessment import NEITHER, WATCHED, Place, assess
 from pgpool_lab.harness.bounds import Bounds, Struck, bounds
@@ -288,5 +289,8 @@ def test_addresses_are_written_as_samples_write_them() -> None:
 def test_timings_that_lack_a_parameter_are_refused_by_name() -> None:
     lab = outputs()
     del lab.timings["wd_interval"]
+    assessment.check(outputs())
+    with pytest.raises(LabError, match="no run could be judged: .*wd_interval"):
+        assessment.check(lab)
     with pytest.raises(ValueError, match="wd_interval"):
         judged(run(), lab)

@@ -63,6 +63,11 @@ def test_a_run_that_failed_leaves_all_nodes_logs_as_well(bench: Trials, monkeypa
     assert kept == {f"{name}.log": f"log of {name}" for name in NAMES}
 
 
+def test_a_lab_without_bounds_is_refused_before_anything_is_broken(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="health_check_period is 0"):
+        Trials("three-node", outputs(health_check_period=0), tmp_path / "faults", tmp_path, print)
+
+
 def test_a_run_that_could_not_be_recorded_leaves_the_logs(bench: Trials, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> ScenarioRun:
         raise LabError("no sample from node0")
