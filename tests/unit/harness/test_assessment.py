@@ -290,7 +290,7 @@ def test_timings_that_lack_a_parameter_are_refused_by_name() -> None:
     lab = outputs()
     del lab.timings["wd_interval"]
     assessment.check(outputs())
-    with pytest.raises(LabError, match="no run could be judged: .*wd_interval"):
+    with pytest.raises(LabError, match=r"no run could be judged: .*wd_interval"):
         assessment.check(lab)
     with pytest.raises(ValueError, match="wd_interval"):
         judged(run(), lab)
