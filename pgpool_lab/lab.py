@@ -21,6 +21,7 @@ from pgpool_lab.engine import Engine, has_state, open_engine
 from pgpool_lab.errors import LabError
 from pgpool_lab.image import builder, tarball
 from pgpool_lab.image.recipe import ImageRecipe
+from pgpool_lab.outdated import changes, forget_snapshots
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.progress import console, step
 from pgpool_lab.settings import LabSettings, from_stack_file
@@ -93,11 +94,14 @@ class Lab:
         return self.paths.logs / "events.json"
 
     def _update(self, engine: Engine, options: Sequence[str] = ()) -> int:
-        """Run `pulumi up`; its exit code."""
+        """Run `pulumi up`; its exit code. When it changed anything, the lab's snapshots are removed."""
         self._events.parent.mkdir(parents=True, exist_ok=True)
         self._events.unlink(missing_ok=True)
         common = ["--yes", "--non-interactive", "--suppress-outputs", "--event-log", str(self._events)]
-        return engine.run(["up", "--stack", self.paths.stack, *common, *options])
+        code = engine.run(["up", "--stack", self.paths.stack, *common, *options])
+        if changes(self._events):
+            forget_snapshots(engine)
+        return code
 
     def _failed(self) -> LabError:
         return LabError("pulumi up failed: see above", f"./lab up {self.paths.stack} goes on from here")

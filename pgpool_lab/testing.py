@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pgpool_lab import hypervisor
@@ -20,12 +21,36 @@ STACKS = ("two-node",)
 
 WITHOUT_LAB = ("tests/unit", "tests/program", "tests/plugin")
 
+REPORTS = "LAB_REPORTS"
+"""Variable with the folder that the live tests report into."""
 
-def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Stacks, and what follows `--` (or starts with a dash) for pytest."""
+SCENARIOS = "LAB_SCENARIOS"
+"""Variable with the scenarios that the live tests measure: `chosen`, or `all` that fit."""
+
+ALL = "--all"
+"""The option that adds the measured scenarios, every one that fits."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the command line asks for."""
+
+    stacks: tuple[str, ...]
+    everything: bool
+    options: tuple[str, ...]
+    """pytest's."""
+
+
+def chosen_by(arguments: Sequence[str]) -> Chosen:
+    """Stacks and ALL, then what follows `--` (or starts with another dash) for pytest."""
     words = list(arguments)
-    cut = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
-    return words[:cut], words[cut + 1 :] if words[cut : cut + 1] == ["--"] else words[cut:]
+    cut = next((index for index, word in enumerate(words) if word.startswith("-") and word != ALL), len(words))
+    own, rest = words[:cut], words[cut:]
+    return Chosen(
+        stacks=tuple(word for word in own if word != ALL),
+        everything=ALL in own,
+        options=tuple(rest[1:] if rest[:1] == ["--"] else rest),
+    )
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -33,14 +58,15 @@ def run(arguments: Sequence[str]) -> int:
 
     Reports go to `reports/TIME/`.
     """
-    chosen, options = split(arguments)
-    for stack in chosen:
+    chosen = chosen_by(arguments)
+    stacks, options = chosen.stacks, chosen.options
+    for stack in stacks:
         if not LabPaths(stack).stack_file.is_file():
             raise LabError(f"there is no stack {stack!r}", "see stacks/; arguments for pytest come after --")
     reports = new_report_folder()
-    codes = [] if chosen else [pytest(WITHOUT_LAB, options, reports / "without-lab.xml", prefix=[], extra={})]
-    for stack in chosen or STACKS:
-        codes.append(live(stack, options, reports))
+    codes = [] if stacks else [pytest(WITHOUT_LAB, options, reports / "without-lab.xml", prefix=[], extra={})]
+    for stack in stacks or STACKS:
+        codes.append(live(stack, chosen, reports))
     console.print(f"reports: {reports.relative_to(PROJECT)}")
     # pytest's exit code 5 says that the options chose no test of that part.
     return max(0 if code == 5 and options else code for code in codes)
@@ -53,18 +79,19 @@ def new_report_folder() -> Path:
     return folder
 
 
-def live(stack: str, options: Sequence[str], reports: Path) -> int:
-    """The live tests on one stack, which is brought up first."""
+def live(stack: str, chosen: Chosen, reports: Path) -> int:
+    """The live tests on one stack, which is brought up first; the measured scenarios only where all are asked for."""
     lab = Lab(LabPaths(stack))
     started = time.monotonic()
     lab.up()
     console.print(f"lab {stack} is up after {time.monotonic() - started:.0f} s")
     return pytest(
         ("tests/live",),
-        options,
+        # pytest takes the last -m: `./lab test STACK -- -m measured` runs the chosen scenarios, and nothing else.
+        (*(() if chosen.everything else ("-m", "not measured")), *chosen.options),
         reports / f"live-{stack}.xml",
         prefix=hypervisor.enter(lab.paths),
-        extra={"LAB_STACK": stack},
+        extra={"LAB_STACK": stack, REPORTS: str(reports), SCENARIOS: "all" if chosen.everything else "chosen"},
     )
 
 

@@ -12,7 +12,8 @@ import typer
 
 from pgpool_lab import machine, testing
 from pgpool_lab.cli.tables import print_bench, print_checks, print_status
-from pgpool_lab.cluster.client import network_prefix, run_on, ssh_command
+from pgpool_lab.cluster.client import network_prefix, ssh_command
+from pgpool_lab.cluster.logs import last_lines
 from pgpool_lab.errors import LabError
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import PROJECT, LabPaths
@@ -134,15 +135,19 @@ def logs(
     """The nodes' logs: PostgreSQL, pgpool, failover, join."""
     outputs = lab_of(stack).outputs()
     for each in [outputs.node(node)] if node else outputs.nodes:
-        shown = run_on(outputs, each, "tail -v -n 200 /var/log/pgpool-lab/*.log")
-        print(f"===== {each.name}\n{shown.stdout or shown.stderr}")
+        print(f"===== {each.name}\n{last_lines(outputs, each)}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def test(
-    arguments: Annotated[list[str] | None, typer.Argument(help="Stacks, then pytest's arguments after --.")] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="Stacks, --all, then pytest's arguments after --.")
+    ] = None,
 ) -> None:
-    """Every test: unit, program, the plugin's, and live on the lab, which is brought up where it is needed."""
+    """Every test: unit, program, the plugin's, and live on the lab, which is brought up where it is needed.
+
+    --all adds every scenario that fits the lab's number of nodes, measured, with a report.
+    """
     sys.exit(testing.run(arguments or []))
 
 

@@ -19,12 +19,11 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.harness import snapshot as snapshots
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults import FAULTS, Injector, Record, fault_named
-from pgpool_lab.harness.scenarios import SCENARIOS, Runner, ScenarioRun, scenario_named
-from pgpool_lab.harness.scenarios.protocols import Workload
-from pgpool_lab.harness.scenarios.stage import Rewinding
-from pgpool_lab.harness.workload import table
-from pgpool_lab.harness.workload.workload import Workload as Clients
+from pgpool_lab.harness.report import summary
+from pgpool_lab.harness.scenarios import SCENARIOS, scenario_named
+from pgpool_lab.harness.trials import Trials
 from pgpool_lab.paths import PROJECT, LabPaths
+from pgpool_lab.testing import new_report_folder
 
 fault = typer.Typer(help="Break one thing, and mend it.", no_args_is_help=True)
 scenario = typer.Typer(help="Break something and hold what follows against what must follow.", no_args_is_help=True)
@@ -78,22 +77,25 @@ def run_scenario(
     name: Annotated[str, typer.Argument(help="Name of the scenario: lab scenario list.")],
     stack: StackOption = DEFAULT_STACK,
 ) -> None:
-    """Run a scenario; exit code 0 only when everything expected came true.
+    """Run a scenario; exit code 0 only when everything expected came true, nothing was violated, nothing took too long.
 
-    The lab is rewound first, or made healthy and captured where there is no snapshot; it is left healthy.
+    The lab is rewound first, or made healthy and captured where there is no snapshot; it is left healthy. The
+    recording goes to `reports/TIME/`, with a page, and with all nodes' logs if it failed.
     """
     chosen = scenario_named(name)
     outputs = lab_of(stack).outputs()
     if prefix := network_prefix(outputs.network.namespace):
         # The clients are this process: it goes on inside the lab's network.
         os.execvp(prefix[0], [*prefix, sys.executable, "-m", "pgpool_lab", *sys.argv[1:]])
-    control, record = Control(outputs), Record(LabPaths(stack).faults)
-    runner = Runner(
-        stack, control, Injector(control, record), Rewinding(control, record, tell), lambda: clients(outputs), tell
-    )
-    result = runner.run(chosen)
-    tell(f"{keep(result)}: {'fulfilled' if result.fulfilled else 'not fulfilled'}")
-    sys.exit(0 if result.fulfilled else 1)
+    # What draws takes as long to import as everything else: no other command waits for it.
+    from pgpool_lab.harness.report.page import PAGE, build
+
+    reports = new_report_folder()
+    result = Trials(stack, outputs, LabPaths(stack).faults, reports, tell).run(chosen)
+    build(reports)
+    print("\n".join(summary.lines([result])))
+    print(f"report: {(reports / PAGE).relative_to(PROJECT)}")
+    sys.exit(0 if result.passed else 1)
 
 
 def snapshot(stack: Stack = DEFAULT_STACK) -> None:
@@ -119,21 +121,6 @@ def injector(outputs: LabOutputs, stack: str) -> Injector:
     return Injector(Control(outputs), Record(LabPaths(stack).faults))
 
 
-def clients(outputs: LabOutputs) -> Workload:
-    """Writers and readers through the virtual IP, with their table made."""
-    table.create(outputs)
-    return Clients(outputs.dsn, outputs.credentials.superuser.password)
-
-
 def tell(line: str) -> None:
     """A line with the time, for whoever watches."""
     console.print(f"{time.strftime('%H:%M:%S')} {line}")
-
-
-def keep(run: ScenarioRun) -> str:
-    """Write the run's document below reports/; its path."""
-    folder = PROJECT / "reports" / time.strftime("%Y%m%d-%H%M%S", time.localtime(run.wall))
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{run.scenario}.json"
-    file.write_text(run.model_dump_json(indent=1))
-    return str(file.relative_to(PROJECT))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
@@ -78,7 +78,7 @@ class LabOutputs(BaseModel):
     libvirt_uri: str
     versions: dict[str, str]
     timings: dict[str, int | bool | str]
-    replication: str
+    replication: Literal["async", "sync"]
     credentials: Credentials
 
     def node(self, name: str) -> NodeOutput:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from pgpool_lab.harness.bounds import Bounds
 from pgpool_lab.harness.comparison import Comparison, compare
 from pgpool_lab.harness.invariants.model import Evidence, Violation
-from pgpool_lab.harness.invariants.table import violations
+from pgpool_lab.harness.invariants.table import splits, violations
 from pgpool_lab.harness.machine import Machine
 from pgpool_lab.harness.measures import Counts, Measures, Window, count, measure
 
@@ -83,6 +83,8 @@ class Result(Document):
     episodes: tuple[Episode, ...]
     counts: Counts
     violations: tuple[Violation, ...]
+    expected: tuple[Violation, ...]
+    """What must not be elsewhere and may be here: a split of two nodes that are cut from each other."""
     unmet: tuple[str, ...]
     """What the scenario expected and didn't see, and what kept it from its end."""
     passed: bool
@@ -107,6 +109,7 @@ def judge(
         episodes=episodes,
         counts=count(evidence),
         violations=found,
+        expected=tuple(splits(evidence)),
         unmet=tuple(unmet),
         passed=within and not found and not unmet,
     )

@@ -28,6 +28,9 @@ from pgpool_lab.harness.restoration import wait_until_healthy
 HEALTHY = "healthy"
 """The snapshot that `./lab snapshot` takes and `./lab rewind` goes back to."""
 
+APART = "apart"
+"""The snapshot of a healthy lab whose virtual IP a standby holds."""
+
 SKEW_SECONDS = 3.0
 """How far apart the nodes' clocks may seem: asking takes a login, a second or two on an emulated node."""
 
@@ -82,6 +85,15 @@ def rewind(control: Control, record: Record, name: str = HEALTHY) -> Rewound:
             f"the nodes' clocks differ after the rewind: {behind}", "./lab rewind again; ./lab down, ./lab up"
         )
     return Rewound(behind)
+
+
+def forget(control: Control) -> None:
+    """Remove every snapshot of the harness's, from the machines that there are: the lab has become another."""
+    there = control.virsh("list", "--all", "--name").split()
+    for node in control.outputs.nodes:
+        if node.domain in there:
+            for name in (HEALTHY, APART):
+                delete(control, node, name)
 
 
 def names(control: Control, node: NodeOutput) -> list[str]:

@@ -8,6 +8,8 @@ that stays stable on two emulated nodes that share two cores.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 Value = int | str | bool
 
 PRESETS: dict[str, dict[str, Value]] = {
@@ -51,6 +53,9 @@ PRESETS: dict[str, dict[str, Value]] = {
     },
 }
 
+OWN = "own"
+"""Name of timings that are no preset's."""
+
 QUERY_LIFECHECK: dict[str, dict[str, Value]] = {
     "procedure": {"wd_life_point": 3},
     # During a failover pgpool answers nobody for as long as the promotion takes: after so many failed checks, one a
@@ -58,3 +63,14 @@ QUERY_LIFECHECK: dict[str, dict[str, Value]] = {
     "fast": {"wd_life_point": 20},
 }
 """Added where pgpools can watch each other by queries only (3.2)."""
+
+
+def preset_of(timings: Mapping[str, Value]) -> str:
+    """Name of the preset that timings in force are, or OWN.
+
+    A version knows some of a preset's parameters only: those that are there count.
+    """
+    for name, preset in PRESETS.items():
+        if timings and all(preset.get(key, value) == value for key, value in timings.items()):
+            return name
+    return OWN

@@ -13,7 +13,9 @@ from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload, running
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
-from pgpool_lab.waiting import wait_for
+from tests.live.measured import pytest_configure, pytest_terminal_summary, trials
+
+__all__ = ["pytest_configure", "pytest_terminal_summary", "trials"]
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +49,7 @@ CLIENT_SECONDS = 30
 @pytest.fixture
 def workload(ready: LiveLab) -> Iterator[Workload]:
     """Clients that write and read through the virtual IP; their table is on every node when the scenario starts."""
-    table.create(ready.outputs)
-    wait_for(
-        lambda: [node.name for node in ready.nodes if not table.present(ready.outputs, node)],
-        lambda without: not without,
-        seconds=CLIENT_SECONDS,
-        what="every node has the table",
-    )
+    table.create_everywhere(ready.outputs)
     with running(Workload(ready.outputs.dsn, ready.outputs.credentials.superuser.password)) as clients:
         clients.wait_until_written(seconds=CLIENT_SECONDS)
         clients.wait_until_read(seconds=CLIENT_SECONDS)

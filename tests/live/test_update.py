@@ -19,7 +19,7 @@ def test_a_machine_deleted_behind_the_engine_is_rebuilt_as_a_standby_of_the_curr
     pool = ready.virsh("pool-list", "--name")
     ready.agent(second, "switchover", second.name)
     ready.virsh("destroy", first.domain)
-    ready.virsh("undefine", first.domain)
+    ready.virsh("undefine", first.domain, "--snapshots-metadata")
     for disk in disks:
         ready.virsh("vol-delete", "--pool", pool, disk)
     engine.ask(UP)

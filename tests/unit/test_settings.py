@@ -15,6 +15,7 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.paths import PROJECT
 from pgpool_lab.settings import LabSettings, from_engine, from_mapping, from_stack_file
 from pgpool_lab.settings.model import ImageSettings, NodeSettings, PgpoolSettings, PostgresqlSettings, Settings
+from pgpool_lab.settings.presets import OWN, preset_of
 
 Values = dict[str, Any]
 
@@ -307,3 +308,12 @@ def test_the_description_of_a_section_tells_every_key_and_default(section: str) 
         assert name in description
         if not field.is_required() and field.default not in (None, {}):
             assert f"({field.default})" in description, name
+
+
+@pytest.mark.parametrize("preset", ["procedure", "fast"])
+@pytest.mark.parametrize("version", ["3.2.9", "4.3.5"])
+def test_a_preset_is_known_by_the_timings_in_force(preset: str, version: str) -> None:
+    timings = PgpoolSettings(version=version, timing_preset=preset).timings
+    assert preset_of(timings) == preset
+    assert preset_of(timings | {"wd_interval": 7}) == OWN
+    assert preset_of({}) == OWN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -79,8 +79,12 @@ def test_path_without_a_toolchain_says_what_is_missing() -> None:
 
 
 def test_a_silent_site_costs_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers_late(*_: object, **__: object) -> AbstractContextManager[None]:
+        time.sleep(2)
+        return nullcontext()
+
     monkeypatch.setattr(choice, "PATIENCE", 0.2)
-    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: time.sleep(2) or nullcontext())
+    monkeypatch.setattr("urllib.request.urlopen", answers_late)
     assert not choice.site_answers()
 
 

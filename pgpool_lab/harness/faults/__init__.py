@@ -1,7 +1,7 @@
 """What can be done to a lab: each fault is injected, verified to have taken effect, and healed."""
 
 from pgpool_lab.harness.faults.injector import Injected, Injector
-from pgpool_lab.harness.faults.model import Fault, NotInEffect, Target
+from pgpool_lab.harness.faults.model import Fault, Losses, NotInEffect, Target
 from pgpool_lab.harness.faults.record import Entry, Record
 from pgpool_lab.harness.faults.table import FAULTS, fault_named
 
@@ -11,6 +11,7 @@ __all__ = [
     "Fault",
     "Injected",
     "Injector",
+    "Losses",
     "NotInEffect",
     "Record",
     "Target",

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from pgpool_lab.cluster.outputs import NodeOutput
 from pgpool_lab.errors import LabError
@@ -28,6 +29,18 @@ class Loss(StrEnum):
 
 
 @dataclass(frozen=True)
+class Losses:
+    """What is lost on the node, and how the others notice; None: it is not lost."""
+
+    pgpool: Literal["announced", "silent"] | None = None
+    """It leaves in order, telling its peers, or without a word."""
+    postgresql: Literal["refuses", "silent"] | None = None
+    """Connections to it are refused (its processes ended), or get no answer (hung, cut off)."""
+    rows: bool = False
+    """Whether a primary that replicates asynchronously may take rows with it that it has acknowledged."""
+
+
+@dataclass(frozen=True)
 class Target:
     """Where a fault strikes. `peers` are the nodes that it concerns besides: whom a partition cuts the node from."""
 
@@ -42,7 +55,7 @@ class Fault(ABC):
     name: str
     sentence: str
     """What happens, and what brings it back."""
-    losses: frozenset[Loss] | None
+    losses: Losses | None
     """None: what is lost depends on more than the fault (how long it lasts, how full the volume was)."""
 
     @abstractmethod

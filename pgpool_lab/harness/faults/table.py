@@ -6,15 +6,21 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults.backup import BaseBackup
 from pgpool_lab.harness.faults.clock import ClockJump
 from pgpool_lab.harness.faults.machines import Paused, PoweredOff, Rebooted
-from pgpool_lab.harness.faults.model import Fault, Loss
+from pgpool_lab.harness.faults.model import Fault, Loss, Losses
 from pgpool_lab.harness.faults.network import LinkDown, Partition
 from pgpool_lab.harness.faults.services import Ended, Frozen, Stopped
 from pgpool_lab.harness.faults.storage import VolumeFull
 
-PGPOOL = frozenset({Loss.PGPOOL})
-POSTGRESQL = frozenset({Loss.POSTGRESQL})
-BOTH = PGPOOL | POSTGRESQL
-NOTHING: frozenset[Loss] = frozenset()
+PGPOOL_LEAVES = Losses(pgpool="announced")
+PGPOOL_SILENT = Losses(pgpool="silent")
+PRIMARY_ENDS = Losses(postgresql="refuses")
+"""An orderly stop sends everything to the standbys before it ends."""
+PRIMARY_DIES = Losses(postgresql="refuses", rows=True)
+PRIMARY_SILENT = Losses(postgresql="silent", rows=True)
+HOST_REBOOTS = Losses(pgpool="announced", postgresql="silent", rows=True)
+"""PostgreSQL refuses for a few seconds, then the host is silent: a check that falls into that takes longest."""
+HOST_SILENT = Losses(pgpool="silent", postgresql="silent", rows=True)
+NOTHING = Losses()
 
 JUMP_SECONDS = 60
 """Beyond every deadtime that pgpool's heartbeat has in the presets."""
@@ -23,44 +29,44 @@ ALL = (
     Ended(
         "pgpool-stop",
         "pgpool is stopped in order (`pgpool -m fast stop` by its service); healing starts it",
-        PGPOOL,
+        PGPOOL_LEAVES,
         Loss.PGPOOL,
         "systemctl --no-block stop {service}",
     ),
     Ended(
         "pgpool-kill",
         "every process of pgpool gets SIGKILL; healing starts it",
-        PGPOOL,
+        PGPOOL_SILENT,
         Loss.PGPOOL,
         "echo 1 >{cgroup}/cgroup.kill",
     ),
-    Stopped("pgpool-hang", "every process of pgpool gets SIGSTOP; healing sends SIGCONT", PGPOOL),
+    Stopped("pgpool-hang", "every process of pgpool gets SIGSTOP; healing sends SIGCONT", PGPOOL_SILENT),
     Ended(
         "postgresql-stop-fast",
         "PostgreSQL is stopped in order (SIGINT, `pg_ctl -m fast stop`); rejoining brings it back",
-        POSTGRESQL,
+        PRIMARY_ENDS,
         Loss.POSTGRESQL,
         "kill -INT $(head -n 1 {data}/postmaster.pid)",
     ),
     Ended(
         "postgresql-stop-immediate",
         "PostgreSQL is stopped without a checkpoint (SIGQUIT, `-m immediate`); rejoining brings it back",
-        POSTGRESQL,
+        PRIMARY_DIES,
         Loss.POSTGRESQL,
         "kill -QUIT $(head -n 1 {data}/postmaster.pid)",
     ),
     Ended(
         "postgresql-kill",
         "every process of PostgreSQL gets SIGKILL; rejoining brings it back",
-        POSTGRESQL,
+        PRIMARY_DIES,
         Loss.POSTGRESQL,
         "echo 1 >{cgroup}/cgroup.kill",
     ),
-    Frozen("postgresql-hang", "PostgreSQL's whole cgroup is frozen; healing thaws it", POSTGRESQL),
-    PoweredOff("machine-power-off", "the machine loses its power; healing starts it", BOTH),
-    Rebooted("machine-reboot", "the machine reboots in order; healing waits until it takes logins", BOTH),
-    Paused("machine-pause", "the machine stands still; healing lets it go on", BOTH),
-    LinkDown("link-down", "the machine's network link goes down, for clients too; healing puts it up", BOTH),
+    Frozen("postgresql-hang", "PostgreSQL's whole cgroup is frozen; healing thaws it", PRIMARY_SILENT),
+    PoweredOff("machine-power-off", "the machine loses its power; healing starts it", HOST_SILENT),
+    Rebooted("machine-reboot", "the machine reboots in order; healing waits until it takes logins", HOST_REBOOTS),
+    Paused("machine-pause", "the machine stands still; healing lets it go on", HOST_SILENT),
+    LinkDown("link-down", "the machine's network link goes down, for clients too; healing puts it up", HOST_SILENT),
     Partition("partition", "the node and its peers cannot reach each other, clients reach all; healing mends it", None),
     VolumeFull("disk-full", "a file takes all the room on the data volume; healing removes it", None),
     ClockJump("clock-forward", f"the clock jumps {JUMP_SECONDS} s forward; healing sets it right", None, JUMP_SECONDS),

@@ -28,7 +28,7 @@ class Expectations:
     may_lose: bool = True
     """Whether asynchronous replication may lose acknowledged rows here; synchronous never may."""
     may_split: bool = False
-    """Whether two holders and two primaries are what this scenario must lead to on this lab."""
+    """Whether two holders and two primaries are what this scenario may lead to on this lab."""
     down: frozenset[str] = frozenset()
     """Nodes that the scenario leaves broken: nothing is asked of them in the end."""
 
@@ -97,3 +97,5 @@ class Invariant:
     sentence: str
     find: Callable[[Evidence], list[Finding]]
     """Empty when it holds."""
+    split: Literal["shows", "follows"] | None = None
+    """Whether its violation shows that the cluster split, or follows from a split."""

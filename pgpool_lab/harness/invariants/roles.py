@@ -12,8 +12,6 @@ TWO_HOLDERS_SECONDS = 2.0
 
 def one_holder(evidence: Evidence) -> list[Finding]:
     """No two nodes have the virtual IP for longer than a hand-over takes."""
-    if evidence.expected.may_split:
-        return []
     return [
         Finding(
             f"{' and '.join(shared.nodes)} both held the virtual IP for at least {shared.end - shared.begin:.1f} s",
@@ -26,8 +24,6 @@ def one_holder(evidence: Evidence) -> list[Finding]:
 
 def one_primary(evidence: Evidence) -> list[Finding]:
     """No two nodes that clients can reach take writes at the same moment."""
-    if evidence.expected.may_split:
-        return []
     return [
         Finding(
             f"{' and '.join(shared.nodes)} both accepted writes for at least {shared.end - shared.begin:.1f} s",

@@ -31,6 +31,10 @@ class Event(Part):
     name: str
     """The fault, or what was done."""
     nodes: tuple[str, ...]
+    holders: tuple[str, ...]
+    """Who held the virtual IP before the step."""
+    primaries: tuple[str, ...]
+    """Who was primary before the step."""
     earliest: float
     latest: float
 
@@ -71,14 +75,14 @@ class ScenarioRun(Part):
     ledger: Ledger
 
     @property
-    def windows(self) -> tuple[tuple[float, float], ...]:
-        """What is to be measured: from each fault or switchover to the next thing that was done to the lab."""
+    def windows(self) -> dict[int, tuple[float, float]]:
+        """What is to be measured, by step: from each fault or switchover to the next thing done to the lab."""
         disturbed = {event.step for event in self.events if event.kind in ("fault", "switchover")}
         starts = {event.step: self._start(event.step) for event in self.events}
-        return tuple(
-            (starts[step], min((start for other, start in starts.items() if other > step), default=self.ended))
+        return {
+            step: (starts[step], min((start for other, start in starts.items() if other > step), default=self.ended))
             for step in sorted(disturbed)
-        )
+        }
 
     def _start(self, step: int) -> float:
         return min(event.earliest for event in self.events if event.step == step)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control
-from pgpool_lab.harness.faults import Injector, fault_named
+from pgpool_lab.harness.faults import Injector, Losses, fault_named
 from pgpool_lab.harness.observer import Observer, full_samples
 from pgpool_lab.harness.restoration import restore
 from pgpool_lab.harness.samples import NodeSample
@@ -166,7 +166,7 @@ class Performance:
         for one in injected:
             node = one.target.node.name
             earliest, latest = self._observer.place(node, one.moment)
-            self._record("fault" if fault.losses != frozenset() else "load", name, (node,), earliest, latest)
+            self._record("fault" if fault.losses != Losses() else "load", name, (node,), earliest, latest)
 
     def _heal(self) -> None:
         self._act()
@@ -215,8 +215,18 @@ class Performance:
         self._record(kind, name, nodes, began, time.monotonic())
 
     def _record(self, kind: Kind, name: str, nodes: tuple[str, ...], earliest: float, latest: float) -> None:
-        event = Event(kind=kind, step=self._step, name=name, nodes=nodes, earliest=earliest, latest=latest)
-        self.events.append(event)
+        self.events.append(
+            Event(
+                kind=kind,
+                step=self._step,
+                name=name,
+                nodes=nodes,
+                holders=self._before.holders,
+                primaries=self._before.primaries,
+                earliest=earliest,
+                latest=latest,
+            )
+        )
 
     def _resolve(self, role: Role) -> tuple[str, ...]:
         """Who has a role now; the roles before the step are then the ones by which it was found."""

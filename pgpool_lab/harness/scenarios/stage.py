@@ -13,7 +13,7 @@ from pgpool_lab.harness.restoration import restore
 from pgpool_lab.harness.scenarios.model import Arrangement
 from pgpool_lab.node import health
 
-SNAPSHOTS = {Arrangement.TOGETHER: snapshot.HEALTHY, Arrangement.APART: "apart"}
+SNAPSHOTS = {Arrangement.TOGETHER: snapshot.HEALTHY, Arrangement.APART: snapshot.APART}
 
 
 class Rewinding:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults import FAULTS, Fault
-from pgpool_lab.harness.faults.model import Loss
 from pgpool_lab.harness.scenarios.model import (
     Arrangement,
     Await,
@@ -178,8 +177,8 @@ def consequences(fault: Fault, role: Role) -> tuple[Step, ...]:
     """What moves is what was lost where it was; everything else stays."""
     if fault.losses is None:
         return (Watch(OPEN_SECONDS),)
-    moves = Loss.PGPOOL in fault.losses and role in (Role.HOLDER, Role.BOTH)
-    changes = Loss.POSTGRESQL in fault.losses and role in (Role.PRIMARY, Role.BOTH)
+    moves = fault.losses.pgpool is not None and role in (Role.HOLDER, Role.BOTH)
+    changes = fault.losses.postgresql is not None and role in (Role.PRIMARY, Role.BOTH)
     awaited = expect(
         "vip-moves" if moves else "vip-stays",
         "primary-changes" if changes else "primary-stays",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.harness.clients import direct, rows, through_vip
+from pgpool_lab.harness.timing import bounded
+from pgpool_lab.waiting import wait_for
 
 TABLE = "lab_ledger"
 
@@ -18,12 +21,26 @@ INSERT = f"INSERT INTO {TABLE} (number) VALUES (%s)"
 # Stable functions only: pgpool sends a SELECT with a volatile one to the primary, and standbys would go unwatched.
 SELECT = f"SELECT count(*), max(number), host(inet_server_addr()), extract(epoch FROM now())::float FROM {TABLE}"
 
+SETTLED_SECONDS = 30.0
+"""Within this time the standbys of a healthy lab have replayed what was written before."""
+
 
 def create(outputs: LabOutputs) -> None:
     """An empty table, through the virtual IP. Raises psycopg2.Error."""
     with through_vip(outputs) as connection:
         rows(connection, f"DROP TABLE IF EXISTS {TABLE}")
         rows(connection, CREATE)
+
+
+def create_everywhere(outputs: LabOutputs) -> None:
+    """An empty table that every node has. Raises psycopg2.Error, and NotInTime for a node that doesn't get it."""
+    create(outputs)
+    wait_for(
+        lambda: [node.name for node in outputs.nodes if not present(outputs, node)],
+        lambda without: not without,
+        seconds=bounded(SETTLED_SECONDS),
+        what="every node has the table",
+    )
 
 
 def present(outputs: LabOutputs, node: NodeOutput) -> bool:
@@ -42,6 +59,17 @@ def numbers(outputs: LabOutputs, node: NodeOutput) -> tuple[int, ...] | None:
             return tuple(row["number"] for row in rows(connection, f"SELECT number FROM {TABLE} ORDER BY number"))
     except psycopg2.Error:
         return None
+
+
+def settled_rows(outputs: LabOutputs, nodes: Sequence[NodeOutput]) -> dict[str, tuple[int, ...] | None]:
+    """`final_rows` once replication has caught up; after SETTLED_SECONDS as they are, for the invariants to judge."""
+    deadline = time.monotonic() + bounded(SETTLED_SECONDS)
+    while True:
+        found = final_rows(outputs, nodes)
+        alike = None not in found.values() and len(set(found.values())) == 1
+        if alike or time.monotonic() > deadline:
+            return found
+        time.sleep(1)
 
 
 def final_rows(outputs: LabOutputs, nodes: Iterable[NodeOutput]) -> dict[str, tuple[int, ...] | None]:

@@ -130,7 +130,7 @@ def recording(
         TIMINGS,
         nodes=3,
         struck=Struck(primary="silent", holder="silent"),
-        watched=Watched(client_seconds=7.5, sampling_seconds=2),
+        watched=Watched(client_seconds=7.5, sampling_seconds=2, view_seconds=3),
     )
     times = Times(begin=1000, repair=REPAIR, end=END, wall=runs.WALL + 1000)
     about = subject(scenario).model_copy(update={"replication": found.expected.replication})

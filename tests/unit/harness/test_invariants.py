@@ -11,7 +11,8 @@ import pytest
 from pgpool_lab.harness.invariants import beliefs, reads, roles, rows
 from pgpool_lab.harness.invariants.model import Finding, Rows
 from pgpool_lab.harness.invariants.spans import GAP_SECONDS
-from pgpool_lab.harness.invariants.table import INVARIANTS, violations
+from pgpool_lab.harness.invariants.table import INVARIANTS, splits, violations
+from pgpool_lab.harness.ledger import Read, Write
 from pgpool_lab.harness.samples import Sample
 from tests.unit.harness.runs import MACS, evidence, gone, healthy_end, node, read, vip, write
 from tests.unit.harness.runs import beliefs as believed
@@ -144,14 +145,24 @@ def test_samples_of_different_moments_make_no_second_primary(samples: list[Sampl
     assert roles.one_primary(evidence(samples=samples)) == []
 
 
-def test_a_split_that_the_scenario_must_lead_to_is_no_violation() -> None:
-    for find, samples in (
-        (roles.one_holder, TWO_HOLDERS["three seconds"]),
-        (roles.one_primary, TWO_PRIMARIES["the old one goes on"]),
-    ):
-        run = evidence(samples=samples)
-        assert find(run)
-        assert find(replace(run, expected=replace(run.expected, may_split=True))) == []
+@pytest.mark.parametrize("samples", [TWO_HOLDERS["three seconds"], TWO_PRIMARIES["the old one goes on"]])
+def test_a_split_is_expected_where_it_may_be_and_a_violation_elsewhere(samples: list[Sample]) -> None:
+    run = evidence(samples=[*samples, *healthy_end()])
+    names = {violation.name for violation in violations(run)}
+    assert names & {"one holder", "one primary"}
+    assert splits(run) == []
+    cut = replace(run, expected=replace(run.expected, may_split=True))
+    assert {violation.name for violation in splits(cut)} == names
+    assert violations(cut) == []
+
+
+def test_stale_reads_follow_from_a_split_and_from_nothing_else() -> None:
+    entries: list[Write | Read] = [write(1, 10), write(2, 11), read(40, 0)]
+    split = evidence(samples=[*TWO_PRIMARIES["the old one goes on"], *healthy_end()], entries=entries)
+    whole = evidence(samples=healthy_end(), entries=entries)
+    for run, names in ((split, []), (whole, ["fresh reads"])):
+        cut = replace(run, expected=replace(run.expected, may_split=True))
+        assert [violation.name for violation in violations(cut)] == names
 
 
 # --- pgpools agree

@@ -116,6 +116,14 @@ def test_a_violation_with_a_time_is_dated_from_the_fault(runs: list[Recording]) 
     assert "(+4.0 s from the first fault)" in page([Recording(changed, runs[0].samples, runs[0].ledger)])
 
 
+def test_an_expected_split_is_shown_and_not_called_a_violation(runs: list[Recording]) -> None:
+    split = Violation(name="one primary", at=None, sentence="node0 and node4 both accepted writes", evidence=())
+    result = runs[1].result.model_copy(update={"violations": (), "expected": (split,)})
+    text = page([Recording(result, runs[1].samples, runs[1].ledger)])
+    assert "Expected here" in text and "node0 and node4 both accepted writes" in text
+    assert "<h3>Violated</h3>" not in text
+
+
 def test_a_run_that_struck_nothing_or_more_than_once_is_drawn(runs: list[Recording]) -> None:
     (episode,) = runs[0].result.episodes
     for episodes in ((), (episode, episode.model_copy(update={"name": "second", "fault": episode.fault + 20}))):

@@ -64,6 +64,11 @@ def test_what_exceeds_its_bound_is_named(change: dict[str, object], expected: st
     assert [one.name for one in found if not one.within] == [expected]
 
 
+def test_a_detection_that_was_missed_exceeds_nothing() -> None:
+    found = compare(MEASURES.model_copy(update={"detection_seconds": None}), BOUNDS)
+    assert all(one.within for one in found)
+
+
 def test_a_run_without_violations_and_within_its_bounds_passes() -> None:
     result = recording().result
     assert (result.violations, result.passed) == ((), True)

@@ -11,7 +11,6 @@ import pytest
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults import FAULTS, NotInEffect, Target, fault_named, model
 from pgpool_lab.harness.faults.clock import BEFORE, jump_between, jump_script, mend_script
-from pgpool_lab.harness.faults.model import Loss
 from pgpool_lab.harness.faults.network import NOBODY, cut_script, got_through, link_is_down, sides
 from pgpool_lab.harness.faults.services import all_stopped, cgroup, runs_nothing
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
@@ -119,7 +118,7 @@ def test_healing_never_starts_postgresql() -> None:
     """A revived primary would be a second one."""
     control = FakeControl()
     for name, fault in FAULTS.items():
-        if Loss.POSTGRESQL in (fault.losses or ()):
+        if fault.losses is not None and fault.losses.postgresql is not None:
             fault.heal(control, TARGET)
             assert not [what for _, what in control.done if "start" in what and "postgresql" in what], name
 

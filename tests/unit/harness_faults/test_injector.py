@@ -9,8 +9,7 @@ import pytest
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control, Moment
-from pgpool_lab.harness.faults import Entry, Fault, Injector, NotInEffect, Record, Target, injector
-from pgpool_lab.harness.faults.model import Loss
+from pgpool_lab.harness.faults import Entry, Fault, Injector, Losses, NotInEffect, Record, Target, injector
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
 
 NODE0, NODE1, NODE2 = OUTPUTS.nodes
@@ -38,7 +37,7 @@ class Marked(Fault):
 
 
 def marked(name: str, **raised: BaseException) -> Marked:
-    return Marked(name, f"{name}.", frozenset({Loss.PGPOOL}), **raised)
+    return Marked(name, f"{name}.", Losses(pgpool="silent"), **raised)
 
 
 @pytest.fixture

@@ -193,7 +193,8 @@ def test_an_expectation_that_does_not_come_true_ends_the_run_and_the_lab_is_rest
 def test_a_second_step_strikes_whoever_has_the_role_by_then(bench: Bench) -> None:
     bench.when = {"cgroup.kill": bench.fails_over}
     result = bench.run(KILL, Await(("primary-changes",), 30), KILL, Await(("primary-stays",), 5), Restore())
-    assert [event.nodes for event in result.events if event.kind == "fault"] == [("node0",), ("node1",)]
+    struck = [(event.nodes, event.primaries) for event in result.events if event.kind == "fault"]
+    assert struck == [(("node0",), ("node0",)), (("node1",), ("node1",))]
     assert result.fulfilled
 
 
@@ -210,12 +211,15 @@ def test_what_is_measured_begins_with_a_fault_and_ends_with_the_next_thing_done(
         Restore(),
     )
     events = {(event.step, event.kind): event.earliest for event in result.events}
-    assert result.windows == ((events[1, "fault"], events[4, "fault"]), (events[4, "fault"], events[6, "heal"]))
+    assert result.windows == {
+        1: (events[1, "fault"], events[4, "fault"]),
+        4: (events[4, "fault"], events[6, "heal"]),
+    }
 
 
 def test_a_fault_on_several_nodes_is_measured_once_from_the_first(bench: Bench) -> None:
     result = bench.run(Inject("postgresql-hang", Role.ALL), Watch(3), Restore())
-    (window,) = result.windows
+    (window,) = result.windows.values()
     assert window[0] == min(event.earliest for event in result.events)
     assert [event.nodes for event in result.events if event.kind == "fault"] == [(name,) for name in NAMES]
 

@@ -1,0 +1,182 @@
+"""From a run of a scenario to its recording: what was struck, how long that may be felt, what may be lost. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pgpool_lab.cluster.outputs import LabOutputs
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness.bounds import Bounds, Struck, Watched, bounds
+from pgpool_lab.harness.faults import FAULTS, Losses
+from pgpool_lab.harness.invariants.model import Evidence, Expectations, Rows
+from pgpool_lab.harness.invariants.table import splits
+from pgpool_lab.harness.machine import Machine
+from pgpool_lab.harness.measures import Gap, Window, measure
+from pgpool_lab.harness.observer.node_watch import SILENT_SECONDS
+from pgpool_lab.harness.observer.observer import NODE_INTERVAL
+from pgpool_lab.harness.recording import Recording
+from pgpool_lab.harness.result import Disturbance, Subject, Times, judge
+from pgpool_lab.harness.scenarios.expectations import WRITE_SECONDS
+from pgpool_lab.harness.scenarios.run import Event, ScenarioRun
+from pgpool_lab.harness.timing import factor
+from pgpool_lab.harness.workload.settings import WorkloadSettings
+from pgpool_lab.node.watch import VIEW_SECONDS
+
+LOGIN_SECONDS = 5.0
+"""pgpool ends its sessions with a failover; the next login takes so long on an emulated node."""
+
+WATCHED = Watched(
+    client_seconds=WorkloadSettings().return_seconds(),
+    sampling_seconds=NODE_INTERVAL + SILENT_SECONDS,
+    view_seconds=VIEW_SECONDS + LOGIN_SECONDS,
+)
+"""What the clients and the observer, as they are, add to every figure."""
+
+EVERYTHING = Struck(primary="silent", holder="silent")
+"""Its bounds are made of every parameter that any bound is made of."""
+
+NEITHER = "the nodes that were cut from each other neither split nor stopped: the fault was not felt"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a run doesn't know of where it ran."""
+
+    outputs: LabOutputs
+    preset: str
+    machine: Machine
+
+
+def check(outputs: LabOutputs) -> None:
+    """Raise LabError, before anything is broken, for a lab whose timings give no bounds."""
+    try:
+        bounds(outputs.timings, nodes=len(outputs.nodes), struck=EVERYTHING, watched=WATCHED)
+    except ValueError as error:
+        raise LabError(f"no run could be judged: {error}", "a lab with these checks on: pgpool.parameters") from None
+
+
+def assess(run: ScenarioRun, place: Place, rows: Mapping[str, Rows | None]) -> Recording:
+    """Judge a run by the invariants and bounds; `rows` are each node's own in the end.
+
+    Raises ValueError for timings that `check` refuses.
+    """
+    outputs = place.outputs
+    evidence = evidence_of(run, outputs, rows)
+    disturbances = tuple(disturbances_of(run, outputs))
+    result = judge(
+        subject_of(run, place),
+        times_of(run),
+        evidence,
+        disturbances,
+        unmet=[*unmet(run), *([NEITHER] if unfelt(evidence, disturbances) else [])],
+    )
+    return Recording(result, run.samples, run.ledger)
+
+
+def subject_of(run: ScenarioRun, place: Place) -> Subject:
+    """What was run, and on what."""
+    outputs = place.outputs
+    return Subject(
+        scenario=run.scenario,
+        sentence=run.sentence,
+        stack=run.stack,
+        preset=place.preset,
+        timings=outputs.timings,
+        replication=outputs.replication,
+        versions=outputs.versions,
+        macs=macs_of(outputs),
+        machine=place.machine,
+    )
+
+
+def times_of(run: ScenarioRun) -> Times:
+    """The run's own times; mending begins with the first healing or restoring."""
+    repairs = [event.earliest for event in run.events if event.kind in ("heal", "restore")]
+    return Times(begin=run.began, repair=min(repairs, default=None), end=run.ended, wall=run.wall)
+
+
+def evidence_of(run: ScenarioRun, outputs: LabOutputs, rows: Mapping[str, Rows | None]) -> Evidence:
+    """What was recorded, beside what this lab and this scenario promise."""
+    expected = Expectations(
+        replication=outputs.replication,
+        macs=macs_of(outputs),
+        may_lose=any(takes_rows(event) for event in run.events),
+        may_split=run.may_split,
+    )
+    return Evidence(samples=run.samples, ledger=run.ledger, rows=rows, expected=expected)
+
+
+def disturbances_of(run: ScenarioRun, outputs: LabOutputs) -> Iterator[Disturbance]:
+    """Every fault and switchover with its window; what one step did to several nodes is one."""
+    for step, window in run.windows.items():
+        events = [event for event in run.events if event.step == step]
+        nodes = tuple(node for event in events for node in event.nodes)
+        yield Disturbance(events[0].name, nodes, Window(*window), bounds_of(events[0], nodes, outputs))
+
+
+def bounds_of(event: Event, nodes: tuple[str, ...], outputs: LabOutputs) -> Bounds | None:
+    """How long a fault on `nodes` may be felt; None where nothing must fail over, or nobody is left to."""
+    losses = losses_of(event)
+    struck = struck_by(losses, event, nodes)
+    if losses is None or struck is None or len(nodes) == len(outputs.nodes):
+        return None
+    found = bounds(outputs.timings, nodes=len(outputs.nodes), struck=struck, watched=WATCHED, multiplier=factor())
+    # The one standby that has to confirm every write is gone, or primary itself, until the lab is restored.
+    blocks = outputs.replication == "sync" and len(outputs.nodes) == 2 and losses.postgresql is not None
+    return found.model_copy(update={"write_outage": None}) if blocks else found
+
+
+def struck_by(losses: Losses | None, event: Event, nodes: tuple[str, ...]) -> Struck | None:
+    """What a fault on `nodes` takes from the cluster; None for neither primary nor holder, or nobody knows."""
+    if losses is None:
+        return None
+    struck = Struck(
+        primary=losses.postgresql if set(nodes) & set(event.primaries) else None,
+        holder=losses.pgpool if set(nodes) & set(event.holders) else None,
+    )
+    return None if struck == Struck() else struck
+
+
+def takes_rows(event: Event) -> bool:
+    """Whether an event may take acknowledged rows from a cluster that replicates asynchronously."""
+    losses = losses_of(event)
+    if losses is None:
+        return event.kind == "fault"
+    return losses.rows and bool(set(event.nodes) & set(event.primaries))
+
+
+def losses_of(event: Event) -> Losses | None:
+    """What a fault costs; None where that is open, and for what is no fault."""
+    return FAULTS[event.name].losses if event.kind in ("fault", "load") else None
+
+
+def unmet(run: ScenarioRun) -> list[str]:
+    """What the scenario expected and didn't see; empty exactly for a fulfilled run."""
+    sentences = [f"{outcome.expectation}: {outcome.unmet}" for outcome in run.outcomes if outcome.unmet]
+    if run.failure and not sentences:
+        sentences.append(run.failure)
+    if not run.restored:
+        sentences.append("the lab was not brought back to health")
+    return sentences
+
+
+def unfelt(evidence: Evidence, disturbances: tuple[Disturbance, ...]) -> bool:
+    """Whether nodes that must split or stop did neither: one side gave way to the other, or no client could write."""
+    if not evidence.expected.may_split or splits(evidence):
+        return False
+    for disturbance in disturbances:
+        felt = measure(evidence, disturbance.window)
+        if felt.promotion_seconds is not None or lasted(felt.write_outage, disturbance.window):
+            return False
+    return True
+
+
+def lasted(outage: Gap | None, window: Window) -> bool:
+    """Whether clients were still out when the window ended; a pause between two writes is no outage."""
+    return outage is not None and outage.seconds > WRITE_SECONDS and outage.end >= window.end
+
+
+def macs_of(outputs: LabOutputs) -> dict[str, str]:
+    """Each node's MAC address by its name, as samples write it."""
+    return {node.name: node.mac.lower() for node in outputs.nodes}

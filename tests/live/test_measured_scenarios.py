@@ -1,0 +1,35 @@
+"""The scenarios of the harness, each rewound to, run, judged and recorded."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pgpool_lab import testing
+from pgpool_lab.harness.report import summary
+from pgpool_lab.harness.scenarios import SCENARIOS, Scenario
+from pgpool_lab.harness.scenarios.choice import CHOSEN, fitting
+from pgpool_lab.harness.trials import Trials
+from pgpool_lab.lab import Lab
+from pgpool_lab.paths import LabPaths
+from tests.live.measured import RESULTS
+
+pytestmark = pytest.mark.measured
+
+
+def scenarios() -> tuple[Scenario, ...]:
+    """Those that are asked for and fit the stack; none where no stack is named, as when all tests are only listed."""
+    stack = os.environ.get("LAB_STACK")
+    if stack is None:
+        return ()
+    names = tuple(SCENARIOS) if os.environ.get(testing.SCENARIOS) == "all" else CHOSEN
+    return fitting(names, len(Lab(LabPaths(stack)).settings.nodes))
+
+
+@pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.name)
+def test_scenario(scenario: Scenario, trials: Trials, request: pytest.FixtureRequest) -> None:
+    result = trials.run(scenario)
+    request.config.stash[RESULTS].append(result)
+    if not result.passed:
+        pytest.fail("\n".join(summary.complaints(result)), pytrace=False)

@@ -1,0 +1,296 @@
+"""From a scenario's run to its verdict, with a run that never happened: a host dies and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from pgpool_lab.cluster.outputs import LabOutputs
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness import assessment, timing
+from pgpool_lab.harness.assessment import NEITHER, WATCHED, Place, assess
+from pgpool_lab.harness.bounds import Bounds, Struck, bounds
+from pgpool_lab.harness.faults import FAULTS
+from pgpool_lab.harness.invariants.model import Rows
+from pgpool_lab.harness.machine import Machine
+from pgpool_lab.harness.measures import Gap, Window
+from pgpool_lab.harness.result import Result
+from pgpool_lab.harness.samples import Sample
+from pgpool_lab.harness.scenarios import ScenarioRun
+from pgpool_lab.harness.scenarios.run import Event, Kind, Outcome
+from tests.unit import lab_outputs
+from tests.unit.harness import runs
+from tests.unit.harness.synthetic import END, FAULT, MACS, NAMES, REPAIR, TIMINGS, ledger, samples
+
+MACHINE = Machine(processor="AMD EPYC 9R14", cores=2, memory_mib=7900, kernel="6.1.0", domain_type="qemu")
+NUMBERS = tuple(write.number for write in ledger().acknowledged)
+
+
+def outputs(replication: str = "async", nodes: int = 3, **timings: int) -> LabOutputs:
+    """A lab of the synthetic run's nodes."""
+    made = [
+        lab_outputs.node(name, index, 133 + index) | {"mac": MACS[name]} for index, name in enumerate(NAMES[:nodes])
+    ]
+    return LabOutputs.model_validate(
+        lab_outputs.values() | {"nodes": made, "timings": TIMINGS | timings, "replication": replication}
+    )
+
+
+def event(
+    name: str = "machine-power-off",
+    *nodes: str,
+    kind: Kind = "fault",
+    step: int = 0,
+    at: float = FAULT,
+    holder: str = "node0",
+    primary: str = "node0",
+) -> Event:
+    return Event(
+        kind=kind,
+        step=step,
+        name=name,
+        nodes=nodes or ("node0",),
+        holders=(holder,),
+        primaries=(primary,),
+        earliest=at,
+        latest=at + 0.2,
+    )
+
+
+HEAL = event("heal", kind="heal", step=2, at=REPAIR)
+RESTORE = event("restore", *NAMES, kind="restore", step=3, at=REPAIR + 10)
+
+
+def run(*events: Event, **changed: Any) -> ScenarioRun:
+    """The synthetic run as the runner gives it."""
+    given: dict[str, Any] = {
+        "scenario": "procedure-3",
+        "sentence": "the host of primary and virtual IP goes down",
+        "stack": "three-node",
+        "holder": "node0",
+        "primary": "node0",
+        "may_split": False,
+        "began": 1000.0,
+        "ended": END,
+        "wall": runs.WALL + 1000,
+        "events": events or (event(), HEAL, RESTORE),
+        "outcomes": (Outcome(expectation="vip-moves", unmet="", after_seconds=20.0),),
+        "failure": "",
+        "restored": True,
+        "samples": tuple(samples()),
+        "ledger": ledger(),
+    }
+    return ScenarioRun(**{**given, **changed})
+
+
+def judged(made: ScenarioRun, lab: LabOutputs | None = None, rows: Mapping[str, Rows | None] | None = None) -> Result:
+    place = Place(outputs=lab or outputs(), preset="fast", machine=MACHINE)
+    return assess(made, place, dict.fromkeys(NAMES, NUMBERS) if rows is None else rows).result
+
+
+def bounds_in(result: Result, episode: int = 0) -> dict[str, float | None]:
+    return {one.name: None if one.bound is None else one.bound.seconds for one in result.episodes[episode].comparisons}
+
+
+def test_a_run_that_went_well_passes_and_says_what_was_struck_where_and_when() -> None:
+    result = judged(run())
+    assert (result.unmet, result.violations, result.passed) == ((), (), True)
+    (episode,) = result.episodes
+    assert (episode.name, episode.nodes, episode.fault, episode.end) == (
+        "machine-power-off",
+        ("node0",),
+        FAULT,
+        REPAIR,
+    )
+    assert (result.times.begin, result.times.repair, result.times.end) == (1000, REPAIR, END)
+    assert (result.subject.preset, result.subject.macs) == ("fast", MACS)
+
+
+def test_the_bounds_are_those_of_the_fault_on_its_roles_with_the_one_factor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(timing.VARIABLE, "2")
+    expected = bounds(
+        TIMINGS, nodes=3, struck=Struck(primary="silent", holder="silent"), watched=WATCHED, multiplier=2.0
+    )
+    found = bounds_in(judged(run()))
+    assert found["write outage"] == pytest.approx(expected.write_outage and expected.write_outage.seconds)
+    assert found["detection"] == pytest.approx(expected.detection_seconds and expected.detection_seconds.seconds)
+
+
+def apart(name: str, node: str) -> Event:
+    """A fault on one of two nodes of which node0 is primary and node4 the holder."""
+    return event(name, node, holder="node4", primary="node0")
+
+
+STRUCK: dict[str, tuple[Event, Struck | None]] = {
+    "pgpool stopped on both roles": (event("pgpool-stop"), Struck(holder="announced")),
+    "pgpool killed on the holder": (apart("pgpool-kill", "node4"), Struck(holder="silent")),
+    "pgpool killed on the primary alone": (apart("pgpool-kill", "node0"), None),
+    "PostgreSQL stopped": (event("postgresql-stop-fast"), Struck(primary="refuses")),
+    "PostgreSQL hangs": (event("postgresql-hang"), Struck(primary="silent")),
+    "PostgreSQL hangs on a standby that is the holder": (apart("postgresql-hang", "node4"), None),
+    "host reboots": (event("machine-reboot"), Struck(primary="silent", holder="announced")),
+    "holder loses its power": (apart("machine-power-off", "node4"), Struck(holder="silent")),
+    "primary loses its power": (apart("machine-power-off", "node0"), Struck(primary="silent")),
+    "standby loses its power": (event("machine-power-off", "node5"), None),
+    "nobody knows": (event("partition"), None),
+    "nothing is lost": (event("base-backup", kind="load"), None),
+    "no fault": (event("switchover", "node4", kind="switchover"), None),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), STRUCK.values(), ids=STRUCK.keys())
+def test_what_is_struck_follows_from_the_fault_and_from_who_had_which_role(
+    given: Event, expected: Struck | None
+) -> None:
+    assert assessment.struck_by(assessment.losses_of(given), given, given.nodes) == expected
+    assert (assessment.bounds_of(given, given.nodes, outputs()) is None) == (expected is None)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_on_the_node_of_both_roles_has_bounds_or_an_open_outcome(name: str) -> None:
+    losses = FAULTS[name].losses
+    found = assessment.bounds_of(event(name), ("node0",), outputs())
+    open_or_nothing = losses is None or (losses.pgpool is None and losses.postgresql is None)
+    assert (found is None) == open_or_nothing
+
+
+def test_when_all_nodes_are_struck_nobody_is_left_to_fail_over_to() -> None:
+    off = [event("machine-power-off", name) for name in NAMES]
+    result = judged(run(*off, HEAL, RESTORE))
+    assert [(episode.nodes, set(bounds_in(result).values())) for episode in result.episodes] == [(NAMES, {None})]
+
+
+def test_two_faults_are_two_episodes_and_the_second_strikes_who_has_the_role_by_then() -> None:
+    second = event("pgpool-stop", "node4", step=1, at=1055, holder="node4", primary="node4")
+    result = judged(run(event(), second, HEAL, RESTORE))
+    assert [(one.name, one.nodes, one.fault, one.end) for one in result.episodes] == [
+        ("machine-power-off", ("node0",), FAULT, 1055),
+        ("pgpool-stop", ("node4",), 1055, REPAIR),
+    ]
+    assert (bounds_in(result, 0)["promotion"] is None, bounds_in(result, 1)["promotion"] is None) == (False, True)
+
+
+def write_bound(found: Bounds | None) -> float | None:
+    assert found is not None and found.read_outage.seconds > 0
+    return None if found.write_outage is None else found.write_outage.seconds
+
+
+def test_writes_that_wait_for_the_only_standby_have_no_bound() -> None:
+    power, pgpool = event(), event("pgpool-stop")
+    two, three = outputs("sync", nodes=2), outputs("sync")
+    assert write_bound(assessment.bounds_of(power, power.nodes, two)) is None
+    assert write_bound(assessment.bounds_of(power, power.nodes, three)) is not None
+    assert write_bound(assessment.bounds_of(pgpool, pgpool.nodes, two)) is not None
+
+
+LOSING: dict[str, tuple[Event, bool]] = {
+    "a dead host": (event(), True),
+    "a killed primary": (event("postgresql-kill"), True),
+    "a cut": (event("partition", "node5"), True),
+    "an orderly stop": (event("postgresql-stop-fast"), False),
+    "a lost pgpool": (event("pgpool-kill"), False),
+    "a dead standby": (event("machine-power-off", "node5"), False),
+    "a switchover": (event("switchover", "node4", kind="switchover"), False),
+}
+
+
+@pytest.mark.parametrize(("given", "may_lose"), LOSING.values(), ids=LOSING.keys())
+def test_rows_may_be_lost_only_where_a_primary_takes_them_with_it(given: Event, may_lose: bool) -> None:
+    made = run(given, HEAL, RESTORE)
+    rows = dict.fromkeys(NAMES, tuple(number for number in NUMBERS if number != 150))
+    found = {one.name for one in judged(made, rows=rows).violations}
+    assert ("acknowledged rows" in found) == (not may_lose)
+    assert judged(made, rows=rows).counts.lost == (150,)
+    sync = {one.name for one in judged(made, outputs("sync"), rows).violations}
+    assert "acknowledged rows" in sync
+
+
+UNMET: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "an expectation": (
+        {
+            "outcomes": (Outcome(expectation="vip-moves", unmet="still on node0", after_seconds=90),),
+            "failure": "not within 90 s",
+        },
+        ["vip-moves: still on node0"],
+    ),
+    "a step that failed": ({"failure": "pgpool-kill did not take effect"}, ["pgpool-kill did not take effect"]),
+    "no way back": (
+        {"failure": "two primaries", "restored": False},
+        ["two primaries", "the lab was not brought back to health"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("changed", "expected"), UNMET.values(), ids=UNMET.keys())
+def test_a_run_that_was_not_fulfilled_does_not_pass(changed: dict[str, Any], expected: list[str]) -> None:
+    made = run(**changed)
+    assert not made.fulfilled
+    result = judged(made)
+    assert (list(result.unmet), result.passed) == (expected, False)
+
+
+def test_an_outage_beyond_its_bound_fails_a_fulfilled_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(timing.VARIABLE, "0.5")
+    result = judged(run())
+    exceeded = [one.name for one in result.episodes[0].comparisons if not one.within]
+    assert (result.unmet, result.violations, result.passed) == ((), (), False)
+    assert "write outage" in exceeded
+
+
+CUT = event("partition", kind="fault")
+
+
+def split_samples() -> list[Sample]:
+    """node0 goes on as primary for some seconds beside the new one, then comes back as in the synthetic run."""
+    both = [runs.node("node0", 1049 + second, role="primary", watchdog="LEADER") for second in range(8)]
+    return sorted([*samples(), *both], key=lambda sample: sample.latest)
+
+
+def test_a_split_is_expected_of_nodes_that_are_cut_and_of_no_others() -> None:
+    made = {"samples": tuple(split_samples())}
+    cut, alone = judged(run(CUT, HEAL, RESTORE, may_split=True, **made)), judged(run(CUT, HEAL, RESTORE, **made))
+    assert (cut.passed, cut.violations, {one.name for one in cut.expected}) == (True, (), {"one primary"})
+    assert (alone.passed, {one.name for one in alone.violations}, alone.expected) == (False, {"one primary"}, ())
+
+
+def test_nodes_that_are_cut_may_stop_instead() -> None:
+    result = judged(run(CUT, HEAL, RESTORE, may_split=True))
+    assert (result.passed, result.expected) == (True, ())
+
+
+def test_a_cut_that_nobody_felt_does_not_pass() -> None:
+    quiet = event("partition", at=1002)
+    result = judged(run(quiet, event("heal", kind="heal", step=1, at=1015), RESTORE, may_split=True))
+    assert (result.unmet, result.passed) == ((NEITHER,), False)
+
+
+OUTAGES: dict[str, tuple[Gap | None, bool]] = {
+    "until it was mended": (Gap(begin=21, end=61, over=True), True),
+    "for ever": (Gap(begin=21, end=90, over=False), True),
+    "over before": (Gap(begin=21, end=50, over=True), False),
+    "a pause between two writes": (Gap(begin=59.9, end=60.2, over=True), False),
+    "none": (None, False),
+}
+
+
+@pytest.mark.parametrize(("outage", "expected"), OUTAGES.values(), ids=OUTAGES.keys())
+def test_one_that_stops_lets_no_client_write_until_the_cut_is_mended(outage: Gap | None, expected: bool) -> None:
+    assert assessment.lasted(outage, Window(20, 60)) == expected
+
+
+def test_addresses_are_written_as_samples_write_them() -> None:
+    lab = outputs(nodes=2)
+    lab.nodes[0].mac = "52:54:00:AB:CD:EF"
+    assert assessment.macs_of(lab) == {"node0": "52:54:00:ab:cd:ef", "node4": MACS["node4"]}
+
+
+def test_timings_that_lack_a_parameter_are_refused_by_name() -> None:
+    lab = outputs()
+    del lab.timings["wd_interval"]
+    assessment.check(outputs())
+    with pytest.raises(LabError, match=r"no run could be judged: .*wd_interval"):
+        assessment.check(lab)
+    with pytest.raises(ValueError, match="wd_interval"):
+        judged(run(), lab)
