@@ -117,7 +117,13 @@ class Node(pulumi.ComponentResource):
             memory=args.memory_mib,
             vcpu=args.vcpus,
             cpu=libvirt.DomainCpuArgs(mode="maximum" if args.domain_type == "qemu" else "host-passthrough"),
-            disks=[libvirt.DomainDiskArgs(volume_id=volume.id) for volume in (root, data, seed)],
+            disks=[
+                libvirt.DomainDiskArgs(volume_id=root.id),
+                libvirt.DomainDiskArgs(volume_id=data.id),
+                # A volume's id is its path, and by a path that ends with .iso the provider makes a CD drive of it:
+                # that is read-only, so a snapshot leaves it out.
+                libvirt.DomainDiskArgs(file=seed.id),
+            ],
             network_interfaces=[libvirt.DomainNetworkInterfaceArgs(network_id=args.network_id, mac=args.mac.upper())],
             consoles=[libvirt.DomainConsoleArgs(type="pty", target_port="0", target_type="serial")],
             running=True,
