@@ -32,7 +32,7 @@ def seed_volume(
         f"{name}-file",
         create=f"python -m pgpool_lab.image seed {words}",
         delete=f"python -m pgpool_lab.image forget-seed {words}",
-        stdin=pulumi.Output.secret(documents),
+        stdin=documents,
         add_previous_output_in_env=False,
         logging=local.Logging.NONE,
         opts=pulumi.ResourceOptions(parent=parent, depends_on=after),
