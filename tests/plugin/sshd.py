@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import getpass
-import os
-import shutil
 import socket
 import subprocess
-import time
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CONFIGURATION = """\
-ListenAddress 127.0.0.1
-Port {port}
-HostKey {host_key}
-AuthorizedKeysFile {authorized}
-PidFile none
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-PermitRootLogin prohibit-password
-AcceptEnv TEST_ACCEPTED
-Subsystem sftp internal-sftp
-"""
+SERVER = Path(__file__).with_name("ssh_server.py")
 
 
 def make_key(path: Path) -> str:
@@ -42,7 +28,7 @@ def free_port() -> int:
 
 @dataclass
 class Sshd:
-    """Keys, configuration and, once started, the server's process."""
+    """Keys, a port and, once started, the server's process."""
 
     folder: Path
     port: int
@@ -54,36 +40,25 @@ class Sshd:
     def prepare(cls, folder: Path) -> Sshd:
         folder.mkdir()
         host_key = make_key(folder / "host")
-        (folder / "authorized").write_text(make_key(folder / "user") + "\n")
-        port = free_port()
-        (folder / "config").write_text(
-            CONFIGURATION.format(port=port, host_key=folder / "host", authorized=folder / "authorized")
-        )
-        return cls(folder, port, host_key, (folder / "user").read_text())
+        make_key(folder / "user")
+        return cls(folder, free_port(), host_key, (folder / "user").read_text())
 
     def start(self) -> None:
         """Start the server; returns when it listens."""
-        server = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        assert server, "the tests need sshd (openssh-server)"
-        if os.geteuid() == 0:
-            # sshd wants its privilege separation folder, which no init system made in a container.
-            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [server, "-D", "-e", "-f", self.folder / "config"], stdin=subprocess.DEVNULL, stderr=log
+                [sys.executable, SERVER, str(self.port), self.folder / "host", self.folder / "user.pub"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise AssertionError((self.folder / "log").read_text())
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline(), (self.folder / "log").read_text()
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.terminate()
-            self.process.wait()
+            with self.process:
+                self.process.terminate()
 
     def connection(self, **changes: Any) -> dict[str, Any]:
         """Arguments of a connection to this server."""
