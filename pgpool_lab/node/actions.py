@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import dialect, facts, settings
+from . import dialect, facts, locks, settings
 from .configuration import OWN_HOST, SECRETS, Config, StepFailed, as_service, log, node, psql, run, service_active
 from .passwords import stored
 from .role import make_primary, make_standby, write_replication_conf
@@ -236,17 +236,28 @@ def recover(config: Config, directory: Path) -> None:
 
 
 def stop(config: Config, *, immediate: bool = False) -> None:
-    """Stop PostgreSQL; `immediate` takes no time and leaves crash recovery to the next start."""
+    """Stop PostgreSQL; `immediate` takes no time and leaves crash recovery to the next start.
+
+    Only a clean stop has the standbys receive all of the WAL: one that is under way is waited for.
+    """
     service = config["postgresql"]["service"]
-    if immediate:
+    with locks.STOP.open("w") as lock:
+        locks.take(lock)
+        if immediate:
+            kill(service)
+        else:
+            run(["systemctl", "stop", service], seconds=120)
+
+
+def kill(service: str) -> None:
+    """End the service's processes within seconds: in PostgreSQL's own way, else in the kernel's."""
+    if service_active(service):
         run(["systemctl", "kill", "--signal=SIGQUIT", "--kill-who=main", service], seconds=10)
         deadline = time.monotonic() + 1
         while service_active(service) and time.monotonic() < deadline:
             time.sleep(0.1)
         if service_active(service):
             run(["systemctl", "kill", "--signal=SIGKILL", service], seconds=10)
-        return
-    run(["systemctl", "stop", service], seconds=120)
 
 
 def start(config: Config) -> None:

@@ -8,8 +8,8 @@ from . import facts, pgpool
 from .configuration import Config, StepFailed, log
 
 SECONDS = 180
-"""pgpool refuses while a failover runs (pcp_worker.c asks Req_info->switching), and nobody answers while the virtual IP
-moves: both together, emulated and starved."""
+"""A failover ends every PCP connection (failover() restarts that process), and makes a request wait or lets it go
+(send_failback_request); nobody answers while the virtual IP moves: all of it together, emulated and starved."""
 PAUSE_SECONDS = 1
 
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import advisory, dialect
+from .connections import drop_connections
 from .script import CONFIGURATION, log, on_node, start_on_node
 from .standing import Answer, Failed, Question, psql
 
@@ -24,6 +25,8 @@ PROBE_SECONDS = 1.2
 """A host whose kernel does not answer within this cannot be entered either. A lost SYN is repeated after 1 s."""
 FENCE_SECONDS = 3
 """How long the attempt to stop the old primary may take: it delays the promotion."""
+PLANNED_SECONDS = 60
+"""How long the clean stop of a switchover may take; systemd ends it then (TimeoutStopSec)."""
 PROMOTION_SECONDS = 30
 """How long a promotion may take; it normally takes one."""
 
@@ -58,16 +61,6 @@ def decide(failed_id: int, old_primary_id: int, answers: Sequence[Answer]) -> De
     return Decision(best.name, f"most advanced standby: timeline {best.timeline}, {best.received} bytes received")
 
 
-def drop_connections(ip: str, port: int) -> None:
-    """Drop this host's own connections to the failed PostgreSQL; others, such as an operator's ssh, stay.
-
-    A pgpool worker that reads from a dead host waits for ever, holding a lock that the failover needs (seen with
-    4.3.5: no client gets in any more).
-    """
-    words = ["sudo", "-n", "/usr/bin/ss", "-K", "dst", ip, "dport", "=", str(port)]
-    subprocess.run(words, capture_output=True, check=False)
-
-
 def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     """Try to stop PostgreSQL on the old primary; says what came of it.
 
@@ -82,6 +75,20 @@ def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     except OSError as failure:
         return f"it cannot be reached ({failure})"
     return on_node(node, "stop --immediate", FENCE_SECONDS) or "stopped"
+
+
+def wait_for_end(config: Mapping[str, Any], node: Mapping[str, Any]) -> None:
+    """Wait until nothing listens on a primary that is stopped cleanly: by then the standbys have all of its WAL.
+
+    pgpool calls at the beginning of the stop, when the clients are sent away.
+    """
+    deadline = time.monotonic() + PLANNED_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((node["ip"], config["postgresql"]["port"]), timeout=PROBE_SECONDS).close()
+        except OSError:
+            return
+        time.sleep(0.2)
 
 
 def promote(config: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
@@ -127,8 +134,13 @@ def main(arguments: Sequence[str]) -> int:
     others = [node for node in config["nodes"] if node is not failed]
     question = Question(config, others)
     log(f"fencing {failed['name']}: {fence(config, failed)}")
+    if any(answer.preferred for answer in question.answers()):
+        log(f"a switchover: waiting until {failed['name']} has ended")
+        wait_for_end(config, failed)
+        question = Question(config, others)
     order = [node["name"] for node in others]
-    decision = decide(failed_id, old_primary_id, sorted(question.answers(), key=lambda one: order.index(one.name)))
+    answers = sorted(question.answers(), key=lambda answer: order.index(answer.name))
+    decision = decide(failed_id, old_primary_id, answers)
     for reason in question.silent:
         log(reason)
     if decision.promote is None:

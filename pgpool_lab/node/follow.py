@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from .script import CONFIGURATION, log, on_node
+from .script import CONFIGURATION, log, on_node, start_on_node
 
 SECONDS = 1800
 """A base backup, emulated and starved, and the wait until pgpool has attached the node."""
@@ -42,6 +42,10 @@ def main(arguments: Sequence[str]) -> int:
     step = words(int(arguments[0]), int(arguments[2]), [entry["name"] for entry in nodes])
     if step is None:
         log(f"{node['name']} is the failed primary: left alone, ./lab rejoin brings it back")
+        # The failover script has done this where it ran; a pgpool that leads later must not hang because of it.
+        for other in nodes:
+            if other is not node:
+                start_on_node(other, f"drop-connections {node['name']}")
         return 0
     failure = on_node(node, step, SECONDS)
     log(f"{node['name']}: {failure.splitlines()[-1] if failure else 'streams and is attached'}")

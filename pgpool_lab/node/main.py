@@ -91,6 +91,11 @@ def dispatch(arguments: Sequence[str]) -> object | None:
             from .facts import postgres
 
             return postgres(config)
+        case ["local", "drop-connections", name]:
+            from .connections import drop_connections
+
+            drop_connections(pgpool.by_name(config, name)["ip"], config["postgresql"]["port"])
+            return {"node": config["name"]}
         case ["local", ("succeed" | "admit") as verb, *options]:
             return serve_again(config, verb, options)
         case ["local", verb, *options]:

@@ -37,8 +37,8 @@ def on_node(node: Mapping[str, Any], words: str, seconds: float) -> str:
 
 def start_on_node(node: Mapping[str, Any], words: str) -> None:
     """Start a step of the agent on a node, which logs there what comes of it."""
-    silence = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.Popen(command(node, words), start_new_session=True, **silence)
+    nobody = subprocess.DEVNULL
+    subprocess.Popen(command(node, words), stdin=nobody, stdout=nobody, stderr=nobody, start_new_session=True)
 
 
 def command(node: Mapping[str, Any], words: str) -> list[str]:

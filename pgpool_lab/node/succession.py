@@ -65,7 +65,7 @@ def succeed(config: Config, old_primary: str | None) -> None:
     # Waits for a run that is at work already, and then finds its work done.
     with locks.CHANGE.open("w") as lock:
         locks.take(lock)
-        others = [node for node in config["nodes"] if node["name"] not in (config["name"], old_primary)]
+        others = [entry for entry in config["nodes"] if entry["name"] not in (config["name"], old_primary)]
         own = answer_of(config["name"], {"postgres": facts.postgres(config)})
         primary = found_primary(config, own, others)
         step = decide(own, followed(config), old_primary, primary)

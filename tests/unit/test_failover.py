@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,16 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return taken
 
 
+def promotion(done: list[str]) -> Callable[[Any, Any], bool]:
+    """A promotion that succeeds and is only written down."""
+
+    def promote(config: Any, node: Any) -> bool:
+        done.append(f"promote {node['name']}")
+        return True
+
+    return promote
+
+
 FENCES: dict[str, tuple[Exception | None, str, list[str]]] = {
     "it listens": (None, "stopped", ["node0: stop --immediate"]),
     "nothing listens": (ConnectionRefusedError(), "nothing listens there", []),
@@ -162,8 +173,51 @@ def test_what_the_script_does_and_says(
     monkeypatch.setattr(failover, "Question", Asked)
     monkeypatch.setattr(failover, "drop_connections", lambda ip, port: done.append(f"drop {ip}"))
     monkeypatch.setattr(failover, "fence", lambda config, node: "stopped")
-    monkeypatch.setattr(failover, "promote", lambda config, node: not done.append(f"promote {node['name']}"))
+    monkeypatch.setattr(failover, "promote", promotion(done))
     assert failover.main([*words, "node0"]) == code
     assert done[0].startswith("drop "), "before anything that can hang"
     assert [*done[1:], *[step.split(": ")[1] for step in steps]] == expected
     assert "called:" in (tmp_path / "failover.log").read_text()
+
+
+def test_a_switchover_s_stop_is_waited_for_and_everyone_asked_again(
+    steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    rounds = iter(
+        [
+            [standby("node4", received=101), standby("node5", received=100, preferred=True)],
+            [standby("node4", received=200), standby("node5", received=200, preferred=True)],
+        ]
+    )
+
+    class Asked:
+        silent = ()
+
+        def __init__(self, config: Any, nodes: Any) -> None:
+            self._answers = next(rounds)
+            events.append("ask")
+
+        def answers(self) -> list[Answer]:
+            return self._answers
+
+    listening = iter([True, True, False])
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        events.append(f"probe {address[0]}")
+        if not next(listening):
+            raise ConnectionRefusedError
+        return socket.socket()
+
+    (tmp_path / "node.json").write_text(json.dumps(CONFIG))
+    monkeypatch.setattr(failover, "CONFIGURATION", str(tmp_path / "node.json"))
+    monkeypatch.setattr(script, "LOG", str(tmp_path / "failover.log"))
+    monkeypatch.setattr(failover, "Question", Asked)
+    monkeypatch.setattr(failover, "drop_connections", lambda ip, port: None)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(failover, "promote", promotion(events))
+    assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == 0
+    # The first probe is the fence's; its step waits on the node for a clean stop that is under way.
+    assert events == ["ask", *["probe 127.0.0.1"] * 3, "ask", "promote node5"]
+    assert steps == ["node0: stop --immediate", "node5: admit"]

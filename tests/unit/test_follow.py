@@ -77,8 +77,19 @@ def test_the_command_tells_the_truth(
     monkeypatch.setattr(follow, "CONFIGURATION", str(tmp_path / "node.json"))
     monkeypatch.setattr(script, "LOG", str(tmp_path / "log"))
     monkeypatch.setattr(follow, "on_node", lambda node, words, seconds: failure)
+    monkeypatch.setattr(follow, "start_on_node", lambda node, words: None)
     assert main.main(["follow", *words]) == code
     assert told in (tmp_path / "log").read_text().splitlines()[-1]
+
+
+def test_every_pgpool_lets_go_of_the_failed_primary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    (tmp_path / "node.json").write_text(json.dumps({"nodes": [{"name": name} for name in NAMES]}))
+    monkeypatch.setattr(follow, "CONFIGURATION", str(tmp_path / "node.json"))
+    monkeypatch.setattr(script, "LOG", str(tmp_path / "log"))
+    monkeypatch.setattr(follow, "start_on_node", lambda node, words: started.append(f"{node['name']}: {words}"))
+    assert follow.main(["1", "node4", "1", "2", "node5"]) == 0
+    assert started == ["node0: drop-connections node4", "node5: drop-connections node4"]
 
 
 # What a node does
