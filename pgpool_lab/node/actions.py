@@ -140,8 +140,9 @@ def follow_or_clone(config: Config, primary: str) -> None:
 def set_aside(config: Config, primary: str) -> None:
     """Stop, and keep the data as data.diverged-TIME; only the latest is kept, the volume is small.
 
-    Nothing is moved while `primary` can't be asked for a copy.
+    Nothing is moved while `primary` can't be asked for a copy, nor when a failover has promoted this node meanwhile.
     """
+    refuse_if_primary(config)
     source_state(config, node(config, primary))
     stop(config)
     directory = Path(config["postgresql"]["data_directory"])
@@ -305,9 +306,11 @@ def wait_until_streaming(config: Config, primary: str) -> None:
         try:
             state = facts.asked(config)
         except StepFailed:
-            state = {"streaming_from": None, "lsn": None}
+            state = {"in_recovery": None, "streaming_from": None, "lsn": None}
         if state["streaming_from"] == primary:
             return
+        if state["in_recovery"] is False:
+            raise StepFailed("it was promoted meanwhile")
         passed = time.monotonic() - started
         if passed > STREAM_SECONDS:
             raise StepFailed(f"it does not stream from {primary} after {STREAM_SECONDS} s; see postgresql.log")

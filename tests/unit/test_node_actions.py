@@ -178,3 +178,21 @@ def test_fencing_waits_for_a_clean_stop_that_is_under_way(
         service.active = False
     fence.join(10)
     assert service.told == []
+
+
+def test_a_node_that_is_promoted_while_it_follows_keeps_its_data(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = Path(config["postgresql"]["data_directory"])
+    directory.mkdir()
+    answers = itertools.chain([True, True], itertools.repeat(False))
+    service = Service(monkeypatch)
+    monkeypatch.setattr(
+        facts, "asked", lambda config: {"in_recovery": next(answers), "streaming_from": None, "lsn": None}
+    )
+    monkeypatch.setattr(actions, "source_state", lambda config, source: "f 00000002")
+    monkeypatch.setattr(actions, "run", lambda command, **_: service.told.append(command[1]))
+    with pytest.raises(StepFailed, match="running primary"):
+        actions.follow_or_clone(config, "node0")
+    assert service.told == ["reload"]
+    assert directory.exists()
