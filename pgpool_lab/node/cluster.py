@@ -223,7 +223,7 @@ def rejoin(config: Config, name: str, force_primary: str | None = None) -> dict[
     result = bring_back(config, name, force_primary)
     answers = ask_all(config, settled=True)
     stopped = {other for other in health.without_pgpool(answers) if other != name}
-    absent = {other for other in health.absent(answers) if other != name}
+    absent = {other for other in health.absentees(answers) if other != name}
     return result | settle(config, stopped, absent)
 
 

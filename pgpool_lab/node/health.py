@@ -26,7 +26,7 @@ def holders(answers: Mapping[str, Facts | None]) -> list[str]:
     return [name for name, facts in answers.items() if facts is not None and facts["vip"]]
 
 
-def absent(answers: Mapping[str, Facts | None]) -> list[str]:
+def absentees(answers: Mapping[str, Facts | None]) -> list[str]:
     """Nodes whose PostgreSQL takes no part now: silent, stopped, hung, or following somebody else than the primary."""
     primary = primaries(answers)
     return [

@@ -43,6 +43,6 @@ def start_on_node(node: Mapping[str, Any], words: str) -> None:
 
 def command(node: Mapping[str, Any], words: str) -> list[str]:
     """The ssh command line; a node that dies meanwhile is noticed."""
-    options = ["BatchMode=yes", "ConnectTimeout=2", "ServerAliveInterval=5"]
+    options = ["BatchMode=yes", "ConnectTimeout=2", "ServerAliveInterval=15"]
     ssh = ["ssh", "-n", *[word for option in options for word in ("-o", option)], f"postgres@{node['name']}"]
     return [*ssh, f"sudo -n /usr/local/sbin/lab-node local {words}"]

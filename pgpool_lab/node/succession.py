@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import NamedTuple
 
 from . import actions, admission, facts, locks
@@ -15,6 +16,9 @@ from .standing import Question
 
 PRIMARY_SECONDS = 40
 """How long the new primary may take to say what it is: an ssh login and a query on a starved emulated processor."""
+
+FIND_SECONDS = 60
+"""How long a new primary is looked for: busy nodes may not answer at once, and a second failover makes another one."""
 
 
 class Step(NamedTuple):
@@ -65,9 +69,7 @@ def succeed(config: Config, old_primary: str | None) -> None:
     # Waits for a run that is at work already, and then finds its work done.
     with locks.CHANGE.open("w") as lock:
         locks.take(lock)
-        others = [entry for entry in config["nodes"] if entry["name"] not in (config["name"], old_primary)]
-        own = answer_of(config["name"], {"postgres": facts.postgres(config)})
-        primary = found_primary(config, own, others)
+        own, primary = standings(config, old_primary)
         step = decide(own, followed(config), old_primary, primary)
         log(f"{primary.name} comes after {old_primary or 'nobody known'}: {step.verb or 'left alone'}, {step.reason}")
         match step.verb:
@@ -78,6 +80,21 @@ def succeed(config: Config, old_primary: str | None) -> None:
             case None:
                 raise StepFailed(f"{step.reason}; ./lab rejoin {config['name']} brings it back")
     admission.admit(config, primary.name)
+
+
+def standings(config: Config, old_primary: str | None) -> tuple[Answer, Answer]:
+    """Where this node and the new primary stand; asked again for FIND_SECONDS, since pgpool calls only once."""
+    others = [entry for entry in config["nodes"] if entry["name"] not in (config["name"], old_primary)]
+    deadline = time.monotonic() + FIND_SECONDS
+    while True:
+        own = answer_of(config["name"], {"postgres": facts.postgres(config)})
+        try:
+            return own, found_primary(config, own, others)
+        except StepFailed as failure:
+            if time.monotonic() > deadline:
+                raise
+            log(f"{failure}; asking again")
+            time.sleep(1)
 
 
 def found_primary(config: Config, own: Answer, others: list[Config]) -> Answer:

@@ -238,6 +238,35 @@ def test_the_newest_primary_is_its_own_successor(
     assert done == ["admit node5"]
 
 
+def test_a_node_that_is_promoted_while_it_looks_for_a_primary(
+    done: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nobody:
+        silent = ("node4: no answer within 3 s",)
+
+        def __init__(self, config: Any, nodes: Any) -> None:
+            pass
+
+        def answers(self) -> list[Standing]:
+            return []
+
+    before = facts.postgres({})
+    found = iter([before, before, before | {"in_recovery": False, "timeline": 3}])
+    monkeypatch.setattr(facts, "postgres", lambda config: next(found))
+    monkeypatch.setattr(succession, "Question", Nobody)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    succession.succeed(configuration(tmp_path), "node0")
+    assert done == ["admit node5"]
+
+
+def test_the_search_for_a_primary_ends(done: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(succession, "FIND_SECONDS", -1)
+    monkeypatch.setattr(succession, "newest_primary", lambda answers: None)
+    with pytest.raises(StepFailed, match="no one node is primary"):
+        succession.succeed(configuration(tmp_path), "node0")
+    assert done == []
+
+
 # When pgpool may use it again
 
 

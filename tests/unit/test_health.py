@@ -153,7 +153,7 @@ ABSENT: dict[str, tuple[Answers, list[str]]] = {
 
 @pytest.mark.parametrize(("answers", "expected"), ABSENT.values(), ids=ABSENT.keys())
 def test_who_takes_no_part(answers: Answers, expected: list[str]) -> None:
-    assert health.absent(answers) == expected
+    assert health.absentees(answers) == expected
 
 
 def test_a_pgpool_takes_part_when_it_has_its_place() -> None:

@@ -153,7 +153,7 @@ def test_the_follow_command_has_the_version_s_name(release: str) -> None:
     conf = pgpool_conf(chosen(release, "9.6"))
     named = {name: value for name, value in conf.items() if name.startswith("follow_")}
     assert list(named) == ["follow_primary_command" if parse(release) >= (4, 2) else "follow_master_command"]
-    assert set(re.findall(r"%(\w)", *named.values())) <= pgpool.traits(release).placeholders
+    assert set(re.findall(r"%(\w)", " ".join(named.values()))) <= pgpool.traits(release).placeholders
 
 
 @pytest.mark.parametrize("release", RELEASES)
