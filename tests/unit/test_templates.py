@@ -292,6 +292,13 @@ def test_two_standbys_or_more_are_re_pointed_after_a_failover() -> None:
         assert files(lab(size=size))[pgpool_layout.FOLLOW].mode == "0755"
 
 
+def test_the_last_of_three_takes_the_virtual_ip_when_the_others_were_stopped() -> None:
+    assert "wd_remove_shutdown_nodes" not in pgpool_conf(lab(size=2))
+    assert pgpool_conf(lab(size=3))["wd_remove_shutdown_nodes"] == "on"
+    assert pgpool_conf(lab(size=3))["enable_consensus_with_half_votes"] == "off"
+    assert pgpool_conf(lab(size=3, wd_remove_shutdown_nodes=False))["wd_remove_shutdown_nodes"] == "off"
+
+
 def test_the_virtual_ip_is_taken_off_every_peer_whatever_runs_there() -> None:
     script = text(files(lab(size=3))[pgpool_layout.ESCALATION])
     assert "for peer in node0 node1 node2; do" in script
