@@ -114,8 +114,8 @@ def pgpool_parameters(
             "failover_require_consensus": False,
             # Two nodes: one of two is a quorum, or the death of either would take the virtual IP away.
             "enable_consensus_with_half_votes": len(nodes) % 2 == 0,
-            # One that was stopped does not count: of three the last one left still takes the address. Those that crashed
-            # or are cut off do count.
+            # One that was stopped does not count: of three the last one left still takes the address. One that crashed
+            # or is cut off does.
             **({"wd_remove_shutdown_nodes": True} if len(nodes) > 2 else {}),
             # No shell runs these commands, and 3.2 cuts words and whole ones off: hence a script of the lab's own.
             "if_cmd_path": "/usr/bin",
