@@ -14,6 +14,10 @@ from pgpool_lab.versions.pgpool_parameters import only_known
 
 Value = int | str | bool
 
+FOLLOW_COMMANDS = ("follow_primary_command", "follow_master_command")
+"""The command's names, since 4.2 and before."""
+FOLLOW_COMMAND = f'{layout.FOLLOW} "%d" "%h" "%P" "%m" "%H"'
+
 
 def pgpool_parameters(
     *,
@@ -93,6 +97,8 @@ def pgpool_parameters(
         "failover": {
             # Every placeholder is quoted: pgpool leaves an unknown one empty, which would shift the others.
             "failover_command": f"{layout.FAILOVER} {placeholders}",
+            # With it, pgpool detaches every standby before it lets clients in again. Of two nodes none is left for it.
+            **({name: FOLLOW_COMMAND for name in FOLLOW_COMMANDS} if len(nodes) > 2 else {}),
             "detach_false_primary": False,
             "auto_failback": False,
         },
@@ -108,6 +114,9 @@ def pgpool_parameters(
             "failover_require_consensus": False,
             # Two nodes: one of two is a quorum, or the death of either would take the virtual IP away.
             "enable_consensus_with_half_votes": len(nodes) % 2 == 0,
+            # One that was stopped does not count: of three the last one left still takes the address. One that crashed
+            # or is cut off does.
+            **({"wd_remove_shutdown_nodes": True} if len(nodes) > 2 else {}),
             # No shell runs these commands, and 3.2 cuts words and whole ones off: hence a script of the lab's own.
             "if_cmd_path": "/usr/bin",
             "ifconfig_path": "/usr/bin",

@@ -119,6 +119,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
     service = "postgres:postgres"
     scripts = {
         layout.FAILOVER: render(TEMPLATES / "failover.sh.j2"),
+        **({layout.FOLLOW: render(TEMPLATES / "follow.sh.j2")} if len(args.nodes) > 2 else {}),
         layout.ESCALATION: render(TEMPLATES / "escalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP),
     }
     return [

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import dialect, facts, settings
+from . import dialect, facts, locks, settings
 from .configuration import OWN_HOST, SECRETS, Config, StepFailed, as_service, log, node, psql, run, service_active
 from .passwords import stored
 from .role import make_primary, make_standby, write_replication_conf
@@ -140,8 +140,9 @@ def follow_or_clone(config: Config, primary: str) -> None:
 def set_aside(config: Config, primary: str) -> None:
     """Stop, and keep the data as data.diverged-TIME; only the latest is kept, the volume is small.
 
-    Nothing is moved while `primary` can't be asked for a copy.
+    Nothing is moved while `primary` can't be asked for a copy, nor when a failover has promoted this node meanwhile.
     """
+    refuse_if_primary(config)
     source_state(config, node(config, primary))
     stop(config)
     directory = Path(config["postgresql"]["data_directory"])
@@ -236,17 +237,28 @@ def recover(config: Config, directory: Path) -> None:
 
 
 def stop(config: Config, *, immediate: bool = False) -> None:
-    """Stop PostgreSQL; `immediate` takes no time and leaves crash recovery to the next start."""
+    """Stop PostgreSQL; `immediate` takes no time and leaves crash recovery to the next start.
+
+    Only a clean stop has the standbys receive all of the WAL: one that is under way is waited for.
+    """
     service = config["postgresql"]["service"]
-    if immediate:
+    with locks.STOP.open("w") as lock:
+        locks.take(lock)
+        if immediate:
+            kill(service)
+        else:
+            run(["systemctl", "stop", service], seconds=120)
+
+
+def kill(service: str) -> None:
+    """End the service's processes within seconds: in PostgreSQL's own way, else in the kernel's."""
+    if service_active(service):
         run(["systemctl", "kill", "--signal=SIGQUIT", "--kill-who=main", service], seconds=10)
         deadline = time.monotonic() + 1
         while service_active(service) and time.monotonic() < deadline:
             time.sleep(0.1)
         if service_active(service):
             run(["systemctl", "kill", "--signal=SIGKILL", service], seconds=10)
-        return
-    run(["systemctl", "stop", service], seconds=120)
 
 
 def start(config: Config) -> None:
@@ -294,9 +306,11 @@ def wait_until_streaming(config: Config, primary: str) -> None:
         try:
             state = facts.asked(config)
         except StepFailed:
-            state = {"streaming_from": None, "lsn": None}
+            state = {"in_recovery": None, "streaming_from": None, "lsn": None}
         if state["streaming_from"] == primary:
             return
+        if state["in_recovery"] is False:
+            raise StepFailed("it was promoted meanwhile")
         passed = time.monotonic() - started
         if passed > STREAM_SECONDS:
             raise StepFailed(f"it does not stream from {primary} after {STREAM_SECONDS} s; see postgresql.log")

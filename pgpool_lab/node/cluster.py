@@ -14,6 +14,7 @@ from . import health, locks, pgpool
 from .answer import FORMATION_SECONDS, all_facts, settled_facts
 from .configuration import Config, StepFailed, log
 from .join import Plan, Refusal, Wait, answer_of, decide
+from .preference import preferred
 
 ASK_SECONDS = 40
 """How long a node may take to say what it is: an ssh login and some queries on a starved emulated processor."""
@@ -167,11 +168,11 @@ def perform(config: Config, plan: Plan, answers: Answers) -> None:
         raise StepFailed("; ".join(failures))
 
 
-def settle(config: Config, stopped_pgpools: Collection[str] = ()) -> dict[str, Any]:
+def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collection[str] = ()) -> dict[str, Any]:
     """Wait until the cluster is healthy, attaching backends that stream and are held for down meanwhile.
 
     pgpool is started where changed settings of PostgreSQL had it stopped; `stopped_pgpools` are nodes where it may stay
-    so.
+    so, `absent` are nodes whose PostgreSQL is not waited for.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
     started: set[str] = set()
@@ -184,7 +185,7 @@ def settle(config: Config, stopped_pgpools: Collection[str] = ()) -> dict[str, A
                 on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
                 started.add(name)
             answers = ask_all(config, settled=True)
-        problems = health.problems(answers, stopped_pgpools=stopped_pgpools)
+        problems = health.problems(answers, stopped_pgpools=stopped_pgpools, absent=absent)
         if not problems:
             return {"primary": health.primaries(answers)[0], "holder": health.holders(answers)[0]}
         if time.monotonic() > deadline:
@@ -214,35 +215,57 @@ def start(config: Config) -> dict[str, Any]:
 
 
 def rejoin(config: Config, name: str, force_primary: str | None = None) -> dict[str, Any]:
-    """Bring one node back: its PostgreSQL by the rules of join, its pgpool, and its place among the backends."""
+    """Bring one node back: its PostgreSQL by the rules of join, its pgpool, and its place among the backends.
+
+    Of the others only those are waited for that take part already: nodes that are down or follow nobody, and pgpools
+    without a place in the watchdog cluster, stay as they are, each for a rejoin of its own.
+    """
+    result = bring_back(config, name, force_primary)
+    answers = ask_all(config, settled=True)
+    stopped = {other for other in health.without_pgpool(answers) if other != name}
+    absent = {other for other in health.absentees(answers) if other != name}
+    return result | settle(config, stopped, absent)
+
+
+def bring_back(config: Config, name: str, force_primary: str | None = None) -> dict[str, Any]:
+    """One node's PostgreSQL by the rules of join, and its pgpool."""
     result = join(config, initialised=True, force_primary=force_primary, rejoin=name)
     on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
-    stopped = {other for other, facts in ask_all(config).items() if facts and not facts["pgpool"]["running"]}
-    return result | settle(config, stopped)
+    return result
 
 
 def switchover(config: Config, target: str | None) -> dict[str, Any]:
     """A planned change of the primary that loses nothing.
 
-    The primary is stopped cleanly, so its standbys receive all of its WAL; pgpool's failover promotes; the old primary
-    joins again as a standby. `target` is refused unless it streams without lag.
+    The primary is stopped cleanly, so its standbys receive all of its WAL and are equals; pgpool's failover promotes
+    `target` (None: the first streaming standby), which is preferred among equals; the others follow it as after any
+    failover; the old primary joins again as a standby. Returns when all of that is done. Raises Refused on a lab that
+    is not healthy, and StepFailed when another node was promoted because the target had fallen behind.
     """
     answers = ask_all(config)
     if problems := health.problems(answers):
         raise Refused(f"not healthy: {'; '.join(problems)}; bring it in order with ./lab rejoin first")
     old = health.primaries(answers)[0]
     standbys = [node["name"] for node in config["nodes"] if node["name"] != old]
-    target = target or standbys[0]
+    target = target or next(name for name in standbys if name in standbys_of(old, answers))
     if target == old:
         return {"primary": old, "actions": []}
     if target not in standbys:
         raise Refused(f"{target} is no node of this lab; choose one of {', '.join(standbys)}")
-    if len(standbys) > 1:
-        raise Refused("a switchover to a chosen node needs exactly one standby")
     log(f"switchover from {old} to {target}")
-    on_node(config, old, ["local", "stop"], seconds=STEP_SECONDS)
+    with preferred(config, target):
+        on_node(config, old, ["local", "stop"], seconds=STEP_SECONDS)
+        promoted = wait_for_primary(config)
+    result = bring_back(config, old) | settle(config)
+    if promoted != target:
+        raise StepFailed(f"{promoted} was promoted, not {target}; see failover.log on the nodes")
+    return result
+
+
+def wait_for_primary(config: Config) -> str:
+    """Wait until one node is primary: which. Raises StepFailed."""
     deadline = time.monotonic() + WAIT_SECONDS
-    while health.primaries(ask_all(config)) != [target]:
+    while len(found := health.primaries(ask_all(config))) != 1:
         if time.monotonic() > deadline:
-            raise StepFailed(f"{target} was not promoted within {WAIT_SECONDS} s; see failover.log on the nodes")
-    return rejoin(config, old)
+            raise StepFailed(f"nobody was promoted within {WAIT_SECONDS} s; see failover.log on the nodes")
+    return found[0]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from . import advisory
+
 Dialect = Mapping[str, Any]
 
 
@@ -63,14 +65,20 @@ SELECT json_build_object(
 
 
 def standing(dialect: Dialect) -> str:
-    """Role, timeline and received bytes, quickly: while the clients are out."""
+    """Role, timeline, end of the WAL in bytes, and whether it is preferred (`advisory.PREFERENCE`).
+
+    Quick, since the clients are out: one statement, no JSON. pg_control's timeline alone would be too low for a standby
+    that has followed a promotion since its last restart point.
+    """
     call = dialect["functions"]
-    timeline = f"coalesce({newest_timeline(dialect)}, 1)"
-    if dialect["control_functions"]:
-        timeline = "(SELECT timeline_id FROM pg_control_checkpoint())"
     return f"""
-SELECT pg_is_in_recovery(), {timeline},
-       coalesce({call["received"]}(), {call["replayed"]}(), '0/0') - '0/0'::pg_lsn
+SELECT pg_is_in_recovery(),
+       CASE WHEN pg_is_in_recovery() THEN greatest({", ".join(standby_timelines(dialect))}, 1)
+         ELSE ('x' || substr({call["file_of"]}({call["current"]}()), 1, 8))::bit(32)::int END,
+       CASE WHEN pg_is_in_recovery() THEN coalesce(greatest({call["received"]}(), {call["replayed"]}()), '0/0')
+         ELSE {call["current"]}() END - '0/0'::pg_lsn,
+       EXISTS (SELECT FROM pg_locks
+         WHERE locktype = 'advisory' AND classid = 0 AND objid = {advisory.PREFERENCE} AND granted)
 """
 
 

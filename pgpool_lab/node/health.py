@@ -26,6 +26,28 @@ def holders(answers: Mapping[str, Facts | None]) -> list[str]:
     return [name for name, facts in answers.items() if facts is not None and facts["vip"]]
 
 
+def absentees(answers: Mapping[str, Facts | None]) -> list[str]:
+    """Nodes whose PostgreSQL takes no part now: silent, stopped, hung, or following somebody else than the primary."""
+    primary = primaries(answers)
+    return [
+        name
+        for name, facts in answers.items()
+        if facts is None
+        or facts["postgres"]["in_recovery"] is None
+        or (name not in primary and facts["postgres"]["streaming_from"] not in primary)
+    ]
+
+
+def without_pgpool(answers: Mapping[str, Facts | None]) -> list[str]:
+    """Nodes that answer and whose pgpool does not run, or has no place in the watchdog cluster."""
+    return [
+        name
+        for name, facts in answers.items()
+        if facts is not None
+        and not (facts["pgpool"]["running"] and facts["pgpool"]["watchdog_role"] in ("LEADER", "STANDBY"))
+    ]
+
+
 def to_attach(answers: Mapping[str, Facts | None]) -> list[str]:
     """Backends that follow the one primary (or are it) while some pgpool holds them for down.
 
@@ -58,23 +80,28 @@ def to_start(answers: Mapping[str, Facts | None], *, stopped_pgpools: Collection
     ]
 
 
-def problems(answers: Mapping[str, Facts | None], *, stopped_pgpools: Collection[str] = ()) -> list[str]:
+def problems(
+    answers: Mapping[str, Facts | None], *, stopped_pgpools: Collection[str] = (), absent: Collection[str] = ()
+) -> list[str]:
     """Everything that keeps the cluster from being healthy, as sentences; empty means healthy.
 
-    That pgpool is stopped on one of `stopped_pgpools` is no problem to somebody who did not want to start it.
+    The pgpool of `stopped_pgpools`, and the PostgreSQL of `absent`, are no problem to somebody who did not want to mend
+    them; that there are two primaries always is.
     """
-    found = [f"{name} cannot be reached" for name, facts in answers.items() if facts is None]
+    found = [f"{name} cannot be reached" for name, facts in answers.items() if facts is None and name not in absent]
     reached = {name: facts for name, facts in answers.items() if facts is not None}
-    found += postgres_problems(reached, primaries(answers))
-    found += pgpool_problems(reached, primaries(answers), stopped_pgpools)
+    found += postgres_problems(reached, primaries(answers), absent)
+    found += pgpool_problems(reached, primaries(answers), stopped_pgpools, absent)
     found += vip_problems(reached, holders(answers))
     return found
 
 
-def postgres_problems(reached: Mapping[str, Facts], primary: Sequence[str]) -> list[str]:
-    """Exactly one primary, and everyone else streams from it on its timeline."""
+def postgres_problems(reached: Mapping[str, Facts], primary: Sequence[str], absent: Collection[str] = ()) -> list[str]:
+    """Exactly one primary, and everyone else but the `absent` streams from it on its timeline."""
     found = [
-        f"PostgreSQL is not running on {name}" for name, facts in reached.items() if not facts["postgres"]["running"]
+        f"PostgreSQL is not running on {name}"
+        for name, facts in reached.items()
+        if not facts["postgres"]["running"] and name not in absent
     ]
     if not primary:
         return [*found, "no node is primary"]
@@ -83,7 +110,7 @@ def postgres_problems(reached: Mapping[str, Facts], primary: Sequence[str]) -> l
     timeline = reached[primary[0]]["postgres"]["timeline"]
     for name, facts in reached.items():
         postgres = facts["postgres"]
-        if name == primary[0] or not postgres["running"]:
+        if name == primary[0] or name in absent or not postgres["running"]:
             continue
         if postgres["in_recovery"] is None:
             found.append(f"PostgreSQL on {name} does not answer")
@@ -94,23 +121,34 @@ def postgres_problems(reached: Mapping[str, Facts], primary: Sequence[str]) -> l
     return found
 
 
-def pgpool_problems(reached: Mapping[str, Facts], primary: Sequence[str], stopped: Collection[str] = ()) -> list[str]:
-    """pgpool runs everywhere, one leads, and all believe what PostgreSQL says."""
+def pgpool_problems(
+    reached: Mapping[str, Facts],
+    primary: Sequence[str],
+    stopped: Collection[str] = (),
+    absent: Collection[str] = (),
+) -> list[str]:
+    """pgpool runs everywhere, one leads, and all believe what PostgreSQL says.
+
+    Not counted: what runs on the `stopped`, and what is believed of the `absent`.
+    """
     found = []
     leaders = []
     for name, facts in reached.items():
         pgpool = facts["pgpool"]
-        if not pgpool["running"]:
-            if name not in stopped:
-                found.append(f"pgpool is not running on {name}")
-            continue
         if pgpool["watchdog_role"] == "LEADER":
             leaders.append(name)
-        elif pgpool["watchdog_role"] != "STANDBY":
+        if name in stopped:
+            continue
+        if not pgpool["running"]:
+            found.append(f"pgpool is not running on {name}")
+            continue
+        if pgpool["watchdog_role"] != "LEADER" and pgpool["watchdog_role"] != "STANDBY":
             found.append(f"pgpool on {name} has watchdog state {pgpool['watchdog_role'] or 'unknown'}")
         if not pgpool["backends"]:
             found.append(f"pgpool on {name} does not say what it believes of the backends")
         for backend in pgpool["backends"]:
+            if backend["name"] in absent:
+                continue
             expected = "primary" if [backend["name"]] == list(primary) else "standby"
             if backend["status"] not in ("up", "waiting"):
                 found.append(f"pgpool on {name} believes that {backend['name']} is {backend['status']}")

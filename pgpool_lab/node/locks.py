@@ -11,6 +11,9 @@ JOIN = Path("/run/lock/pgpool-lab-join")
 CHANGE = Path("/run/lock/pgpool-lab-change")
 """Held on a node while its PostgreSQL is changed."""
 
+STOP = Path("/run/lock/pgpool-lab-stop")
+"""Held on a node while its PostgreSQL is stopped cleanly."""
+
 
 def take(lock: IO[str]) -> None:
     """Wait for a lock; it ends with the process, however that ends."""

@@ -15,7 +15,8 @@ USAGE = """usage: lab-node facts [--settled]
        lab-node start | settle | pgpool-apply
        lab-node local VERB [--primary NODE] [--immediate]
        lab-node watch      (a sample for every line on standard input)
-       lab-node failover …   (pgpool's failover_command)"""
+       lab-node failover …   (pgpool's failover_command)
+       lab-node follow …     (pgpool's follow_primary_command)"""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,6 +26,10 @@ def main(arguments: Sequence[str]) -> int:
         from .failover import main as failover
 
         return failover(arguments[1:])
+    if arguments[:1] == ["follow"]:
+        from .follow import main as follow
+
+        return follow(arguments[1:])
     if arguments[:1] == ["watch"]:
         from .watch import main as watch
 
@@ -82,6 +87,17 @@ def dispatch(arguments: Sequence[str]) -> object | None:
             return {"pgpool": pgpool.apply(config)}
         case ["local", "pgpool-stop"]:
             return {"pgpool": pgpool.stop(config)}
+        case ["local", "postgres"]:
+            from .facts import postgres
+
+            return postgres(config)
+        case ["local", "drop-connections", name]:
+            from .connections import drop_connections
+
+            drop_connections(pgpool.by_name(config, name)["ip"], config["postgresql"]["port"])
+            return {"node": config["name"]}
+        case ["local", ("succeed" | "admit") as verb, *options]:
+            return serve_again(config, verb, options)
         case ["local", verb, *options]:
             return act(config, verb, options)
     return None
@@ -124,6 +140,22 @@ def act(config: dict[str, object], verb: str, options: list[str]) -> object | No
         if not change(config, verb, options):
             return None
     return all_facts(config)
+
+
+def serve_again(config: dict[str, object], verb: str, options: list[str]) -> object | None:
+    """This node's way back to pgpool after a failover; None when there are other words."""
+    from . import admission, succession
+
+    match [verb, *options]:
+        case ["succeed"]:
+            succession.succeed(config, None)
+        case ["succeed", "--old", old]:
+            succession.succeed(config, old)
+        case ["admit"]:
+            admission.admit(config)
+        case _:
+            return None
+    return {"node": config["name"], "attached": True}
 
 
 def change(config: dict[str, object], verb: str, options: list[str]) -> bool:

@@ -67,10 +67,10 @@ def watchdog_role(config: Config) -> str | None:
     return pcp.watchdog_role(done.stdout) if done.returncode == 0 else None
 
 
-def backends(config: Config) -> list[dict[str, str]]:
-    """What `show pool_nodes` says to a client of this pgpool; empty when it does not answer in time."""
+def backends(config: Config, host: str = "127.0.0.1") -> list[dict[str, str]]:
+    """What `show pool_nodes` says to a client of the pgpool on `host`; empty when it does not answer in time."""
     # As CSV, by options that psql had before it had --csv (12).
-    command = [f"{config['postgresql']['client_bin']}/psql", "-XAw", "-F,", "-P", "footer=off", "-h", "127.0.0.1"]
+    command = [f"{config['postgresql']['client_bin']}/psql", "-XAw", "-F,", "-P", "footer=off", "-h", host]
     command += ["-p", str(config["pgpool"]["port"]), "-U", config["users"]["check"], "-d", "postgres"]
     command += ["-c", "show pool_nodes"]
     environment = {

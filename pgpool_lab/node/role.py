@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from . import dialect
+from . import dialect, receiver
 from .configuration import Config, node
 
 SIGNAL = "standby.signal"
@@ -51,6 +51,15 @@ def make_standby(config: Config, directory: Path, primary: str | None) -> None:
 def make_primary(config: Config, directory: Path) -> None:
     """Take away what makes a data directory a standby's."""
     standby_file(config, directory).unlink(missing_ok=True)
+
+
+def followed(config: Config) -> str | None:
+    """Whom this node is set up to follow, whether or not it does; None: nobody, or no node of the lab."""
+    file = standby_file(config, Path(config["postgresql"]["data_directory"]))
+    if file.name == SIGNAL:
+        file = Path(config["postgresql"]["replication_conf"])
+    host = receiver.configured_host(file.read_text()) if file.is_file() else None
+    return next((entry["name"] for entry in config["nodes"] if host in (entry["ip"], entry["name"])), None)
 
 
 def write_replication_conf(config: Config, primary: str | None) -> bool:

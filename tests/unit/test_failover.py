@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pgpool_lab.node.failover import Answer, decide
+from pgpool_lab.node import failover, script
+from pgpool_lab.node.failover import decide
+from pgpool_lab.node.standing import Answer
 
 
-def standby(name: str, timeline: int = 1, received: int = 100) -> Answer:
-    return Answer(name, in_recovery=True, timeline=timeline, received=received)
+def standby(name: str, timeline: int = 1, received: int = 100, *, preferred: bool = False) -> Answer:
+    return Answer(name, in_recovery=True, timeline=timeline, received=received, preferred=preferred)
 
 
 def primary(name: str, timeline: int = 2) -> Answer:
@@ -22,16 +29,20 @@ NOBODY: dict[str, tuple[int, int, list[Answer], str]] = {
     "a standby failed and nobody answers": (1, 0, [], "a standby failed"),
     "pgpool knows no primary": (0, -1, [standby("node4")], "no primary"),
     "unknown is not the same as unknown": (-1, -1, [standby("node4")], "no primary"),
-    "a primary is there already": (0, 0, [primary("node4"), standby("node5", 9, 9)], "node4 is primary already"),
+    "a primary is there already": (0, 0, [primary("node4"), standby("node5", 1, 900)], "node4 is primary already"),
+    "the primary is another one": (0, 0, [standby("node5"), primary("node4", 1)], "node4 is primary already"),
     "nobody answers": (0, 0, [], "no standby can be reached"),
 }
+WITHOUT_PRIMARY = {"pgpool knows no primary", "unknown is not the same as unknown", "nobody answers"}
 
 
-@pytest.mark.parametrize(("failed", "old_primary", "answers", "reason"), NOBODY.values(), ids=NOBODY.keys())
-def test_nobody_is_promoted(failed: int, old_primary: int, answers: Sequence[Answer], reason: str) -> None:
+@pytest.mark.parametrize("case", NOBODY)
+def test_nobody_is_promoted(case: str) -> None:
+    failed, old_primary, answers, reason = NOBODY[case]
     decision = decide(failed, old_primary, answers)
     assert decision.promote is None
     assert reason in decision.reason
+    assert decision.complete == (case not in WITHOUT_PRIMARY)
 
 
 CHOICES: dict[str, tuple[list[Answer], str]] = {
@@ -39,7 +50,10 @@ CHOICES: dict[str, tuple[list[Answer], str]] = {
     "most WAL, not the lowest id": ([standby("node4", 1, 100), standby("node5", 1, 200)], "node5"),
     "most WAL, whoever answered first": ([standby("node5", 1, 200), standby("node4", 1, 100)], "node5"),
     "a newer timeline before more WAL": ([standby("node4", 2, 100), standby("node5", 1, 900)], "node4"),
-    "the first to answer of two equal ones": ([standby("node4"), standby("node5")], "node4"),
+    "the first of two equal ones": ([standby("node4"), standby("node5")], "node4"),
+    "the preferred one of two equal ones": ([standby("node4"), standby("node5", preferred=True)], "node5"),
+    "more WAL before a preference": ([standby("node4", 1, 101), standby("node5", preferred=True)], "node4"),
+    "an old primary that came back does not count": ([primary("node5", 1), standby("node4", 2)], "node4"),
 }
 
 
@@ -53,3 +67,157 @@ def test_the_most_advanced_standby_is_promoted(answers: Sequence[Answer], expect
 def test_the_failed_primary_may_be_any_backend() -> None:
     assert decide(1, 1, [standby("node0")]).promote == "node0"
     assert decide(0, 1, [standby("node0")]).promote is None
+
+
+CONFIG: dict[str, Any] = {
+    "nodes": [
+        {"name": "node0", "ip": "127.0.0.1", "backend_id": 0},
+        {"name": "node4", "ip": "127.0.0.2", "backend_id": 1},
+        {"name": "node5", "ip": "127.0.0.3", "backend_id": 2},
+    ],
+    "postgresql": {"port": 5432},
+}
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The steps that are taken on nodes; none is really taken."""
+    taken: list[str] = []
+
+    def on_node(node: Any, words: str, seconds: float) -> str:
+        taken.append(f"{node['name']}: {words}")
+        return ""
+
+    monkeypatch.setattr(failover, "on_node", on_node)
+    monkeypatch.setattr(failover, "start_on_node", lambda node, words: taken.append(f"{node['name']}: {words}"))
+    return taken
+
+
+def promotion(done: list[str]) -> Callable[[Any, Any], bool]:
+    """A promotion that succeeds and is only written down."""
+
+    def promote(config: Any, node: Any) -> bool:
+        done.append(f"promote {node['name']}")
+        return True
+
+    return promote
+
+
+FENCES: dict[str, tuple[Exception | None, str, list[str]]] = {
+    "it listens": (None, "stopped", ["node0: stop --immediate"]),
+    "nothing listens": (ConnectionRefusedError(), "nothing listens there", []),
+    "the host is gone": (TimeoutError("timed out"), "it cannot be reached (timed out)", []),
+    "its network is gone": (OSError(113, "No route"), "it cannot be reached ([Errno 113] No route)", []),
+}
+
+
+@pytest.mark.parametrize(("failure", "said", "expected"), FENCES.values(), ids=FENCES.keys())
+def test_a_host_that_does_not_answer_is_not_entered(
+    failure: Exception | None, said: str, expected: list[str], steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        waits.append(timeout)
+        if failure:
+            raise failure
+        return socket.socket()
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    assert failover.fence(CONFIG, CONFIG["nodes"][0]) == said
+    assert steps == expected
+    assert max(waits) < 1.5
+
+
+EVENTS: dict[str, tuple[list[str], list[Answer], int, list[str]]] = {
+    "the one that pgpool expects": (["0", "node0", "0", "1", "node4"], [standby("node4")], 0, ["promote node4"]),
+    "pgpool holds it for down": (["0", "node0", "0", "-1", ""], [standby("node4")], 0, ["promote node4", "admit"]),
+    "another one is further": (
+        ["0", "node0", "0", "1", "node4"],
+        [standby("node5", received=200), standby("node4")],
+        0,
+        ["promote node5", "admit"],
+    ),
+    "whoever answers first": (["0", "node0", "0", "1", ""], [standby("node5"), standby("node4")], 0, ["promote node4"]),
+    "a standby failed": (["2", "node5", "0", "0", "node0"], [primary("node0")], 0, []),
+    "no primary is known": (["0", "node0", "-1", "1", "node4"], [standby("node4")], 1, []),
+    "a primary is there": (["0", "node0", "0", "1", "node4"], [primary("node4")], 0, []),
+    "nobody answers": (["0", "node0", "0", "1", "node4"], [], 1, []),
+}
+
+
+@pytest.mark.parametrize(("words", "answers", "code", "expected"), EVENTS.values(), ids=EVENTS.keys())
+def test_what_the_script_does_and_says(
+    words: list[str],
+    answers: list[Answer],
+    code: int,
+    expected: list[str],
+    steps: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Asked:
+        silent = ("node9: no answer",)
+
+        def __init__(self, config: Any, nodes: Any) -> None:
+            assert words[1] not in [node["name"] for node in nodes], "the failed node is not asked"
+
+        def answers(self) -> list[Answer]:
+            return answers
+
+    done: list[str] = []
+    configuration = tmp_path / "node.json"
+    configuration.write_text(json.dumps(CONFIG))
+    monkeypatch.setattr(failover, "CONFIGURATION", str(configuration))
+    monkeypatch.setattr(script, "LOG", str(tmp_path / "failover.log"))
+    monkeypatch.setattr(failover, "Question", Asked)
+    monkeypatch.setattr(failover, "drop_connections", lambda ip, port: done.append(f"drop {ip}"))
+    monkeypatch.setattr(failover, "fence", lambda config, node: "stopped")
+    monkeypatch.setattr(failover, "promote", promotion(done))
+    assert failover.main([*words, "node0"]) == code
+    assert done[0].startswith("drop "), "before anything that can hang"
+    assert [*done[1:], *[step.split(": ")[1] for step in steps]] == expected
+    assert "called:" in (tmp_path / "failover.log").read_text()
+
+
+def test_a_switchover_s_stop_is_waited_for_and_everyone_asked_again(
+    steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    rounds = iter(
+        [
+            [standby("node4", received=101), standby("node5", received=100, preferred=True)],
+            [standby("node4", received=200), standby("node5", received=200, preferred=True)],
+        ]
+    )
+
+    class Asked:
+        silent = ()
+
+        def __init__(self, config: Any, nodes: Any) -> None:
+            self._answers = next(rounds)
+            events.append("ask")
+
+        def answers(self) -> list[Answer]:
+            return self._answers
+
+    listening = iter([True, True, False])
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        events.append(f"probe {address[0]}")
+        if not next(listening):
+            raise ConnectionRefusedError
+        return socket.socket()
+
+    (tmp_path / "node.json").write_text(json.dumps(CONFIG))
+    monkeypatch.setattr(failover, "CONFIGURATION", str(tmp_path / "node.json"))
+    monkeypatch.setattr(script, "LOG", str(tmp_path / "failover.log"))
+    monkeypatch.setattr(failover, "Question", Asked)
+    monkeypatch.setattr(failover, "drop_connections", lambda ip, port: None)
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(failover, "promote", promotion(events))
+    assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == 0
+    # The first probe is the fence's; its step waits on the node for a clean stop that is under way.
+    assert events == ["ask", *["probe 127.0.0.1"] * 3, "ask", "promote node5"]
+    assert steps == ["node0: stop --immediate", "node5: admit"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from pgpool_lab.node import health
@@ -136,6 +138,52 @@ PROBLEMS: dict[str, tuple[Answers, list[str]]] = {
 @pytest.mark.parametrize(("answers", "expected"), PROBLEMS.values(), ids=PROBLEMS.keys())
 def test_a_problem_gives_its_sentence_and_no_other(answers: Answers, expected: list[str]) -> None:
     assert health.problems(answers) == expected
+
+
+ABSENT: dict[str, tuple[Answers, list[str]]] = {
+    "none": (healthy(THREE), []),
+    "silent": (changed(healthy(THREE), "node5", to=None), ["node5"]),
+    "stopped": (stopped(healthy(THREE), "node5"), ["node5"]),
+    "it hangs": (changed(healthy(THREE), "node5", "postgres", "in_recovery", to=None), ["node5"]),
+    "it follows nobody": (changed(healthy(THREE), "node5", "postgres", "streaming_from", to=None), ["node5"]),
+    "it follows a standby": (changed(healthy(THREE), "node5", "postgres", "streaming_from", to="node4"), ["node5"]),
+    "a second primary is present": (changed(healthy(THREE), "node4", "postgres", "in_recovery", to=False), []),
+}
+
+
+@pytest.mark.parametrize(("answers", "expected"), ABSENT.values(), ids=ABSENT.keys())
+def test_who_takes_no_part(answers: Answers, expected: list[str]) -> None:
+    assert health.absentees(answers) == expected
+
+
+def test_a_pgpool_takes_part_when_it_has_its_place() -> None:
+    assert health.without_pgpool(healthy(THREE)) == []
+    assert health.without_pgpool(pgpool_dead(healthy(THREE), "node5")) == ["node5"]
+    assert health.without_pgpool(changed(healthy(THREE), "node5", "pgpool", "watchdog_role", to=None)) == ["node5"]
+    assert health.without_pgpool(changed(healthy(THREE), "node5", to=None)) == []
+
+
+@pytest.mark.parametrize("case", [case for case in ABSENT if ABSENT[case][1]])
+def test_who_is_not_waited_for_is_no_problem(case: str) -> None:
+    answers = believed_down(copy.deepcopy(ABSENT[case][0]), 2, "node0", "node4")
+    assert health.problems(answers) != []
+    assert health.problems(answers, absent=["node5"]) == []
+    other = changed(copy.deepcopy(answers), "node4", "postgres", "streaming_from", to=None)
+    assert health.problems(other, absent=["node5"]) == ["node4 does not stream from the primary node0"]
+
+
+def test_a_pgpool_that_is_not_waited_for_is_no_problem() -> None:
+    for answers in (
+        pgpool_dead(healthy(THREE), "node5"),
+        changed(healthy(THREE), "node5", "pgpool", "watchdog_role", to=None),
+    ):
+        assert health.problems(answers) != []
+        assert health.problems(answers, stopped_pgpools=["node5"]) == []
+
+
+def test_two_primaries_are_a_problem_whoever_is_waited_for() -> None:
+    answers = changed(healthy(THREE), "node5", "postgres", "in_recovery", to=False)
+    assert "more than one primary: node0 and node5" in health.problems(answers, absent=["node5"])
 
 
 def believed_down(answers: Answers, backend: int, *nodes: str) -> Answers:

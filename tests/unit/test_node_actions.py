@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.cluster.node_configuration import dialect
-from pgpool_lab.node import actions, facts
+from pgpool_lab.node import actions, facts, locks
 from pgpool_lab.node.configuration import StepFailed
 from pgpool_lab.node.passwords import stored
 from pgpool_lab.node.role import write_replication_conf
@@ -116,4 +119,80 @@ def test_nothing_is_set_aside_without_a_source(config: dict[str, Any], monkeypat
     directory.mkdir()
     with pytest.raises(StepFailed, match="no answer"):
         actions.set_aside(config, "node0")
+    assert directory.exists()
+
+
+class Service:
+    """systemd's view of PostgreSQL; SIGQUIT ends it unless it hangs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, active: bool = True, hangs: bool = False) -> None:
+        self.active, self.hangs = active, hangs
+        self.told: list[str] = []
+        monkeypatch.setattr(actions, "service_active", lambda name: self.active)
+        monkeypatch.setattr(actions, "run", self.run)
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+    def run(self, command: list[str], *, seconds: float) -> str:
+        word = next((word for word in command if word.startswith("--signal=")), command[1])
+        self.told.append(word)
+        self.active = self.hangs and word == "--signal=SIGQUIT"
+        return ""
+
+
+STOPS: dict[str, tuple[dict[str, bool], bool, list[str]]] = {
+    "clean": ({}, False, ["stop"]),
+    "immediate": ({}, True, ["--signal=SIGQUIT"]),
+    "immediate, and it hangs": ({"hangs": True}, True, ["--signal=SIGQUIT", "--signal=SIGKILL"]),
+    "immediate, after somebody's clean stop": ({"active": False}, True, []),
+}
+
+
+@pytest.mark.parametrize(("state", "immediate", "told"), STOPS.values(), ids=STOPS.keys())
+def test_stop(
+    state: dict[str, bool],
+    immediate: bool,
+    told: list[str],
+    config: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(locks, "STOP", tmp_path / "stop")
+    clock = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    service = Service(monkeypatch, **state)
+    actions.stop(config, immediate=immediate)
+    assert service.told == told
+
+
+def test_fencing_waits_for_a_clean_stop_that_is_under_way(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "STOP", tmp_path / "stop")
+    service = Service(monkeypatch)
+    with locks.STOP.open("w") as lock:
+        locks.take(lock)
+        fence = threading.Thread(target=actions.stop, args=(config,), kwargs={"immediate": True})
+        fence.start()
+        fence.join(0.2)
+        assert service.told == []
+        service.active = False
+    fence.join(10)
+    assert service.told == []
+
+
+def test_a_node_that_is_promoted_while_it_follows_keeps_its_data(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = Path(config["postgresql"]["data_directory"])
+    directory.mkdir()
+    answers = itertools.chain([True, True], itertools.repeat(False))
+    service = Service(monkeypatch)
+    monkeypatch.setattr(
+        facts, "asked", lambda config: {"in_recovery": next(answers), "streaming_from": None, "lsn": None}
+    )
+    monkeypatch.setattr(actions, "source_state", lambda config, source: "f 00000002")
+    monkeypatch.setattr(actions, "run", lambda command, **_: service.told.append(command[1]))
+    with pytest.raises(StepFailed, match="running primary"):
+        actions.follow_or_clone(config, "node0")
+    assert service.told == ["reload"]
     assert directory.exists()

@@ -20,6 +20,7 @@ from pgpool_lab.settings.presets import OWN, preset_of
 Values = dict[str, Any]
 
 TWO_NODE = PROJECT / "stacks" / "Pulumi.two-node.yaml"
+THREE_NODE = PROJECT / "stacks" / "Pulumi.three-node.yaml"
 VALID: Values = {
     "network": {"cidr": "10.20.30.0/24", "vip": "10.20.30.100"},
     "nodes": [
@@ -223,6 +224,16 @@ def test_the_two_node_stack_is_the_one_of_the_runbook() -> None:
         ("node4", "192.168.31.134"),
     ]
     assert str(settings.network.vip) == "192.168.31.139"
+
+
+def test_the_three_node_stack_has_the_runbook_s_third_node_and_macs_of_its_own() -> None:
+    settings, two = from_stack_file(THREE_NODE), from_stack_file(TWO_NODE)
+    assert [(node.name, str(node.ip)) for node in settings.nodes] == [
+        *[(node.name, str(node.ip)) for node in two.nodes],
+        ("node5", "192.168.31.135"),
+    ]
+    assert settings.network == two.network
+    assert not {node.mac for node in settings.nodes} & {node.mac for node in two.nodes}
 
 
 def test_the_engine_s_other_namespaces_are_left_alone() -> None:

@@ -283,6 +283,29 @@ def test_every_placeholder_of_the_failover_command_is_quoted() -> None:
     assert command.split()[1:] == ['"%d"', '"%h"', '"%P"', '"%m"', '"%H"', '"%N"']
 
 
+def test_two_standbys_or_more_are_re_pointed_after_a_failover() -> None:
+    assert "follow_primary_command" not in pgpool_conf(lab(size=2))
+    assert pgpool_layout.FOLLOW not in files(lab(size=2))
+    for size in (3, 4):
+        command = pgpool_conf(lab(size=size))["follow_primary_command"].strip("'").split()
+        assert command == [pgpool_layout.FOLLOW, '"%d"', '"%h"', '"%P"', '"%m"', '"%H"']
+        assert files(lab(size=size))[pgpool_layout.FOLLOW].mode == "0755"
+
+
+def test_the_last_of_three_takes_the_virtual_ip_when_the_others_were_stopped() -> None:
+    assert "wd_remove_shutdown_nodes" not in pgpool_conf(lab(size=2))
+    assert pgpool_conf(lab(size=3))["wd_remove_shutdown_nodes"] == "on"
+    assert pgpool_conf(lab(size=3))["enable_consensus_with_half_votes"] == "off"
+    assert pgpool_conf(lab(size=3, wd_remove_shutdown_nodes=False))["wd_remove_shutdown_nodes"] == "off"
+
+
+def test_the_virtual_ip_is_taken_off_every_peer_whatever_runs_there() -> None:
+    script = text(files(lab(size=3))[pgpool_layout.ESCALATION])
+    assert "for peer in node0 node1 node2; do" in script
+    assert "pgrep" not in script
+    assert re.search(r"setsid timeout -k 1 5 ssh .*\\\n\s+sudo -n /usr/local/sbin/lab-vip down .*&\n", script)
+
+
 @pytest.mark.parametrize(("mesh", "account"), [("full", "root"), ("service", "postgres")])
 def test_nodes_enter_each_other_as_the_mesh_allows(mesh: str, account: str) -> None:
     assert node_configuration(lab(mesh=mesh), lab="lab", node="node0")["ssh_account"] == account

@@ -149,6 +149,14 @@ def test_the_failover_command_uses_what_the_version_fills_in(release: str) -> No
 
 
 @pytest.mark.parametrize("release", RELEASES)
+def test_the_follow_command_has_the_version_s_name(release: str) -> None:
+    conf = pgpool_conf(chosen(release, "9.6"))
+    named = {name: value for name, value in conf.items() if name.startswith("follow_")}
+    assert list(named) == ["follow_primary_command" if parse(release) >= (4, 2) else "follow_master_command"]
+    assert set(re.findall(r"%(\w)", " ".join(named.values()))) <= pgpool.traits(release).placeholders
+
+
+@pytest.mark.parametrize("release", RELEASES)
 def test_interface_commands_run_without_a_shell(release: str) -> None:
     conf = {name: value.strip("'") for name, value in pgpool_conf(chosen(release, "9.6")).items()}
     folder = conf.get("if_cmd_path") or conf["ifconfig_path"]

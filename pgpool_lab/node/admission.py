@@ -1,0 +1,55 @@
+"""Has pgpool use this node's backend again, once it is primary or streams from it (rules of join, 6)."""
+
+from __future__ import annotations
+
+import time
+
+from . import facts, pgpool
+from .configuration import Config, StepFailed, log
+
+SECONDS = 180
+"""A failover ends every PCP connection (failover() restarts that process), and makes a request wait or lets it go
+(send_failback_request); nobody answers while the virtual IP moves: all of it together, emulated and starved."""
+PAUSE_SECONDS = 1
+
+
+def step(status: str | None, *, ready: bool) -> str:
+    """`done`, `attach`, or `wait`, from what the leading pgpool believes of the backend (None: it does not answer)."""
+    if status in ("up", "waiting"):
+        return "done"
+    return "attach" if status == "down" and ready else "wait"
+
+
+def admit(config: Config, primary: str | None = None) -> None:
+    """Attach this node through the virtual IP, that is through the pgpool which leads, until that one uses it.
+
+    pcp_attach_node only hands a request in: what counts is what pgpool says afterwards. Raises StepFailed.
+    """
+    own = pgpool.by_name(config, config["name"])
+    deadline = time.monotonic() + SECONDS
+    while True:
+        status = believed(config)
+        match step(status, ready=status == "down" and is_ready(config, primary)):
+            case "done":
+                log(f"pgpool uses {config['name']}")
+                return
+            case "attach":
+                log(f"attaching {config['name']}: {pgpool.attach(config, config['vip'], own['backend_id'])}")
+        if time.monotonic() > deadline:
+            raise StepFailed(f"pgpool holds {config['name']} for {status or 'unknown'} after {SECONDS} s")
+        time.sleep(PAUSE_SECONDS)
+
+
+def believed(config: Config) -> str | None:
+    """This node's status in the eyes of the pgpool behind the virtual IP; None when it does not answer."""
+    rows = pgpool.backends(config, config["vip"])
+    return next((row["status"] for row in rows if row["name"] == config["name"]), None)
+
+
+def is_ready(config: Config, primary: str | None) -> bool:
+    """Whether this node is primary, or streams from `primary`."""
+    try:
+        state = facts.asked(config)
+    except StepFailed:
+        return False
+    return state["in_recovery"] is False or (primary is not None and state["streaming_from"] == primary)

@@ -1,0 +1,16 @@
+"""Drops a pgpool host's own connections to a PostgreSQL that has failed."""
+
+from __future__ import annotations
+
+import subprocess
+
+
+def drop_connections(ip: str, port: int) -> None:
+    """Drop this host's connections to the PostgreSQL there; others, such as an operator's ssh, stay.
+
+    pgpool's replication checker that reads from a dead host waits for ever: no time limit, and a signal only makes it
+    read on (pool_stream.c, EINTR). It holds the lock that the search for a primary waits for, in this failover or a
+    later one (seen with 4.3.5: no client gets in any more).
+    """
+    words = ["sudo", "-n", "/usr/bin/ss", "-K", "dst", ip, "dport", "=", str(port)]
+    subprocess.run(words, capture_output=True, check=False)

@@ -1,0 +1,52 @@
+"""pgpool's follow_primary_command: has one standby follow the new primary. Runs as the service account.
+
+pgpool calls it once for every backend that it holds for down, the failed primary included (pgpool_main.c,
+fork_follow_child); before, it has detached every backend but the new primary ("follow degeneration" in failover()), so
+that none which follows nobody is read from. It does not look at the exit code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from .script import CONFIGURATION, log, on_node, start_on_node
+
+SECONDS = 1800
+"""A base backup, emulated and starved, and the wait until pgpool has attached the node."""
+
+
+def words(failed_id: int, old_primary_id: int, names: Sequence[str]) -> str | None:
+    """The step to take on the backend that isn't attached; None for the failed primary, which is left alone.
+
+    `names` are the nodes in backend order. Without a known old primary (id -1) only those are attached again that
+    follow the new one already.
+    """
+    if failed_id == old_primary_id:
+        return None
+    old = f" --old {names[old_primary_id]}" if old_primary_id >= 0 else ""
+    return f"succeed{old}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Arguments: id of the detached backend, its host, old primary id, new primary id, new primary host.
+
+    Whom the node follows it finds out itself: when a second failover overtakes this one, pgpool's new primary is no
+    longer it. Exit code 0: the node streams and is attached, or is the failed primary; 1: neither.
+    """
+    with open(CONFIGURATION) as stream:  # noqa: PTH123 -- pathlib costs start-up time
+        config = json.load(stream)
+    log(f"follow called: {' '.join(arguments)}")
+    nodes = config["nodes"]
+    node = nodes[int(arguments[0])]
+    step = words(int(arguments[0]), int(arguments[2]), [entry["name"] for entry in nodes])
+    if step is None:
+        log(f"{node['name']} is the failed primary: left alone, ./lab rejoin brings it back")
+        # The failover script has done this where it ran; a pgpool that leads later must not hang because of it.
+        for other in nodes:
+            if other is not node:
+                start_on_node(other, f"drop-connections {node['name']}")
+        return 0
+    failure = on_node(node, step, SECONDS)
+    log(f"{node['name']}: {failure.splitlines()[-1] if failure else 'streams and is attached'}")
+    return 1 if failure else 0

@@ -1,0 +1,48 @@
+"""What pgpool's commands have in common: they run as the service account, log, and take steps on other nodes.
+
+Start-up time counts here, on emulated processors: the standard library's heavy parts are not imported.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+CONFIGURATION = "/etc/pgpool-lab/node.json"
+LOG = "/var/log/pgpool-lab/failover.log"
+
+
+def log(message: str) -> None:
+    """One line with the time, on the node and on pgpool's own log."""
+    moment = time.time()
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment)) + f".{int(moment * 1000) % 1000:03d}"
+    line = f"{stamp} [{os.getpid()}] {message}\n"
+    with open(LOG, "a") as stream:  # noqa: PTH123 -- pathlib costs start-up time
+        stream.write(line)
+    sys.stderr.write(line)
+
+
+def on_node(node: Mapping[str, Any], words: str, seconds: float) -> str:
+    """Run a step of the agent on a node; what went wrong, empty when it was done."""
+    try:
+        done = subprocess.run(command(node, words), capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {seconds} s"
+    return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
+
+
+def start_on_node(node: Mapping[str, Any], words: str) -> None:
+    """Start a step of the agent on a node, which logs there what comes of it."""
+    nobody = subprocess.DEVNULL
+    subprocess.Popen(command(node, words), stdin=nobody, stdout=nobody, stderr=nobody, start_new_session=True)
+
+
+def command(node: Mapping[str, Any], words: str) -> list[str]:
+    """The ssh command line; a node that dies meanwhile is noticed."""
+    options = ["BatchMode=yes", "ConnectTimeout=2", "ServerAliveInterval=15"]
+    ssh = ["ssh", "-n", *[word for option in options for word in ("-o", option)], f"postgres@{node['name']}"]
+    return [*ssh, f"sudo -n /usr/local/sbin/lab-node local {words}"]

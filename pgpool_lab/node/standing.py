@@ -1,0 +1,84 @@
+"""Where every node stands, asked by SQL at the same time while the clients are out.
+
+Start-up time counts here, on emulated processors: the standard library's heavy parts are not imported.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from . import dialect
+
+ANSWER_SECONDS = 3
+"""How long a node may take to say where it stands."""
+PASSWORDS = "/var/lib/postgresql/.pgpass"
+
+
+class Answer(NamedTuple):
+    """What one node said: its role, its timeline, and where its WAL ends (bytes since 0/0; received by a standby)."""
+
+    name: str
+    in_recovery: bool
+    timeline: int
+    received: int
+    preferred: bool = False
+    """A switchover wants this one (`advisory.PREFERENCE`)."""
+
+
+class Failed(Exception):
+    """A statement was not carried out: what psql said, or that it did not end."""
+
+
+class Question:
+    """The nodes' answers, asked for from the moment when this is made."""
+
+    def __init__(self, config: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]]) -> None:
+        self._answers: list[Answer] = []
+        self._silent: list[str] = []
+        self._threads = [threading.Thread(target=self._ask, args=(config, node)) for node in nodes]
+        for thread in self._threads:
+            thread.start()
+
+    def answers(self) -> list[Answer]:
+        """Wait for the answers, ANSWER_SECONDS at most; whoever gave none is not among them."""
+        for thread in self._threads:
+            thread.join()
+        return self._answers
+
+    @property
+    def silent(self) -> list[str]:
+        """Why there is no answer, a sentence a node."""
+        return self._silent
+
+    def _ask(self, config: Mapping[str, Any], node: Mapping[str, Any]) -> None:
+        try:
+            text = psql(config, node["ip"], dialect.standing(dialect.of(config)), ANSWER_SECONDS)
+        except Failed as failure:
+            self._silent.append(f"{node['name']}: {failure}")
+        else:
+            self._answers.append(parse(node["name"], text))
+
+
+def parse(name: str, text: str) -> Answer:
+    """The row that `dialect.standing` gives."""
+    recovery, timeline, received, preferred = text.split("|")
+    return Answer(name, recovery == "t", int(timeline), int(received), preferred == "t")
+
+
+def psql(config: Mapping[str, Any], host: str, sql: str, seconds: float) -> str:
+    """One statement on a node as superuser. Raises Failed, also when it takes longer than `seconds`."""
+    postgres = config["postgresql"]
+    command = [f"{postgres['client_bin']}/psql", "-XAtw", "-h", host, "-p", str(postgres["port"])]
+    command += ["-U", config["users"]["superuser"], "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", sql]
+    environment = {**os.environ, "PGPASSFILE": PASSWORDS, "PGCONNECT_TIMEOUT": "2", "PGAPPNAME": "failover"}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=environment, check=False)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"no answer within {seconds} s") from None
+    if done.returncode != 0:
+        raise Failed(done.stderr.strip())
+    return done.stdout.strip()
