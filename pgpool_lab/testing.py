@@ -16,7 +16,7 @@ from pgpool_lab.lab import Lab
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.progress import console
 
-STACKS = ("two-node",)
+STACKS = ("two-node", "three-node")
 """The stacks that have live tests."""
 
 WITHOUT_LAB = ("tests/unit", "tests/program", "tests/plugin")
@@ -28,7 +28,7 @@ SCENARIOS = "LAB_SCENARIOS"
 """Variable with the scenarios that the live tests measure: `chosen`, or `all` that fit."""
 
 ALL = "--all"
-"""The option that adds the measured scenarios, every one that fits."""
+"""The option that measures every scenario that fits, not only the chosen ones."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ def run(arguments: Sequence[str]) -> int:
             raise LabError(f"there is no stack {stack!r}", "see stacks/; arguments for pytest come after --")
     reports = new_report_folder()
     codes = [] if stacks else [pytest(WITHOUT_LAB, options, reports / "without-lab.xml", prefix=[], extra={})]
-    for stack in stacks or STACKS:
-        codes.append(live(stack, chosen, reports))
+    remaining = list(stacks or STACKS)
+    while remaining:
+        codes.append(live(remaining.pop(0), chosen, reports, last=not remaining))
     console.print(f"reports: {reports.relative_to(PROJECT)}")
     # pytest's exit code 5 says that the options chose no test of that part.
     return max(0 if code == 5 and options else code for code in codes)
@@ -79,20 +80,26 @@ def new_report_folder() -> Path:
     return folder
 
 
-def live(stack: str, chosen: Chosen, reports: Path) -> int:
-    """The live tests on one stack, which is brought up first; the measured scenarios only where all are asked for."""
+def live(stack: str, chosen: Chosen, reports: Path, *, last: bool) -> int:
+    """The live tests on one stack, which is brought up first.
+
+    A lab that was not there before is removed again unless it is the `last`: two would share the machine's processors.
+    """
     lab = Lab(LabPaths(stack))
+    was_there = lab.paths.root.exists()
     started = time.monotonic()
     lab.up()
     console.print(f"lab {stack} is up after {time.monotonic() - started:.0f} s")
-    return pytest(
+    code = pytest(
         ("tests/live",),
-        # pytest takes the last -m: `./lab test STACK -- -m measured` runs the chosen scenarios, and nothing else.
-        (*(() if chosen.everything else ("-m", "not measured")), *chosen.options),
+        chosen.options,
         reports / f"live-{stack}.xml",
         prefix=hypervisor.enter(lab.paths),
         extra={"LAB_STACK": stack, REPORTS: str(reports), SCENARIOS: "all" if chosen.everything else "chosen"},
     )
+    if not (was_there or last):
+        lab.down()
+    return code
 
 
 def pytest(

@@ -8,8 +8,8 @@ import pytest
 
 from pgpool_lab import testing
 from pgpool_lab.harness.report import summary
-from pgpool_lab.harness.scenarios import SCENARIOS, Scenario
-from pgpool_lab.harness.scenarios.choice import CHOSEN, fitting
+from pgpool_lab.harness.scenarios import Scenario
+from pgpool_lab.harness.scenarios.choice import chosen, fitting
 from pgpool_lab.harness.trials import Trials
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
@@ -23,8 +23,8 @@ def scenarios() -> tuple[Scenario, ...]:
     stack = os.environ.get("LAB_STACK")
     if stack is None:
         return ()
-    names = tuple(SCENARIOS) if os.environ.get(testing.SCENARIOS) == "all" else CHOSEN
-    return fitting(names, len(Lab(LabPaths(stack)).settings.nodes))
+    asked_for = fitting if os.environ.get(testing.SCENARIOS) == "all" else chosen
+    return asked_for(len(Lab(LabPaths(stack)).settings.nodes))
 
 
 @pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.name)

@@ -17,6 +17,8 @@ from pgpool_lab.harness.workload.workload import Workload
 from pgpool_lab.waiting import wait_for
 from tests.live.conftest import UP
 
+pytestmark = pytest.mark.two_nodes
+
 # By hand these take 11 s, 10 s and 29 s on such machines; three times the longest is a failure, not slowness.
 FAILOVER_SECONDS = 90
 

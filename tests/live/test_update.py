@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.lab import LiveLab
 from pgpool_lab.harness.workload import table
@@ -10,6 +12,7 @@ from pgpool_lab.waiting import wait_for
 from tests.live.conftest import UP
 
 
+@pytest.mark.two_nodes
 def test_a_machine_deleted_behind_the_engine_is_rebuilt_as_a_standby_of_the_current_primary(
     ready: LiveLab, workload: Workload, engine: Engine
 ) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 
@@ -30,11 +31,16 @@ def test_arguments(arguments: list[str], expected: Chosen) -> None:
 
 
 class FakeLab:
+    down_of: ClassVar[list[str]] = []
+
     def __init__(self, paths: Any) -> None:
         self.paths = paths
 
     def up(self) -> None:
-        pass
+        self.paths.root.mkdir(parents=True, exist_ok=True)
+
+    def down(self) -> None:
+        self.down_of.append(self.paths.stack)
 
 
 Run = tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]
@@ -49,24 +55,41 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Run]:
         made.append((tuple(folders), tuple(options), extra))
         return 0
 
+    def paths(stack: str) -> Any:
+        return SimpleNamespace(stack=stack, root=tmp_path / stack, stack_file=Path(__file__))
+
     monkeypatch.setattr(testing, "PROJECT", tmp_path)
     monkeypatch.setattr(testing, "new_report_folder", lambda: tmp_path / "reports")
+    monkeypatch.setattr(testing, "LabPaths", paths)
     monkeypatch.setattr(testing, "Lab", FakeLab)
     monkeypatch.setattr(testing, "pytest", pytest_run)
     monkeypatch.setattr(hypervisor, "enter", lambda paths: [])
+    FakeLab.down_of.clear()
     return made
 
 
-def test_measured_scenarios_are_left_out_until_they_are_asked_for(runs: list[Run], tmp_path: Path) -> None:
+def test_everything_is_run_on_both_stacks_with_the_chosen_scenarios(runs: list[Run], tmp_path: Path) -> None:
     assert testing.run([]) == 0
-    assert testing.run(["two-node", "--all"]) == 0
-    assert testing.run(["two-node", "--", "-m", "measured"]) == 0
-    (without, *_), usual, everything, chosen = runs
+    (without, *_), *live = runs
     assert without == testing.WITHOUT_LAB
-    assert [options for _, options, _ in (usual, everything, chosen)] == [
-        ("-m", "not measured"),
-        (),
-        ("-m", "not measured", "-m", "measured"),
-    ]
-    assert [extra[testing.SCENARIOS] for *_, extra in (usual, everything, chosen)] == ["chosen", "all", "chosen"]
-    assert usual[2][testing.REPORTS] == str(tmp_path / "reports")
+    assert [extra["LAB_STACK"] for *_, extra in live] == ["two-node", "three-node"]
+    assert {extra[testing.SCENARIOS] for *_, extra in live} == {"chosen"}
+    assert {extra[testing.REPORTS] for *_, extra in live} == {str(tmp_path / "reports")}
+
+
+def test_all_scenarios_are_measured_when_asked_for(runs: list[Run]) -> None:
+    assert testing.run(["two-node", "--all", "--", "-x"]) == 0
+    [(_, options, extra)] = runs
+    assert options == ("-x",)
+    assert extra[testing.SCENARIOS] == "all"
+
+
+def test_a_lab_that_was_brought_up_for_the_tests_makes_room_for_the_next(runs: list[Run]) -> None:
+    testing.run([])
+    assert FakeLab.down_of == ["two-node"]
+
+
+def test_a_lab_that_was_there_before_stays(runs: list[Run], tmp_path: Path) -> None:
+    (tmp_path / "two-node").mkdir()
+    testing.run([])
+    assert FakeLab.down_of == []
