@@ -25,6 +25,17 @@ from node.main import main
 
 sys.exit(main(sys.argv[1:]))
 """
+ISOLATION = """# A primary that is cut off stops taking writes (the agent's isolation.py). Lives as long as PostgreSQL.
+[Unit]
+Description=Watch for the isolation of this node
+BindsTo=lab-postgresql.service
+After=lab-postgresql.service
+
+[Service]
+ExecStart=/usr/local/sbin/lab-node isolation
+Restart=on-failure
+StandardOutput=append:/var/log/pgpool-lab/failover.log
+"""
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class Agent(pulumi.ComponentResource):
         files = [NodeFile(f"{INSTALLED}/{source.name}", source.read_text()) for source in sorted(SOURCES.glob("*.py"))]
         files += [
             NodeFile("/usr/local/sbin/lab-node", LAUNCHER, mode="0755"),
+            NodeFile("/etc/systemd/system/lab-isolation.service", ISOLATION),
             NodeFile(
                 "/etc/pgpool-lab/node.json",
                 configuration,

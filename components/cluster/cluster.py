@@ -202,7 +202,6 @@ class Cluster(pulumi.ComponentResource):
                 ips=[str(peer.ip) for peer in settings.nodes],
                 vip=str(settings.network.vip),
                 cidr=str(settings.network.cidr),
-                prefix_length=settings.network.cidr.prefixlen,
                 ports={
                     "postgresql": settings.postgresql.port,
                     "pgpool": settings.pgpool.port,

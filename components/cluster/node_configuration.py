@@ -47,7 +47,7 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
             "pool_passwd": settings.pgpool.traits.pool_passwd,
         },
         "vip": str(settings.network.vip),
-        "prefix_length": settings.network.cidr.prefixlen,
+        "gateway": str(settings.network.gateway),
         "users": postgres.USERS,
         "auth": settings.auth,
         "password_encryption": postgres.password_method(settings.auth, traits),

@@ -31,7 +31,6 @@ class PgpoolArgs:
     ips: Sequence[str]
     vip: str
     cidr: str
-    prefix_length: int
     ports: Mapping[str, int]
     """`postgresql`, `pgpool`, `pcp`, `watchdog`."""
     data_directory: str
@@ -160,7 +159,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
         *[NodeFile(path, content, mode="0755", owner=service) for path, content in scripts.items()],
         NodeFile(
             layout.VIRTUAL_IP,
-            render(TEMPLATES / "lab-vip.j2", vip=args.vip, cidr=args.cidr, prefix_length=args.prefix_length),
+            render(TEMPLATES / "lab-vip.j2", vip=args.vip, cidr=args.cidr),
             mode="0755",
         ),
         NodeFile(

@@ -15,6 +15,7 @@ USAGE = """usage: lab-node facts [--settled]
        lab-node start | settle | pgpool-apply
        lab-node local VERB [--primary NODE] [--immediate]
        lab-node watch      (a sample for every line on standard input)
+       lab-node isolation  (the service that stops a primary which is cut off)
        lab-node failover …   (pgpool's failover_command)
        lab-node follow …     (pgpool's follow_primary_command)"""
 
@@ -34,6 +35,10 @@ def main(arguments: Sequence[str]) -> int:
         from .watch import main as watch
 
         return watch(arguments[1:])
+    if arguments[:1] == ["isolation"]:
+        from .isolation import main as isolation
+
+        return isolation()
     import json
 
     from .cluster import Refused

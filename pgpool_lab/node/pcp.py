@@ -14,6 +14,9 @@ NUMBERS = {"2": "STANDBY", "3": "LEADER"}
 WORDS = {"MASTER": "LEADER"}
 """What the leader was called until 4.1."""
 
+STATUS = {"0": "unused", "1": "waiting", "2": "up", "3": "down"}
+"""States of a backend: PCP has numbers, `show pool_nodes` had them before 3.6."""
+
 
 def command(
     pgpool: Mapping[str, Any], program: str, host: str, *, seconds: int, password: str, node: int | None = None
@@ -49,3 +52,9 @@ def named_role(words: list[str]) -> str | None:
         if word.isupper() and word.isalpha() and before.isdigit():
             return WORDS.get(word, word)
     return None
+
+
+def backend(text: str) -> dict[str, str]:
+    """Status and role from pcp_node_info: host, port, status number, weight, since 3.5 words, since 3.7 the role."""
+    words = text.split()
+    return {"status": STATUS.get(words[2], words[2]), "role": "primary" if "primary" in words[4:] else "standby"}

@@ -68,7 +68,10 @@ def watchdog_role(config: Config) -> str | None:
 
 
 def backends(config: Config, host: str = "127.0.0.1") -> list[dict[str, str]]:
-    """What `show pool_nodes` says to a client of the pgpool on `host`; empty when it does not answer in time."""
+    """What the pgpool on `host` believes: `show pool_nodes`, empty when it does not answer in time.
+
+    One that holds all backends for down ends every session; it still answers PCP.
+    """
     # As CSV, by options that psql had before it had --csv (12).
     command = [f"{config['postgresql']['client_bin']}/psql", "-XAw", "-F,", "-P", "footer=off", "-h", host]
     command += ["-p", str(config["pgpool"]["port"]), "-U", config["users"]["check"], "-d", "postgres"]
@@ -84,17 +87,27 @@ def backends(config: Config, host: str = "127.0.0.1") -> list[dict[str, str]]:
         )
     except subprocess.TimeoutExpired:
         return []
-    return parse_pool_nodes(done.stdout) if done.returncode == 0 else []
+    return parse_pool_nodes(done.stdout) if done.returncode == 0 else backends_by_pcp(config, host)
 
 
-STATUS = {"0": "unused", "1": "waiting", "2": "up", "3": "down"}
-"""Versions before 3.6 print numbers."""
+def backends_by_pcp(config: Config, host: str) -> list[dict[str, str]]:
+    """What pcp_node_info says of every backend; empty when one of them can't be asked about."""
+    found = []
+    for node in config["nodes"]:
+        try:
+            done = run_pcp(config, "pcp_node_info", host, node["backend_id"])
+        except subprocess.TimeoutExpired:
+            return []
+        if done.returncode != 0:
+            return []
+        found.append({"name": node["name"], **pcp.backend(done.stdout)})
+    return found
 
 
 def parse_pool_nodes(text: str) -> list[dict[str, str]]:
     """Rows of `show pool_nodes` by column name: columns were added with almost every version."""
     return [
-        {"name": row["hostname"], "status": STATUS.get(row["status"], row["status"]), "role": row["role"]}
+        {"name": row["hostname"], "status": pcp.STATUS.get(row["status"], row["status"]), "role": row["role"]}
         for row in csv.DictReader(text.splitlines())
     ]
 

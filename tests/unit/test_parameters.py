@@ -86,6 +86,7 @@ USER_S_TOO = {
     "detach_false_primary",
     "auto_failback",
     "wd_lifecheck_method",
+    "wd_monitoring_interfaces_list",
     "failover_when_quorum_exists",
     "failover_require_consensus",
     "enable_consensus_with_half_votes",

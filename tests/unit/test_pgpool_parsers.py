@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgpool_lab.node.pcp import watchdog_role
+from pgpool_lab.node.pcp import backend, watchdog_role
 from pgpool_lab.node.pgpool import parse_pool_nodes
 from pgpool_lab.versions import pgpool
 
@@ -92,3 +92,15 @@ def test_backends_are_read_from_every_version_s_columns(version: str) -> None:
     ]
     text = "\n".join([",".join(traits.node_columns), *rows]) + "\n"
     assert parse_pool_nodes(text) == [{**UP, "status": status} for status in words]
+
+
+BACKENDS: dict[str, tuple[str, dict[str, str]]] = {
+    "down": ("node0 5432 3 0.5 down unknown standby unknown 0 none none\n", {"status": "down", "role": "standby"}),
+    "primary": ("node0 5432 2 0.5 up up primary primary 0 none none\n", {"status": "up", "role": "primary"}),
+    "before 3.5": ("node4 5432 2 0.5\n", {"status": "up", "role": "standby"}),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), BACKENDS.values(), ids=BACKENDS.keys())
+def test_what_pgpool_believes_of_a_backend_by_pcp(text: str, expected: dict[str, str]) -> None:
+    assert backend(text) == expected

@@ -85,7 +85,6 @@ def pgpool_args(settings: LabSettings, index: int) -> PgpoolArgs:
         ips=[str(node.ip) for node in settings.nodes],
         vip=str(settings.network.vip),
         cidr=str(settings.network.cidr),
-        prefix_length=settings.network.cidr.prefixlen,
         ports={
             "postgresql": settings.postgresql.port,
             "pgpool": settings.pgpool.port,

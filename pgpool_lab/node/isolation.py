@@ -1,0 +1,126 @@
+"""`lab-node isolation`: a primary that is cut off stops taking writes before its peers promote another.
+
+Runs as long as PostgreSQL does. pgpool alone would leave two primaries: the peers cannot stop one that they do not
+reach, and the pgpool beside it takes the peers for dead.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .role import standby_file
+
+PERIOD_SECONDS = 1.0
+"""Between two rounds of questions."""
+ROUNDS = 4
+"""A host counts as silent after so many rounds without an answer. The shortest way to another primary is longer: in the
+preset `fast` a health check with its retry takes 7 s to 9 s."""
+
+ECHO_REQUEST, ECHO_REPLY = 8, 0
+
+
+def cut_off(members: int, reachable: int, *, gateway: bool) -> bool:
+    """Whether others may promote somebody without this node's knowledge.
+
+    `reachable` counts the peers that answer. More than half of all members cannot be overruled. Of two, the one that
+    hears nobody asks the gateway: a node that is alone because its peer died still reaches that.
+    """
+    if members == 2:
+        return reachable == 0 and not gateway
+    return 2 * (reachable + 1) <= members
+
+
+def checksum(packet: bytes) -> int:
+    """The Internet checksum (RFC 1071)."""
+    words = struct.unpack(f"!{len(packet) // 2}H", packet)
+    total = sum(words)
+    total = (total >> 16) + (total & 0xFFFF)
+    return ~(total + (total >> 16)) & 0xFFFF
+
+
+def echo_request(identifier: int, number: int) -> bytes:
+    """An ICMP echo request (RFC 792)."""
+    unsummed = struct.pack("!BBHHH", ECHO_REQUEST, 0, 0, identifier, number)
+    return struct.pack("!BBHHH", ECHO_REQUEST, 0, checksum(unsummed), identifier, number)
+
+
+def answers(packet: bytes, identifier: int) -> bool:
+    """Whether what came in (an IP packet with its header) is an echo reply to this process."""
+    start = (packet[0] & 0x0F) * 4
+    if len(packet) < start + 8:
+        return False
+    kind, _, _, of, _ = struct.unpack("!BBHHH", packet[start : start + 8])
+    return bool(kind == ECHO_REPLY and of == identifier)
+
+
+class Listener:
+    """Asks hosts for an echo and counts the rounds in which each was silent. Needs root."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        self._identifier = os.getpid() & 0xFFFF
+        self._round = 0
+        self.missed = dict.fromkeys(addresses, 0)
+
+    def ask(self) -> None:
+        """One round, which takes PERIOD_SECONDS."""
+        self._round += 1
+        packet = echo_request(self._identifier, self._round & 0xFFFF)
+        for address in self.missed:
+            self.missed[address] += 1
+            try:
+                self._socket.sendto(packet, (address, 0))
+            except OSError:
+                continue  # Without a carrier there is no route: no answer either.
+        deadline = time.monotonic() + PERIOD_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            try:
+                packet_in, (source, *_) = self._socket.recvfrom(1500)
+            except OSError:
+                continue
+            if source in self.missed and answers(packet_in, self._identifier):
+                self.missed[source] = 0
+
+
+def silent(missed: Mapping[str, int], addresses: Collection[str]) -> list[str]:
+    """The hosts that have not answered for ROUNDS."""
+    return [address for address in addresses if missed[address] >= ROUNDS]
+
+
+def main() -> int:
+    """Watch until this node is cut off as primary; then PostgreSQL is stopped, and this service with it."""
+    from .configuration import load
+
+    config = load()
+    peers = [node["ip"] for node in config["nodes"] if node["name"] != config["name"]]
+    listener = Listener([*peers, config["gateway"]])
+    while True:
+        listener.ask()
+        reachable = len(peers) - len(silent(listener.missed, peers))
+        gateway = not silent(listener.missed, [config["gateway"]])
+        if cut_off(len(peers) + 1, reachable, gateway=gateway) and is_primary(config):
+            stop(config, reachable, gateway=gateway)
+
+
+def is_primary(config: Mapping[str, Any]) -> bool:
+    """Whether this node's data are no standby's; a promoted one removes the file."""
+    return not standby_file(dict(config), Path(config["postgresql"]["data_directory"])).exists()
+
+
+def stop(config: Mapping[str, Any], reachable: int, *, gateway: bool) -> None:
+    """Stop PostgreSQL at once: a clean stop would wait for standbys that it cannot reach."""
+    from .actions import stop as stop_postgresql
+    from .script import log
+
+    log(
+        f"cut off: {reachable} of {len(config['nodes']) - 1} peers and {'the' if gateway else 'no'} gateway answer;"
+        " stopping PostgreSQL, since another may be promoted"
+    )
+    stop_postgresql(config, immediate=True)

@@ -1,0 +1,101 @@
+"""When a primary must assume that its peers promote another, and the echo packets that tell it."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import pytest
+
+from pgpool_lab.node import isolation
+from pgpool_lab.node.isolation import ROUNDS, answers, checksum, cut_off, echo_request, silent
+
+CASES: dict[str, tuple[int, int, bool, bool]] = {
+    "two, all well": (2, 1, True, False),
+    "two, the peer died": (2, 0, True, False),
+    "two, alone in the world": (2, 0, False, True),
+    "two, only the gateway died": (2, 1, False, False),
+    "three, all well": (3, 2, True, False),
+    "three, one died": (3, 1, True, False),
+    "three, a minority, though the gateway answers": (3, 0, True, True),
+    "four, half is not enough": (4, 1, True, True),
+    "four, three of them": (4, 2, False, False),
+}
+"""Members, peers that answer, whether the gateway does, and the verdict."""
+
+
+@pytest.mark.parametrize(("members", "reachable", "gateway", "expected"), CASES.values(), ids=CASES.keys())
+def test_a_primary_is_cut_off_when_others_may_decide_without_it(
+    members: int, reachable: int, gateway: bool, expected: bool
+) -> None:
+    assert cut_off(members, reachable, gateway=gateway) is expected
+
+
+def test_a_host_is_silent_only_after_several_rounds() -> None:
+    assert silent({"a": ROUNDS - 1, "b": ROUNDS, "c": 0}, ["a", "b"]) == ["b"]
+
+
+def in_ip(message: bytes) -> bytes:
+    """With the shortest IP header."""
+    return bytes([0x45]) + bytes(19) + message
+
+
+def test_only_a_reply_to_the_own_request_is_an_answer() -> None:
+    request = echo_request(7, 1)
+    reply = b"\0" + request[1:]
+    assert checksum(request) == 0
+    assert answers(in_ip(reply), 7)
+    assert not answers(in_ip(reply), 8)
+    assert not answers(in_ip(request), 7)
+    assert not answers(in_ip(reply)[:24], 7)
+
+
+class FakeSocket:
+    """Replies from whoever is alive; everybody else's network is unreachable."""
+
+    def __init__(self, alive: list[str]) -> None:
+        self.alive = alive
+        self.replies: list[tuple[bytes, tuple[str, int]]] = []
+
+    def sendto(self, packet: bytes, where: tuple[str, int]) -> None:
+        if where[0] not in self.alive:
+            raise OSError("Network is unreachable")
+        self.replies.append((in_ip(b"\0" + packet[1:]), where))
+
+    def settimeout(self, seconds: float) -> None:
+        pass
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        if not self.replies:
+            raise TimeoutError
+        return self.replies.pop()
+
+
+def test_rounds_without_an_answer_are_counted_for_each_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeSocket(["10.9.0.1"])
+    monkeypatch.setattr(isolation.socket, "socket", lambda *words: fake)
+    monkeypatch.setattr(isolation, "PERIOD_SECONDS", 0.01)
+    listener = isolation.Listener(["10.9.0.1", "10.9.0.2"])
+    listener.ask()
+    listener.ask()
+    assert listener.missed == {"10.9.0.1": 0, "10.9.0.2": 2}
+    fake.alive.append("10.9.0.2")
+    listener.ask()
+    assert listener.missed == {"10.9.0.1": 0, "10.9.0.2": 0}
+
+
+def config(tmp_path: Any) -> dict[str, Any]:
+    return {
+        "postgresql": {"data_directory": str(tmp_path), "dialect": {"standby_file": "standby.signal"}},
+    }
+
+
+def test_a_node_with_the_file_of_a_standby_is_no_primary(tmp_path: Any) -> None:
+    assert isolation.is_primary(config(tmp_path))
+    (tmp_path / "standby.signal").touch()
+    assert not isolation.is_primary(config(tmp_path))
+
+
+def test_the_header_is_an_echo_request() -> None:
+    kind, code, _, identifier, number = struct.unpack("!BBHHH", echo_request(300, 65535))
+    assert (kind, code, identifier, number) == (8, 0, 300, 65535)
