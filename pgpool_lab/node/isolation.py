@@ -39,7 +39,7 @@ def cut_off(members: int, reachable: int, *, gateway: bool) -> bool:
 def checksum(packet: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
     words = struct.unpack(f"!{len(packet) // 2}H", packet)
-    total = sum(words)
+    total: int = sum(words)
     total = (total >> 16) + (total & 0xFFFF)
     return ~(total + (total >> 16)) & 0xFFFF
 

@@ -73,7 +73,7 @@ class FakeSocket:
 
 def test_rounds_without_an_answer_are_counted_for_each_host(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeSocket(["10.9.0.1"])
-    monkeypatch.setattr(isolation.socket, "socket", lambda *words: fake)
+    monkeypatch.setattr("pgpool_lab.node.isolation.socket.socket", lambda *words: fake)
     monkeypatch.setattr(isolation, "PERIOD_SECONDS", 0.01)
     listener = isolation.Listener(["10.9.0.1", "10.9.0.2"])
     listener.ask()
