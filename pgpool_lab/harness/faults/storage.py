@@ -13,6 +13,9 @@ BALLOON = "lab-balloon"
 FULL_BYTES = 1024 * 1024
 """Less than this is full: PostgreSQL's next WAL segment takes 16 MiB."""
 
+SPARE_BYTES = FULL_BYTES // 2
+"""Left over: the file system needs blocks of its own to say where so large a file lies."""
+
 
 @dataclass(frozen=True)
 class VolumeFull(Fault):
@@ -40,4 +43,4 @@ def available_script(node: NodeOutput) -> str:
 
 
 def fill_script(node: NodeOutput) -> str:
-    return f'fallocate -l "$({available_script(node)})" "{mount_point(node)}/{BALLOON}"'
+    return f'fallocate -l "$(($({available_script(node)}) - {SPARE_BYTES}))" "{mount_point(node)}/{BALLOON}"'

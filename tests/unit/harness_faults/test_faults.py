@@ -13,6 +13,7 @@ from pgpool_lab.harness.faults import FAULTS, NotInEffect, Target, fault_named, 
 from pgpool_lab.harness.faults.clock import BEFORE, jump_between, jump_script, mend_script
 from pgpool_lab.harness.faults.network import NOBODY, cut_script, got_through, link_is_down, sides
 from pgpool_lab.harness.faults.services import all_stopped, cgroup, runs_nothing
+from pgpool_lab.harness.faults.storage import SPARE_BYTES
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
 
 NODE0, NODE1, NODE2 = OUTPUTS.nodes
@@ -219,12 +220,12 @@ def test_a_jump_is_what_the_uptime_does_not_explain() -> None:
     assert jump_between("1000.0 50.0", "950.5 60.5") == pytest.approx(-60.0)
 
 
-def test_a_volume_is_filled_with_exactly_what_is_left(tmp_path: Path) -> None:
+def test_a_volume_is_filled_with_what_is_left_but_for_the_file_s_own_map(tmp_path: Path) -> None:
     control = FakeControl()
     FAULTS["disk-full"].inject(control, TARGET)
     script = control.done[0][1]
     stubs = {
-        "df": "printf ' Avail\\n12345\\n'",
+        "df": "printf ' Avail\\n1234567\\n'",
         "findmnt": f"echo {tmp_path}",
         "fallocate": f'echo "$@" >{tmp_path}/said',
     }
@@ -233,7 +234,7 @@ def test_a_volume_is_filled_with_exactly_what_is_left(tmp_path: Path) -> None:
         (tmp_path / name).chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     subprocess.run(["bash", "-euo", "pipefail", "-c", script], check=True, env=environment)
-    assert (tmp_path / "said").read_text() == f"-l 12345 {tmp_path}/lab-balloon\n"
+    assert (tmp_path / "said").read_text() == f"-l {1234567 - SPARE_BYTES} {tmp_path}/lab-balloon\n"
 
 
 def test_a_base_backup_is_refused_on_a_node_that_streams_from_nobody(tmp_path: Path) -> None:
