@@ -119,6 +119,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
     scripts = {
         layout.FAILOVER: render(TEMPLATES / "failover.sh.j2"),
         **({layout.FOLLOW: render(TEMPLATES / "follow.sh.j2")} if len(args.nodes) > 2 else {}),
+        **({layout.DEESCALATION: handover(args)} if len(args.nodes) == 2 else {}),
         layout.ESCALATION: render(TEMPLATES / "escalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP),
     }
     return [
@@ -177,6 +178,13 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
             ),
         ),
     ]
+
+
+def handover(args: PgpoolArgs) -> str:
+    """The script with which a holder that is stopped hands the virtual IP to the other one of two nodes."""
+    return render(
+        TEMPLATES / "deescalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP, service=layout.SERVICE
+    )
 
 
 def md5(password: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -305,6 +306,31 @@ def test_the_virtual_ip_is_taken_off_every_peer_whatever_runs_there() -> None:
     assert re.search(r"setsid timeout -k 1 5 ssh .*\\\n\s+sudo -n /usr/local/sbin/lab-vip down .*&\n", script)
 
 
+def test_only_of_two_nodes_it_is_certain_to_whom_the_virtual_ip_goes() -> None:
+    assert pgpool_conf(lab(size=2))["wd_de_escalation_command"] == f"'{pgpool_layout.DEESCALATION}'"
+    for size in (3, 4):
+        assert "wd_de_escalation_command" not in pgpool_conf(lab(size=size))
+        assert pgpool_layout.DEESCALATION not in files(lab(size=size))
+
+
+def test_a_holder_that_is_stopped_lets_go_before_the_other_node_takes_the_virtual_ip(tmp_path: Path) -> None:
+    script = tmp_path / "deescalation.sh"
+    log = tmp_path / "log"
+    script.write_text(
+        text(files(lab(size=2))[pgpool_layout.DEESCALATION]).replace("/var/log/pgpool-lab", str(tmp_path))
+    )
+    stubs = {
+        "sudo": f'echo "sudo $*" >>{log}',
+        "ssh": f'echo "ssh ${{@: -2:1}}" >>{log}; exit 255',
+        "hostname": "echo node0",
+    }
+    for name, body in stubs.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    subprocess.run(["bash", script], check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert log.read_text().splitlines() == ["sudo -n /usr/local/sbin/lab-vip down", "ssh postgres@node1"]
+
+
 @pytest.mark.parametrize(("mesh", "account"), [("full", "root"), ("service", "postgres")])
 def test_nodes_enter_each_other_as_the_mesh_allows(mesh: str, account: str) -> None:
     assert node_configuration(lab(mesh=mesh), lab="lab", node="node0")["ssh_account"] == account
@@ -332,7 +358,12 @@ def test_the_service_account_may_be_root_for_named_commands_only() -> None:
 
 def test_scripts_can_be_executed() -> None:
     scripts = {path: file for path, file in files(lab()).items() if text(file).startswith("#!")}
-    assert {pgpool_layout.FAILOVER, pgpool_layout.ESCALATION, pgpool_layout.VIRTUAL_IP} == set(scripts)
+    assert set(scripts) == {
+        pgpool_layout.FAILOVER,
+        pgpool_layout.ESCALATION,
+        pgpool_layout.DEESCALATION,
+        pgpool_layout.VIRTUAL_IP,
+    }
     assert {file.mode for file in scripts.values()} == {"0755"}
 
 
