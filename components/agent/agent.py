@@ -34,7 +34,7 @@ After=lab-postgresql.service
 [Service]
 ExecStart=/usr/local/sbin/lab-node isolation
 Restart=on-failure
-StandardOutput=append:/var/log/pgpool-lab/failover.log
+StandardOutput=append:/var/log/pgpool-lab/isolation.log
 """
 
 

@@ -117,10 +117,11 @@ def is_primary(config: Mapping[str, Any]) -> bool:
 def stop(config: Mapping[str, Any], reachable: int, *, gateway: bool) -> None:
     """Stop PostgreSQL at once: a clean stop would wait for standbys that it cannot reach."""
     from .actions import stop as stop_postgresql
-    from .script import log
 
-    log(
-        f"cut off: {reachable} of {len(config['nodes']) - 1} peers and {'the' if gateway else 'no'} gateway answer;"
-        " stopping PostgreSQL, since another may be promoted"
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+    print(
+        f"{moment} cut off: {reachable} of {len(config['nodes']) - 1} peers and {'the' if gateway else 'no'} gateway"
+        " answer; stopping PostgreSQL, since another may be promoted",
+        flush=True,
     )
     stop_postgresql(config, immediate=True)
