@@ -45,7 +45,7 @@ class PostgresSample(Record):
 
 
 class BackendBelief(Record):
-    """What one pgpool believes of one backend (`show pool_nodes`)."""
+    """What one pgpool believes of one backend."""
 
     name: str
     status: str

@@ -68,14 +68,14 @@ def watchdog_role(config: Config) -> str | None:
 
 
 def backends(config: Config, host: str = "127.0.0.1") -> list[dict[str, str]]:
-    """What the pgpool on `host` believes: `show pool_nodes`, empty when it does not answer in time.
+    """What the pgpool on `host` believes of every backend; empty when it does not answer in time.
 
     One that holds all backends for down ends every session; it still answers PCP.
     """
     # As CSV, by options that psql had before it had --csv (12).
     command = [f"{config['postgresql']['client_bin']}/psql", "-XAw", "-F,", "-P", "footer=off", "-h", host]
     command += ["-p", str(config["pgpool"]["port"]), "-U", config["users"]["check"], "-d", "postgres"]
-    command += ["-c", "show pool_nodes"]
+    command += ["-c", f"show {config['pgpool']['backends_shown_by']}"]
     environment = {
         **os.environ,
         "PGPASSFILE": "/var/lib/postgresql/.pgpass",
@@ -87,7 +87,7 @@ def backends(config: Config, host: str = "127.0.0.1") -> list[dict[str, str]]:
         )
     except subprocess.TimeoutExpired:
         return []
-    return parse_pool_nodes(done.stdout) if done.returncode == 0 else backends_by_pcp(config, host)
+    return parse_backends(done.stdout) if done.returncode == 0 else backends_by_pcp(config, host)
 
 
 def backends_by_pcp(config: Config, host: str) -> list[dict[str, str]]:
@@ -104,8 +104,8 @@ def backends_by_pcp(config: Config, host: str) -> list[dict[str, str]]:
     return found
 
 
-def parse_pool_nodes(text: str) -> list[dict[str, str]]:
-    """Rows of `show pool_nodes` by column name: columns were added with almost every version."""
+def parse_backends(text: str) -> list[dict[str, str]]:
+    """Rows of `show pool_nodes` or `show pool_backend_stats` by column name: almost every version added some."""
     return [
         {"name": row["hostname"], "status": pcp.STATUS.get(row["status"], row["status"]), "role": row["role"]}
         for row in csv.DictReader(text.splitlines())

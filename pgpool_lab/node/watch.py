@@ -57,9 +57,8 @@ STATE = """PREPARE state AS SELECT pg_is_in_recovery(),
 """
 """The same as facts.STATE says, less what a sample does without; planned once."""
 
-VIEW = "SHOW pool_backend_stats;\n"
-"""Status and role of every backend from pgpool's shared memory. `show pool_nodes` logs into every backend instead
-(4.3.5, src/utils/pool_process_reporting.c: get_nodes() and get_backend_stats()); this one exists since 4.2."""
+VIEW = "SHOW {};\n"
+"""Status and role of every backend, from pgpool's shared memory where the version can (versions/pgpool.py)."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -106,7 +105,7 @@ def pgpool_session(config: Config) -> Session:
     command += ["-U", config["users"]["check"], "-d", "postgres"]
     return Session(
         command,
-        question=VIEW,
+        question=VIEW.format(config["pgpool"]["backends_shown_by"]),
         lines=1 + len(config["nodes"]),
         PGPASSFILE=PASSWORDS,
         PGCONNECT_TIMEOUT="5",

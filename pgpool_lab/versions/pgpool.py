@@ -33,6 +33,10 @@ PCP_SYNTAX: dict[str, str] = {"3.2": "positional", "3.5": "options"}
 WATCHDOG_INFO: dict[str, str] = {"3.2": "none", "3.3": "number", "3.5": "name"}
 """What pcp_watchdog_info says of a node's state: there is no such program, a number, or a word."""
 
+BACKENDS_SHOWN_BY: dict[str, str] = {"3.2": "pool_nodes", "4.2": "pool_backend_stats"}
+"""The cheapest SHOW command with every backend's state and role. Since 4.3 `show pool_nodes` logs in to every backend
+(pool_process_reporting.c, get_nodes), which takes an emulated lab of three seconds."""
+
 NODE_COLUMNS: dict[str, str] = {
     "3.2": "node_id hostname port status lb_weight role",
     "3.5": "node_id hostname port status lb_weight role select_cnt",
@@ -99,6 +103,7 @@ class PgpoolTraits:
     checks_look_up_passwords: bool
     pcp_syntax: str
     watchdog_info: str
+    backends_shown_by: str
     node_columns: tuple[str, ...]
     status_words: tuple[str, ...]
     placeholders: frozenset[str]
@@ -129,6 +134,7 @@ def traits(text: str) -> PgpoolTraits:
         checks_look_up_passwords=since(CHECKS_LOOK_UP_PASSWORDS, version),
         pcp_syntax=since(PCP_SYNTAX, version),
         watchdog_info=since(WATCHDOG_INFO, version),
+        backends_shown_by=since(BACKENDS_SHOWN_BY, version),
         node_columns=tuple(since(NODE_COLUMNS, version).split()),
         status_words=since(STATUS_WORDS, version),
         placeholders=frozenset(since(PLACEHOLDERS, version)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pgpool_lab.node.pcp import backend, watchdog_role
-from pgpool_lab.node.pgpool import parse_pool_nodes
+from pgpool_lab.node.pgpool import parse_backends
 from pgpool_lab.versions import pgpool
 
 HEADER = "2 2 YES node0:9999 Linux node0 node0\n\n"
@@ -78,7 +78,7 @@ POOL_NODES: dict[str, tuple[str, list[dict[str, str]]]] = {
 
 @pytest.mark.parametrize(("text", "rows"), POOL_NODES.values(), ids=POOL_NODES.keys())
 def test_backends_are_read_by_column_name(text: str, rows: list[dict[str, str]]) -> None:
-    assert parse_pool_nodes(text) == rows
+    assert parse_backends(text) == rows
 
 
 @pytest.mark.parametrize("version", [f"{series}.0" for series in pgpool.SERIES])
@@ -91,7 +91,7 @@ def test_backends_are_read_from_every_version_s_columns(version: str) -> None:
         for status in words
     ]
     text = "\n".join([",".join(traits.node_columns), *rows]) + "\n"
-    assert parse_pool_nodes(text) == [{**UP, "status": status} for status in words]
+    assert parse_backends(text) == [{**UP, "status": status} for status in words]
 
 
 BACKENDS: dict[str, tuple[str, dict[str, str]]] = {
