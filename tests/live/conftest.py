@@ -19,11 +19,12 @@ __all__ = ["pytest_configure", "pytest_terminal_summary", "trials"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is so with exactly two nodes when the lab under test has more."""
+    """Leave out what is not so with the number of nodes of the lab under test."""
     stack = os.environ.get("LAB_STACK")
-    if stack is None or len(Lab(LabPaths(stack)).settings.nodes) == 2:
+    if stack is None:
         return
-    left_out = [item for item in items if item.get_closest_marker("two_nodes")]
+    marker = "three_nodes" if len(Lab(LabPaths(stack)).settings.nodes) == 2 else "two_nodes"
+    left_out = [item for item in items if item.get_closest_marker(marker)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 
