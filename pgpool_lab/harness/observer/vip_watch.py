@@ -88,7 +88,8 @@ class VipWatch(threading.Thread):
         asked = time.monotonic()
         arp.send(request(mac=arp.getsockname()[4], ip=self._outputs.network.gateway, wanted=vip))
         deadline, answers = asked + REPLY_SECONDS, 0
-        while (left := deadline - time.monotonic()) > 0 and not self._stopped.is_set():
+        # Also when told to stop: a question that is not waited for would pass for one that nobody answered.
+        while (left := deadline - time.monotonic()) > 0:
             arp.settimeout(left)
             try:
                 mac = answerer(arp.recv(2048), vip)
