@@ -16,8 +16,8 @@ CHOSEN: dict[int, tuple[str, ...]] = {
         "disk-full-on-both",
         "clock-forward-on-both",
     ),
-    # What the procedure does on three nodes, and the power-off, after which a pgpool can hang for ever. The steps of the
-    # first two scenarios are the first ones of a and b.
+    # What the procedure does on three nodes, and the power-off, after which a pgpool can hang. The first steps of the
+    # first two scenarios are those of a and b.
     3: ("procedure-3", "procedure-a", "procedure-b"),
 }
 """What is run for every change, by the number of nodes from which on."""
