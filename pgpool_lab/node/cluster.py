@@ -171,6 +171,8 @@ def perform(config: Config, plan: Plan, answers: Answers) -> None:
 def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collection[str] = ()) -> dict[str, Any]:
     """Wait until the cluster is healthy, attaching backends that stream and are held for down meanwhile.
 
+    A virtual IP beside the leader's is taken away.
+
     pgpool is started where changed settings of PostgreSQL had it stopped; `stopped_pgpools` are nodes where it may stay
     so, `absent` are nodes whose PostgreSQL is not waited for.
     """
@@ -190,6 +192,9 @@ def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collec
             return {"primary": health.primaries(answers)[0], "holder": health.holders(answers)[0]}
         if time.monotonic() > deadline:
             raise StepFailed(f"not healthy after {SETTLE_SECONDS} s: {'; '.join(problems)}")
+        for name in health.to_release(answers):
+            log(f"taking the virtual IP off {name}: another node leads, and holds it")
+            on_node(config, name, ["local", "release-vip"], seconds=ASK_SECONDS)
         for name in health.to_attach(answers):
             backend = pgpool.by_name(config, name)["backend_id"]
             asked = leader(answers) or config["name"]

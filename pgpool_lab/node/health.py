@@ -71,6 +71,21 @@ def to_attach(answers: Mapping[str, Facts | None]) -> list[str]:
     return sorted(ready & believed_down)
 
 
+def to_release(answers: Mapping[str, Facts | None]) -> list[str]:
+    """Nodes that have the virtual IP while another node, which leads the watchdog cluster, has it as well.
+
+    Nothing else takes it off them: a pgpool that does not lead has no address to give up (watchdog.c,
+    resign_from_escalated_node).
+    """
+    holding = holders(answers)
+    leading = [
+        name for name, facts in answers.items() if facts is not None and facts["pgpool"]["watchdog_role"] == "LEADER"
+    ]
+    if len(leading) != 1 or leading[0] not in holding:
+        return []
+    return [name for name in holding if name != leading[0]]
+
+
 def to_start(answers: Mapping[str, Facts | None], *, stopped_pgpools: Collection[str] = ()) -> list[str]:
     """Nodes whose pgpool was stopped, other than those where it may stay so."""
     return [

@@ -92,6 +92,9 @@ def dispatch(arguments: Sequence[str]) -> object | None:
             return {"pgpool": pgpool.apply(config)}
         case ["local", "pgpool-stop"]:
             return {"pgpool": pgpool.stop(config)}
+        case ["local", "release-vip"]:
+            pgpool.release_vip()
+            return {"node": config["name"]}
         case ["local", "postgres"]:
             from .facts import postgres
 

@@ -48,6 +48,13 @@ def holds_vip(config: Config) -> bool:
     return bool(shown.stdout.strip())
 
 
+def release_vip() -> None:
+    """Take the virtual IP off this node, if it has it. Raises RuntimeError."""
+    done = subprocess.run(["/usr/local/sbin/lab-vip", "down"], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"lab-vip down: {done.stderr.strip()}")
+
+
 def is_running(config: Config) -> bool:
     """Whether the service is active (a hung pgpool is)."""
     return systemctl("is-active", "--quiet", config["pgpool"]["service"]) == 0

@@ -238,3 +238,16 @@ def test_holders_are_the_nodes_that_have_the_virtual_ip() -> None:
     assert health.holders(healthy(leader="node4")) == ["node4"]
     assert health.holders(changed(healthy(), "node4", "vip", to=True)) == ["node0", "node4"]
     assert health.holders(changed(healthy(), "node0", to=None)) == []
+
+
+def test_the_virtual_ip_goes_off_whoever_does_not_lead_once_the_leader_has_it() -> None:
+    doubled = changed(healthy(), "node4", "vip", to=True)
+    assert health.to_release(doubled) == ["node4"]
+    assert health.to_release(healthy()) == []
+
+
+def test_before_the_leader_has_the_virtual_ip_nobody_loses_it() -> None:
+    handed_over = changed(changed(healthy(), "node0", "vip", to=False), "node4", "vip", to=True)
+    assert health.to_release(handed_over) == []
+    leaderless = changed(changed(healthy(), "node4", "vip", to=True), "node0", "pgpool", "watchdog_role", to="JOINING")
+    assert health.to_release(leaderless) == []

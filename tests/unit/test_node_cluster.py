@@ -12,6 +12,7 @@ import pytest
 from pgpool_lab.node import cluster, locks, main
 from pgpool_lab.node.configuration import StepFailed
 from pgpool_lab.node.join import Plan
+from tests.unit.facts import changed, healthy
 
 NODES = ("node0", "node4", "node5")
 
@@ -144,3 +145,12 @@ def test_one_step_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         locks.take(lock)
         with pytest.raises(StepFailed, match="another step"):
             main.act({"name": "node0"}, "start-primary", [])
+
+
+def test_a_second_holder_is_relieved_while_the_cluster_settles(monkeypatch: pytest.MonkeyPatch) -> None:
+    doubled = changed(healthy(), "node4", "vip", to=True)
+    done: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(cluster, "ask_all", lambda config, settled=False: healthy() if done else doubled)
+    monkeypatch.setattr(cluster, "on_node", lambda config, name, words, seconds: done.append((name, words)))
+    assert cluster.settle(config("node0")) == {"primary": "node0", "holder": "node0"}
+    assert done == [("node4", ["local", "release-vip"])]
