@@ -137,10 +137,11 @@ def measure(
         print("\n".join(summary.lines([result])))
     for each in sorted(reports.iterdir()):
         build(each)
-    print("\n".join(summary.lines(results)))
-    print(f"documents: {folder}; reports: {reports.relative_to(PROJECT)}")
+    if results:
+        print("\n".join(["", *summary.lines(results)]))
+    print(f"complete: {folder}; reports: {reports.relative_to(PROJECT)}")
     if into is None:
-        print("the tables of docs/measurements.md: .venv/bin/python -m pgpool_lab.harness.report.tables")
+        print("next, docs/measurements.md: .venv/bin/python -m pgpool_lab.harness.report.tables")
 
 
 def snapshot(stack: Stack = DEFAULT_STACK) -> None:
