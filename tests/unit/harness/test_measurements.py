@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -142,9 +142,14 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return FakeTrials.folders
 
 
-def collected(folder: Path, series: Series = PAIR, *, runs: int = 2, **changed: Any) -> int:
+def begun(folder: Path, series: Series = PAIR, *, runs: int = 2, **changed: Any) -> Iterator[Result]:
     given: dict[str, Any] = {"stack": "three-node", "outputs": outputs(), "record": folder, "tell": lambda line: None}
-    return len(list(collect(series, runs, folder, reports=Path("reports"), **{**given, **changed})))
+    return collect(series, runs, folder, reports=Path("reports"), **{**given, **changed})
+
+
+def collected(folder: Path, *, runs: int = 2) -> int:
+    """How many runs it took to complete the series."""
+    return len(list(begun(folder, runs=runs)))
 
 
 def test_a_result_says_of_its_lab_what_the_lab_says_of_itself(tmp_path: Path) -> None:
@@ -155,18 +160,7 @@ def test_a_result_says_of_its_lab_what_the_lab_says_of_itself(tmp_path: Path) ->
 def test_a_series_is_run_until_it_is_complete_and_goes_on_where_it_was_interrupted(
     done: list[str], tmp_path: Path
 ) -> None:
-    generator = collect(
-        PAIR,
-        2,
-        tmp_path,
-        stack="three-node",
-        outputs=outputs(),
-        record=tmp_path,
-        reports=Path("reports"),
-        tell=lambda line: None,
-    )
-    next(generator)
-    generator.close()
+    next(begun(tmp_path))
     assert done == ["run-1/procedure-1"]
     assert collected(tmp_path) == 3
     assert done[1:] == ["run-1/procedure-2", "run-2/procedure-1", "run-2/procedure-2"]
@@ -197,7 +191,7 @@ def test_runs_of_another_configuration_do_not_count(changed: dict[str, Any], don
 
 def test_a_lab_with_too_few_nodes_is_refused_before_anything_is_run(done: list[str], tmp_path: Path) -> None:
     with pytest.raises(LabError, match="hang takes 3 nodes, two-node has 2"):
-        collected(tmp_path, SERIES["hang"], stack="two-node", outputs=outputs(nodes=2))
+        next(begun(tmp_path, SERIES["hang"], stack="two-node", outputs=outputs(nodes=2)))
     assert done == []
 
 
