@@ -5,6 +5,7 @@ from pgpool_lab.cli.app import app
 
 app.add_typer(experiments.fault, name="fault")
 app.add_typer(experiments.scenario, name="scenario")
+app.command()(experiments.measure)
 app.command()(experiments.snapshot)
 app.command()(experiments.rewind)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,8 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.harness import snapshot as snapshots
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults import FAULTS, Injector, Record, fault_named
+from pgpool_lab.harness.measurements.collect import collect
+from pgpool_lab.harness.measurements.series import SERIES, series_named
 from pgpool_lab.harness.report import summary
 from pgpool_lab.harness.scenarios import SCENARIOS, scenario_named
 from pgpool_lab.harness.trials import Trials
@@ -84,9 +87,7 @@ def run_scenario(
     """
     chosen = scenario_named(name)
     outputs = lab_of(stack).outputs()
-    if prefix := network_prefix(outputs.network.namespace):
-        # The clients are this process: it goes on inside the lab's network.
-        os.execvp(prefix[0], [*prefix, sys.executable, "-m", "pgpool_lab", *sys.argv[1:]])
+    enter_network(outputs)
     # What draws takes as long to import as everything else: no other command waits for it.
     from pgpool_lab.harness.report.page import PAGE, build
 
@@ -96,6 +97,51 @@ def run_scenario(
     print("\n".join(summary.lines([result])))
     print(f"report: {(reports / PAGE).relative_to(PROJECT)}")
     sys.exit(0 if result.passed else 1)
+
+
+def measure(
+    name: Annotated[str, typer.Argument(metavar="SERIES", help=f"Which: {', '.join(SERIES)}.")] = "failovers",
+    stack: StackOption = DEFAULT_STACK,
+    runs: Annotated[
+        int | None, typer.Option(min=1, help="How often each scenario is run; by default 5, of the hang 10.")
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Folder of the documents; by default docs/measurements/SERIES.")
+    ] = None,
+) -> None:
+    """Run a series of scenarios several times on the lab as it is configured, each after a rewind.
+
+    What the folder has of this configuration counts, so that an interrupted series goes on with the same command. Each
+    run leaves a document there, and its recording in `reports/TIME/`. Exit code 0 when the series is complete: a run
+    that failed is a finding and counts.
+    """
+    series = series_named(name)
+    outputs = lab_of(stack).outputs()
+    enter_network(outputs)
+    from pgpool_lab.harness.report.page import build
+
+    reports, folder = new_report_folder(), into or series.folder
+    found = collect(
+        series,
+        runs or series.runs,
+        folder,
+        stack=stack,
+        outputs=outputs,
+        record=LabPaths(stack).faults,
+        reports=reports,
+        tell=tell,
+    )
+    results = []
+    for result in found:
+        results.append(result)
+        print("\n".join(summary.lines([result])))
+    for each in sorted(reports.iterdir()):
+        build(each)
+    if results:
+        print("\n".join(["", *summary.lines(results)]))
+    print(f"complete: {folder}; reports: {reports.relative_to(PROJECT)}")
+    if into is None:
+        print("next, docs/measurements.md: .venv/bin/python -m pgpool_lab.harness.report.tables")
 
 
 def snapshot(stack: Stack = DEFAULT_STACK) -> None:
@@ -115,6 +161,12 @@ def rewind(stack: Stack = DEFAULT_STACK) -> None:
     rewound = snapshots.rewind(Control(outputs), Record(LabPaths(stack).faults))
     behind = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in rewound.behind.items())
     console.print(f"healthy after {time.monotonic() - began:.1f} s; clocks behind this machine's: {behind}")
+
+
+def enter_network(outputs: LabOutputs) -> None:
+    """Go on inside the lab's network, since the clients are this process: it begins anew there."""
+    if prefix := network_prefix(outputs.network.namespace):
+        os.execvp(prefix[0], [*prefix, sys.executable, "-m", "pgpool_lab", *sys.argv[1:]])
 
 
 def injector(outputs: LabOutputs, stack: str) -> Injector:

@@ -79,6 +79,8 @@ class LabOutputs(BaseModel):
     versions: dict[str, str]
     timings: dict[str, int | bool | str]
     replication: Literal["async", "sync"]
+    witness: object = None
+    """The third watchdog member without PostgreSQL, where there is one."""
     credentials: Credentials
 
     def node(self, name: str) -> NodeOutput:

@@ -41,10 +41,15 @@ def comparisons(measures: Measures, bounds: Bounds | None) -> Iterator[Compariso
         value = getattr(measures, field)
         bound: Bound | None = None if bounds is None else getattr(bounds, field)
         limit = None if bound is None else bound.seconds
-        name = field.removesuffix("_seconds").replace("_", " ")
+        name = in_words(field)
         if isinstance(value, Gap):
             within = limit is None or (value.over and value.seconds <= limit)
             yield Comparison(name=name, measured=value.seconds, ended=value.over, bound=bound, within=within)
         else:
             within = limit is None or (field not in MUST_HAPPEN if value is None else value <= limit)
             yield Comparison(name=name, measured=value, ended=True, bound=bound, within=within)
+
+
+def in_words(field: str) -> str:
+    """The name of a measure's field without its unit, in words."""
+    return field.removesuffix("_seconds").replace("_", " ")

@@ -39,12 +39,9 @@ class Trials:
         control = Control(outputs)
         faults = Record(record)
         self._stack, self._outputs, self._reports = stack, outputs, reports
-        self._runner = Runner(
-            stack, control, Injector(control, faults), Rewinding(control, faults, tell), self._workload, tell
-        )
-        self._place = Place(
-            outputs=outputs, preset=preset_of(outputs.timings), machine=this_machine(domain_type_of(control))
-        )
+        self._stage = Rewinding(control, faults, tell)
+        self._runner = Runner(stack, control, Injector(control, faults), self._stage, self._workload, tell)
+        self._place = place_of(outputs)
 
     def run(self, scenario: Scenario) -> Result:
         """Run one scenario and leave the lab healthy; its recording is in `folder`, with the logs if it failed.
@@ -63,6 +60,11 @@ class Trials:
             logs.keep(self._outputs, folder / LOGS)
         return recording.result
 
+    @property
+    def rewind_seconds(self) -> float | None:
+        """How long the way back to the snapshot took before the latest run; None when it was not taken."""
+        return self._stage.rewind_seconds
+
     def folder(self, scenario: Scenario) -> Path:
         """Where a scenario's recording goes: two stacks may report into one folder."""
         return self._reports / f"{self._stack}.{scenario.name}"
@@ -75,6 +77,12 @@ class Trials:
         """Writers and readers through the virtual IP, with their table made."""
         table.create_everywhere(self._outputs)
         return Workload(self._outputs.dsn, self._outputs.credentials.superuser.password)
+
+
+def place_of(outputs: LabOutputs) -> Place:
+    """Where runs on a lab take place."""
+    machine = this_machine(domain_type_of(Control(outputs)))
+    return Place(outputs=outputs, preset=preset_of(outputs.timings), machine=machine)
 
 
 def domain_type_of(control: Control) -> str:

@@ -1,4 +1,4 @@
-"""`lab scenario run` on a lab that is not there: what it prints, what it leaves, and its exit code."""
+"""`lab scenario run` and `lab measure` without a lab: what they print, what they leave, and their exit codes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from typer.testing import CliRunner
 from pgpool_lab.cli import app, experiments
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.harness import recording as files
+from pgpool_lab.harness.assessment import Place
+from pgpool_lab.harness.measurements import collect
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import Scenario
 from pgpool_lab.lab import Lab
 from tests.unit import lab_outputs
 from tests.unit.harness.synthetic import recording
+from tests.unit.harness.test_assessment import MACHINE, outputs
 
 
 class FakeTrials:
     unmet: tuple[str, ...] = ()
+    rewind_seconds = None
 
     def __init__(self, stack: str, outputs: LabOutputs, record: Path, reports: Path, tell: Callable[[str], None]):
         self._reports = reports
@@ -48,3 +52,48 @@ def test_a_run_ends_with_its_table_its_page_and_its_verdict(
     assert "report: reports/now/index.html" in done.stdout
     assert ("vip-moves: still on node0" in done.stdout) == bool(unmet)
     assert "procedure-3" in (tmp_path / "reports" / "now" / "index.html").read_text()
+
+
+@pytest.fixture
+def measuring(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
+    """Invokes `lab measure` on that lab, which runs every scenario of a series once unless told otherwise."""
+    (tmp_path / "reports" / "now").mkdir(parents=True)
+    place = Place(outputs=outputs(), preset="fast", machine=MACHINE)
+    monkeypatch.setattr(Lab, "outputs", lambda self: outputs())
+    monkeypatch.setattr(FakeTrials, "unmet", ("vip-moves: still on node0",))
+    monkeypatch.setattr(collect, "Trials", FakeTrials)
+    monkeypatch.setattr(collect, "place_of", lambda outputs: place)
+    monkeypatch.setattr(experiments, "PROJECT", tmp_path)
+    monkeypatch.setattr(experiments, "new_report_folder", lambda: tmp_path / "reports" / "now")
+
+    def invoke(*words: str) -> Any:
+        given = ["measure", "hang", "--stack", "three-node", "--into", str(tmp_path / "documents"), "--runs", "1"]
+        return CliRunner().invoke(app, [*given, *words])
+
+    return invoke
+
+
+def test_a_series_leaves_documents_pages_and_the_table_of_its_runs_though_they_failed(
+    measuring: Callable[..., Any], tmp_path: Path
+) -> None:
+    done = measuring()
+    assert (done.exit_code, done.exception) == (0, None)
+    table = done.stdout.splitlines()[-6:-3]
+    assert [line.split()[0] for line in table] == ["scenario", "machine-power-off-on-both", "power-off-without-mend"]
+    assert "29.4 of" in table[1] and table[1].endswith("FAILED")
+    assert sorted(path.name for path in (tmp_path / "documents").iterdir()) == [
+        "three-node.fast.async.machine-power-off-on-both.1.json",
+        "three-node.fast.async.power-off-without-mend.1.json",
+    ]
+    assert "power-off-without-mend" in (tmp_path / "reports" / "now" / "run-1" / "index.html").read_text()
+
+
+def test_a_complete_series_is_not_run_again_until_more_is_asked_for(
+    measuring: Callable[..., Any], tmp_path: Path
+) -> None:
+    measuring()
+    done = measuring()
+    assert (done.exit_code, done.exception) == (0, None)
+    assert "scenario" not in done.stdout and "complete:" in done.stdout
+    measuring("--runs", "2")
+    assert len(list((tmp_path / "documents").iterdir())) == 4

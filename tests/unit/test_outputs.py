@@ -28,7 +28,7 @@ def test_outputs_are_read_as_typed_data() -> None:
 
 def test_an_output_of_a_later_version_is_ignored() -> None:
     values = lab_outputs.values()
-    assert read({**values, "witness": "node9"}) == read(values)
+    assert read({**values, "observers": "node9"}) == read(values)
 
 
 def test_the_network_may_be_reached_without_a_namespace() -> None:
@@ -91,3 +91,9 @@ def test_a_node_is_found_by_its_name_or_the_names_are_told() -> None:
         outputs.node("node1")
     assert "'node1'" in raised.value.problem
     assert "node0, node4" in raised.value.remedy
+
+
+def test_a_lab_without_a_witness_may_say_so_or_nothing() -> None:
+    values = lab_outputs.values()
+    assert read(values).witness is None and read({**values, "witness": None}).witness is None
+    assert read({**values, "witness": {"name": "witness"}}).witness is not None

@@ -6,6 +6,7 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults.backup import BaseBackup
 from pgpool_lab.harness.faults.clock import ClockJump
 from pgpool_lab.harness.faults.machines import Paused, PoweredOff, Rebooted
+from pgpool_lab.harness.faults.mend import ConnectionsKept
 from pgpool_lab.harness.faults.model import Fault, Loss, Losses
 from pgpool_lab.harness.faults.network import LinkDown, Partition
 from pgpool_lab.harness.faults.services import Ended, Frozen, Stopped
@@ -73,6 +74,11 @@ ALL = (
     ClockJump("clock-back", f"the clock jumps {JUMP_SECONDS} s back; healing sets it right", None, -JUMP_SECONDS),
     BaseBackup(
         "base-backup", "a standby takes a slow base backup of its primary; healing ends and removes it", NOTHING
+    ),
+    ConnectionsKept(
+        "connections-kept",
+        "a failover drops no connections to the failed host; healing drops them, and later failovers do again",
+        NOTHING,
     ),
 )
 

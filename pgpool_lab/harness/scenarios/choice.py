@@ -29,5 +29,5 @@ def chosen(nodes: int) -> tuple[Scenario, ...]:
 
 
 def fitting(nodes: int) -> tuple[Scenario, ...]:
-    """All that a lab of `nodes` has enough nodes for."""
-    return tuple(scenario for scenario in SCENARIOS.values() if scenario.nodes <= nodes)
+    """All that a lab of `nodes` has enough nodes for, without those that are run by name only."""
+    return tuple(each for each in SCENARIOS.values() if each.nodes <= nodes and not each.by_name_only)

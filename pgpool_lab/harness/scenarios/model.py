@@ -76,6 +76,8 @@ class Scenario:
     """How many nodes it takes at least."""
     may_split: bool = False
     """Two nodes that are cut from each other must split or stop: pgpool cannot tell the two apart without a third."""
+    by_name_only: bool = False
+    """It takes a safeguard away to show what that is for, and is expected to fail: never run among all others."""
 
     def may_split_on(self, nodes: int) -> bool:
         """Whether two primaries and two holders are this scenario's expected outcome on a lab of `nodes`."""

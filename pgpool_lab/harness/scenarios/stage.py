@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from pgpool_lab.cluster.client import all_facts
@@ -21,13 +22,19 @@ class Rewinding:
 
     def __init__(self, control: Control, record: Record, tell: Callable[[str], None]) -> None:
         self._control, self._record, self._tell = control, record, tell
+        self.rewind_seconds: float | None = None
+        """How long the latest rewind took until the lab was healthy; None when the latest way was another."""
 
     def prepare(self, begins: Arrangement) -> None:
         name = SNAPSHOTS[begins]
+        self.rewind_seconds = None
         if snapshot.exists(self._control, name):
             try:
+                began = time.monotonic()
                 snapshot.rewind(self._control, self._record, name)
+                rewound = time.monotonic() - began
                 if arrangement(self._control) is begins:
+                    self.rewind_seconds = rewound
                     return
                 self._tell(f"the snapshot {name!r} has other roles")
             except LabError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pgpool_lab.errors import LabError
-from pgpool_lab.harness.faults import FAULTS, Fault
+from pgpool_lab.harness.faults import FAULTS, Fault, Losses
 from pgpool_lab.harness.scenarios.model import (
     Arrangement,
     Await,
@@ -22,6 +22,9 @@ QUIET_SECONDS = 25.0
 """Longer than any detection in the `fast` preset: what has not moved by then does not move."""
 OPEN_SECONDS = 40.0
 """How long a fault of open outcome lasts: beyond every deadtime, health check and lifecheck of the `fast` preset."""
+
+HANG_SECONDS = 180.0
+"""How long clients are waited for that may never get in: twice what any failover may take."""
 
 TOGETHER, APART = Arrangement.TOGETHER, Arrangement.APART
 
@@ -187,9 +190,28 @@ def consequences(fault: Fault, role: Role) -> tuple[Step, ...]:
     return (awaited,) if moves or changes else (Watch(QUIET_SECONDS), awaited)
 
 
-MATRIX = tuple(on_role(fault, role) for fault in FAULTS.values() if fault.name != "base-backup" for role in STRUCK)
+MATRIX = tuple(on_role(fault, role) for fault in FAULTS.values() if fault.losses != Losses() for role in STRUCK)
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*PROCEDURE, *SEQUENCES, *MATRIX)}
+EXPERIMENTS = (
+    Scenario(
+        "power-off-without-mend",
+        "the machine of primary and holder loses its power, and no connections to it are dropped: pgpool may hang",
+        TOGETHER,
+        (
+            Inject("connections-kept", Role.ALL),
+            Inject("machine-power-off", Role.BOTH),
+            Await(("vip-moves", "primary-changes", "writes-flow"), HANG_SECONDS),
+            Heal(),
+            Restore(),
+        ),
+        nodes=3,
+        by_name_only=True,
+    ),
+)
+
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario for scenario in (*PROCEDURE, *SEQUENCES, *MATRIX, *EXPERIMENTS)
+}
 
 
 def scenario_named(name: str) -> Scenario:

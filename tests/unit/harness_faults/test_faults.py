@@ -36,6 +36,7 @@ ISSUED = {
     "clock-forward",
     "clock-back",
     "base-backup",
+    "connections-kept",
 }
 
 
@@ -68,6 +69,7 @@ def test_an_unknown_fault_is_refused_with_those_there_are() -> None:
         ("machine-reboot", "touch /run/pgpool-lab-reboot\nsystemctl --no-block reboot"),
         ("machine-pause", "suspend"),
         ("link-down", "domif-setlink 52:54:00:31:01:30 down"),
+        ("connections-kept", "mount --bind /usr/bin/true /usr/bin/ss"),
     ],
 )
 def test_a_fault_does_this_to_its_node_only(name: str, script: str) -> None:
@@ -89,6 +91,7 @@ def test_a_fault_does_this_to_its_node_only(name: str, script: str) -> None:
         ("clock-forward", "1000.0 50.0\n1061.0 51.0\n", "1000.0 50.0\n1001.0 51.0\n"),
         ("partition", "1 packets transmitted, 0 received, 100% packet loss", "1 received, 0% packet loss"),
         ("base-backup", "runs\n", ""),
+        ("connections-kept", "kept\n", ""),
     ],
 )
 def test_a_fault_that_is_not_in_effect_is_an_error(name: str, in_effect: str, not_in_effect: str) -> None:
@@ -247,3 +250,27 @@ def test_a_base_backup_is_refused_on_a_node_that_streams_from_nobody(tmp_path: P
         ["bash", "-euo", "pipefail", "-c", control.done[0][1]], env=environment, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (1, "this node streams from nobody\n")
+
+
+@pytest.mark.parametrize(
+    ("mounted", "done"), [(True, "umount /usr/bin/ss\nlocal drop-connections node1\n"), (False, "")]
+)
+def test_kept_connections_are_dropped_by_healing_where_the_peer_does_not_answer(
+    mounted: bool, done: str, tmp_path: Path
+) -> None:
+    control = FakeControl()
+    FAULTS["connections-kept"].heal(control, TARGET)
+    (tmp_path / "said").touch()
+    stubs = {
+        "findmnt": f"exit {0 if mounted else 1}",
+        "umount": f'echo "umount $@" >>{tmp_path}/said',
+        "timeout": f'case "$*" in *{NODE2.ip}/5432*) exit 0;; *) exit 124;; esac',
+        "lab-node": f'echo "$@" >>{tmp_path}/said',
+    }
+    for name, body in stubs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    script = control.done[0][1].replace(NODE0.scripts.agent, "lab-node")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], check=True, env=environment)
+    assert (tmp_path / "said").read_text() == done

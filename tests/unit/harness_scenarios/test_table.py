@@ -8,9 +8,9 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults import FAULTS
 from pgpool_lab.harness.scenarios import SCENARIOS, Scenario, scenario_named
 from pgpool_lab.harness.scenarios.expectations import EXPECTATIONS
-from pgpool_lab.harness.scenarios.model import Arrangement, Await, Inject, Restore
+from pgpool_lab.harness.scenarios.model import Arrangement, Await, Inject, Restore, Role
 
-FAULTS_ON_ROLES = sorted(set(FAULTS) - {"base-backup"})
+FAULTS_ON_ROLES = sorted(set(FAULTS) - {"base-backup", "connections-kept"})
 
 
 def awaited(name: str) -> list[tuple[str, ...]]:
@@ -79,3 +79,17 @@ def test_only_two_nodes_that_are_cut_from_each_other_may_split() -> None:
 def test_an_unknown_scenario_is_refused() -> None:
     with pytest.raises(LabError, match="no scenario"):
         scenario_named("procedure-4")
+
+
+def test_what_takes_nothing_from_the_cluster_is_no_scenario_by_itself() -> None:
+    assert not {name for name in SCENARIOS if name.startswith(("base-backup", "connections-kept"))}
+
+
+def test_without_the_mend_nothing_else_differs() -> None:
+    """The same fault, the same expectations; only the waiting is longer."""
+    without, given = SCENARIOS["power-off-without-mend"], SCENARIOS["machine-power-off-on-both"]
+    first, *rest = without.steps
+    assert first == Inject("connections-kept", Role.ALL)
+    assert [type(step) for step in rest] == [type(step) for step in given.steps]
+    assert (rest[0], awaited(without.name)) == (given.steps[0], awaited(given.name))
+    assert (without.begins, without.nodes) == (given.begins, 3)

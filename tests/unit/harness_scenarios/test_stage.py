@@ -1,0 +1,53 @@
+"""The way to where a scenario begins, and how long it took."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness import snapshot
+from pgpool_lab.harness.control import Control
+from pgpool_lab.harness.faults.record import Record
+from pgpool_lab.harness.scenarios import stage
+from pgpool_lab.harness.scenarios.model import Arrangement
+from pgpool_lab.harness.scenarios.stage import Rewinding
+from tests.unit.harness_faults.fakes import FakeControl
+
+
+@pytest.fixture
+def rewinding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Rewinding]:
+    """On a lab with a snapshot whose roles lie together; a rewind takes seven seconds."""
+    clock = iter([100.0, 107.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(snapshot, "exists", lambda control, name: True)
+    monkeypatch.setattr(snapshot, "rewind", lambda control, record, name: None)
+    monkeypatch.setattr(snapshot, "take", lambda control, name: None)
+    monkeypatch.setattr(stage, "restore", lambda control: [])
+    monkeypatch.setattr(stage, "arrange", lambda control, begins: None)
+    monkeypatch.setattr(stage, "arrangement", lambda control: Arrangement.TOGETHER)
+    yield Rewinding(FakeControl(), Record(tmp_path / "faults"), lambda line: None)
+
+
+def test_a_rewind_is_timed_until_the_lab_is_healthy(rewinding: Rewinding) -> None:
+    rewinding.prepare(Arrangement.TOGETHER)
+    assert rewinding.rewind_seconds == 7.0
+
+
+def test_another_way_than_a_rewind_has_no_time(rewinding: Rewinding, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(control: Control, record: Record, name: str) -> None:
+        raise LabError("a machine could not be reverted")
+
+    rewinding.prepare(Arrangement.TOGETHER)
+    monkeypatch.setattr(time, "monotonic", lambda: 200.0)
+    monkeypatch.setattr(snapshot, "rewind", fails)
+    rewinding.prepare(Arrangement.TOGETHER)
+    assert rewinding.rewind_seconds is None
+
+
+def test_a_rewind_to_other_roles_has_no_time(rewinding: Rewinding) -> None:
+    rewinding.prepare(Arrangement.APART)
+    assert rewinding.rewind_seconds is None
