@@ -13,9 +13,9 @@ from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload, running
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
-from tests.live.measured import pytest_configure, pytest_terminal_summary, trials
+from tests.live.measured import pytest_configure, pytest_terminal_summary, reports, trials
 
-__all__ = ["pytest_configure", "pytest_terminal_summary", "trials"]
+__all__ = ["pytest_configure", "pytest_terminal_summary", "reports", "trials"]
 
 
 @pytest.fixture(scope="session")

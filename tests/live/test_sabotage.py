@@ -1,0 +1,49 @@
+"""Does the harness see? The lab is sabotaged behind its back, and it must name what was violated, and where."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pgpool_lab.harness.control import Control
+from pgpool_lab.harness.lab import LiveLab
+from pgpool_lab.harness.report import summary
+from pgpool_lab.harness.trials import Trials
+from pgpool_lab.lab import Lab
+from pgpool_lab.paths import LabPaths
+from tests.live.sabotages import SABOTAGES
+from tests.live.saboteur import Sabotage, Saboteur, given_away
+
+pytestmark = pytest.mark.sabotage
+
+
+def sabotages() -> list[object]:
+    """Those that the stack has enough nodes for; none where no stack is named, as when all tests are only listed."""
+    stack = os.environ.get("LAB_STACK")
+    if stack is None:
+        return []
+    nodes = len(Lab(LabPaths(stack)).settings.nodes)
+    return [
+        pytest.param(sabotage, id=sabotage.scenario.name, marks=[pytest.mark.measured] if sabotage.expensive else [])
+        for sabotage in SABOTAGES
+        if sabotage.scenario.nodes <= nodes
+    ]
+
+
+@pytest.mark.parametrize("sabotage", sabotages())
+def test_sabotage_is_given_away(sabotage: Sabotage, lab: LiveLab, reports: Path) -> None:
+    saboteur = Saboteur(Control(lab.outputs), sabotage, print)
+    # In a folder of their own: these runs have to fail, and are no figures for the page.
+    trials = Trials(lab.stack, lab.outputs, LabPaths(lab.stack).faults, reports / "sabotage", saboteur)
+    try:
+        result = trials.run(sabotage.scenario)
+    finally:
+        saboteur.mend()
+    said = "\n".join(summary.complaints(result)) or "nothing at all"
+    if saboteur.ground is None:
+        pytest.fail(f"the run did not come to where it is sabotaged:\n{said}", pytrace=False)
+    named = sabotage.named(saboteur.ground)
+    if not given_away(result, sabotage.finding, named):
+        pytest.fail(f"expected {sabotage.finding!r} with {' and '.join(sorted(named))}; found:\n{said}", pytrace=False)
