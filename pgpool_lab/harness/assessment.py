@@ -103,6 +103,7 @@ def evidence_of(run: ScenarioRun, outputs: LabOutputs, rows: Mapping[str, Rows |
         macs=macs_of(outputs),
         may_lose=any(takes_rows(event) for event in run.events),
         may_split=run.may_split,
+        told_until=min((event.earliest for event in run.events if parts_views(event)), default=run.ended),
     )
     return Evidence(samples=run.samples, ledger=run.ledger, rows=rows, expected=expected)
 
@@ -144,6 +145,11 @@ def takes_rows(event: Event) -> bool:
     if losses is None:
         return event.kind == "fault"
     return losses.rows and bool(set(event.nodes) & set(event.primaries))
+
+
+def parts_views(event: Event) -> bool:
+    """Whether pgpools may believe different things after an event: it mends, or may have cut one off."""
+    return event.kind in ("heal", "restore") or (event.kind == "fault" and losses_of(event) is None)
 
 
 def losses_of(event: Event) -> Losses | None:

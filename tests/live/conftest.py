@@ -13,18 +13,17 @@ from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload, running
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
-from tests.live.measured import pytest_configure, pytest_terminal_summary, trials
+from tests.live.measured import pytest_configure, pytest_terminal_summary, reports, trials
 
-__all__ = ["pytest_configure", "pytest_terminal_summary", "trials"]
+__all__ = ["pytest_configure", "pytest_terminal_summary", "reports", "trials"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not so with the number of nodes of the lab under test."""
+    """Leave out what is so with exactly two nodes when the lab under test has more."""
     stack = os.environ.get("LAB_STACK")
-    if stack is None:
+    if stack is None or len(Lab(LabPaths(stack)).settings.nodes) == 2:
         return
-    marker = "three_nodes" if len(Lab(LabPaths(stack)).settings.nodes) == 2 else "two_nodes"
-    left_out = [item for item in items if item.get_closest_marker(marker)]
+    left_out = [item for item in items if item.get_closest_marker("two_nodes")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

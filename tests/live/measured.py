@@ -1,4 +1,4 @@
-"""What the measured scenarios of one session came to: fixture and hooks, taken up by the conftest."""
+"""What the measured scenarios of one session came to: fixtures and hooks, taken up by the conftest."""
 
 from __future__ import annotations
 
@@ -20,12 +20,18 @@ FOLDER = pytest.StashKey[Path]()
 
 
 @pytest.fixture(scope="session")
-def trials(lab: LiveLab, pytestconfig: pytest.Config) -> Trials:
-    """Runs scenarios on the lab; reports into the folder that `lab test` names, else into one of its own."""
+def reports(pytestconfig: pytest.Config) -> Path:
+    """The folder that `lab test` names for what is recorded, else one of its own."""
     given = os.environ.get(testing.REPORTS)
     folder = Path(given) if given else testing.new_report_folder()
     pytestconfig.stash[FOLDER] = folder
-    return Trials(lab.stack, lab.outputs, LabPaths(lab.stack).faults, folder, print)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trials(lab: LiveLab, reports: Path) -> Trials:
+    """Runs scenarios on the lab."""
+    return Trials(lab.stack, lab.outputs, LabPaths(lab.stack).faults, reports, print)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,12 +1,54 @@
-"""In the end all pgpools believe the same, it is true, and the network agrees about who holds the virtual IP."""
+"""All pgpools believe the same, in the end it is true, and the network agrees about who holds the virtual IP."""
 
 from __future__ import annotations
 
+from itertools import combinations
+
 from pgpool_lab.harness.invariants.model import Evidence, Finding
+from pgpool_lab.harness.invariants.spans import Span, overlap, spans
 from pgpool_lab.harness.samples import NodeSample, PgpoolSample
 
 UP = frozenset({"up", "waiting"})
 """`waiting` is up, with no client yet."""
+
+STALE_SECONDS = 20.0
+"""The leader's pgpool tells the others when its failover has ended, and they take its view over at once
+(watchdog/watchdog.c, WD_FAILOVER_END; main/pgpool_main.c, sync_backend_from_watchdog). On emulated nodes what each says
+is some seconds old."""
+
+
+def none_stale(evidence: Evidence) -> list[Finding]:
+    """No two pgpools that answer believe different things for longer than telling each other takes.
+
+    Where one may be cut off, and from the first mending on, only what they believe in the end counts.
+    """
+    until = evidence.expected.told_until
+    views = {
+        name: spans([sample for sample in samples if sample.latest <= until], view)
+        for name, samples in evidence.by_node.items()
+    }
+    return [
+        Finding(
+            f"the pgpools on {first} and {second} believed different things for at least {end - begin:.1f} s",
+            begin,
+            (believing(first, one), believing(second, other)),
+        )
+        for first, second in combinations(views, 2)
+        for one in views[first]
+        for other in views[second]
+        if view(one.samples[0]) != view(other.samples[0])
+        for begin, end in [overlap(one, other) or (0.0, 0.0)]
+        if end - begin > STALE_SECONDS
+    ]
+
+
+def view(sample: NodeSample) -> frozenset[str] | None:
+    """What a node's pgpool believes; None when it doesn't say."""
+    return belief(sample.pgpool) or None if sample.pgpool is not None else None
+
+
+def believing(name: str, span: Span) -> str:
+    return f"pgpool on {name}: {', '.join(sorted(view(span.samples[0]) or ()))}"
 
 
 def pgpools_agree(evidence: Evidence) -> list[Finding]:

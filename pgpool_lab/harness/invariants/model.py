@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,9 @@ class Expectations:
     """Whether asynchronous replication may lose acknowledged rows here; synchronous never may."""
     may_split: bool = False
     """Whether two holders and two primaries are what this scenario may lead to on this lab."""
+    told_until: float = math.inf
+    """Until when every pgpool that answers can have been told what the others know, `time.monotonic()`: mending, or a
+    fault that may cut one off, ends it."""
     down: frozenset[str] = frozenset()
     """Nodes that the scenario leaves broken: nothing is asked of them in the end."""
 

@@ -66,7 +66,7 @@ def answered_elsewhere(seen: Evidence) -> str:
 
 def primary_changes(seen: Evidence) -> str:
     if len(seen.now.primaries) != 1:
-        return f"primary: {listed(seen.now.primaries)}"
+        return f"primary: {listed(seen.now.primaries)}, before: {listed(seen.before.primaries)}"
     if seen.now.primaries == seen.before.primaries:
         return f"still {seen.now.primaries[0]}"
     return ""

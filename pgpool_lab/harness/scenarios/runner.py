@@ -35,6 +35,8 @@ CALM_SECONDS = 5.0
 POLL_SECONDS = 0.5
 ROLES_SECONDS = 15.0
 """Within this time a lab that is as it should be has shown its roles in its samples."""
+WATCHING, RESTORING = "watching", "restoring"
+"""How the lines begin that are told before time is let pass, and before the lab is brought back."""
 
 
 class Runner:
@@ -147,7 +149,7 @@ class Performance:
             case Await(expectations, seconds):
                 self._await(possible(expectations, outputs), bounded(seconds))
             case Watch(seconds):
-                self._tell(f"watching for {bounded(seconds):.0f} s")
+                self._tell(f"{WATCHING} for {bounded(seconds):.0f} s")
                 time.sleep(bounded(seconds))
             case Heal():
                 self._heal()
@@ -179,7 +181,7 @@ class Performance:
     def _restore(self) -> None:
         self._act()
         began = time.monotonic()
-        self._tell("restoring")
+        self._tell(RESTORING)
         for line in restore(self._control):
             self._tell(f"  {line}")
         self._done("restore", began, "restore", tuple(self._names))

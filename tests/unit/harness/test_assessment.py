@@ -294,3 +294,19 @@ def test_timings_that_lack_a_parameter_are_refused_by_name() -> None:
         assessment.check(lab)
     with pytest.raises(ValueError, match="wd_interval"):
         judged(run(), lab)
+
+
+TOLD_UNTIL: dict[str, tuple[tuple[Event, ...], float]] = {
+    "mending ends it": ((event(), HEAL, RESTORE), REPAIR),
+    "restoring alone does, too": ((event(), RESTORE), REPAIR + 10),
+    "a fault that may cut one off does": ((event("partition"), HEAL, RESTORE), FAULT),
+    "a backup is no fault": ((event("base-backup", kind="load"), event(at=FAULT + 3, step=1), HEAL), REPAIR),
+    "nothing does": ((event("postgresql-kill"),), END),
+}
+
+
+@pytest.mark.parametrize(("events", "expected"), TOLD_UNTIL.values(), ids=TOLD_UNTIL.keys())
+def test_pgpools_can_be_told_until_something_is_mended_or_may_cut_one_off(
+    events: tuple[Event, ...], expected: float
+) -> None:
+    assert assessment.evidence_of(run(*events), outputs(), {}).expected.told_until == expected

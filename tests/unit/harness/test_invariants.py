@@ -165,6 +165,57 @@ def test_stale_reads_follow_from_a_split_and_from_nothing_else() -> None:
         assert [violation.name for violation in violations(cut)] == names
 
 
+# --- no stale view
+
+
+def views(*moments: tuple[str, float, Any]) -> list[Sample]:
+    """Node, when it answered, what its pgpool believed."""
+    return [node(name, at, believes=believes) for name, at, believes in moments]
+
+
+def steadily(name: str, begin: int, end: int, believes: Any) -> list[Sample]:
+    return views(*((name, float(at), believes) for at in range(begin, end)))
+
+
+DETACHED = believed(down=["node4"])
+STALE = [
+    *steadily("node0", 0, 10, believed()),
+    *steadily("node0", 10, 50, DETACHED),
+    *steadily("node4", 0, 50, believed()),
+]
+TOLD: dict[str, list[Sample]] = {
+    "all the same": [*steadily("node0", 0, 50, believed()), *steadily("node4", 0, 50, believed())],
+    "told a little later": [*STALE[:50], *steadily("node4", 0, 25, believed()), *steadily("node4", 25, 50, DETACHED)],
+    "one that doesn't say": [*STALE[:50], *steadily("node4", 0, 12, believed()), *steadily("node4", 12, 50, ())],
+    "one that can't be asked": [*STALE[:50], *steadily("node4", 0, 12, believed()), gone("node4", 40)],
+    "one that has had no client yet": [
+        *steadily("node0", 0, 50, believed()),
+        *steadily("node4", 0, 50, tuple(one.model_copy(update={"status": "waiting"}) for one in believed())),
+    ],
+}
+
+
+def test_a_pgpool_that_is_not_told_is_found_with_what_both_believed() -> None:
+    (found,) = beliefs.none_stale(evidence(samples=STALE))
+    assert found.sentence == "the pgpools on node0 and node4 believed different things for at least 38.8 s"
+    assert found.at == 10
+    assert found.evidence == (
+        "pgpool on node0: node0 primary, node4 down",
+        "pgpool on node4: node0 primary, node4 standby",
+    )
+
+
+@pytest.mark.parametrize("samples", TOLD.values(), ids=TOLD.keys())
+def test_a_pgpool_that_is_told_in_time_or_says_nothing_is_not_stale(samples: list[Sample]) -> None:
+    assert beliefs.none_stale(evidence(samples=samples)) == []
+
+
+def test_a_view_may_be_stale_from_when_a_pgpool_may_be_cut_off() -> None:
+    run = evidence(samples=STALE)
+    for until, count in ((25.0, 0), (45.0, 1)):
+        assert len(beliefs.none_stale(replace(run, expected=replace(run.expected, told_until=until)))) == count
+
+
 # --- pgpools agree
 
 

@@ -50,7 +50,7 @@ def test_it_holds(name: str, seen: Evidence) -> None:
         ("vip-stays", evidence(healthy(), answerer="node5"), "node5 answers"),
         ("primary-changes", evidence(healthy()), "still node0"),
         ("primary-changes", evidence(SPLIT), "node0 and node4"),
-        ("primary-changes", evidence(lab(sample("node4", primary=None))), "nobody"),
+        ("primary-changes", evidence(lab(sample("node4", primary=None))), "primary: nobody, before: node0"),
         ("primary-stays", evidence(MOVED), "node4 was primary"),
         ("primary-stays", evidence(lab(sample("node0", primary=None))), "nobody"),
         ("one-of-each", evidence(SPLIT), "node0 and node4"),

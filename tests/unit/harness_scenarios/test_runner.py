@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
@@ -196,6 +197,24 @@ def test_a_second_step_strikes_whoever_has_the_role_by_then(bench: Bench) -> Non
     struck = [(event.nodes, event.primaries) for event in result.events if event.kind == "fault"]
     assert struck == [(("node0",), ("node0",)), (("node1",), ("node1",))]
     assert result.fulfilled
+
+
+def test_a_line_is_told_before_time_passes_and_before_the_lab_is_restored(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, float, bool]] = []
+    monkeypatch.setattr(
+        bench, "told", SimpleNamespace(append=lambda line: told.append((line, bench.seen.clock, restored(bench))))
+    )
+    result = bench.run(Watch(7), Restore())
+    (watching,) = [moment for moment in told if moment[0].startswith(runner.WATCHING)]
+    (restoring,) = [moment for moment in told if moment[0].startswith(runner.RESTORING)]
+    assert restoring[1] - watching[1] == 7
+    assert (result.restored, restoring[2], restored(bench)) == (True, False, True)
+
+
+def restored(bench: Bench) -> bool:
+    return ("lab", "restore") in bench.control.done
 
 
 def test_what_is_measured_begins_with_a_fault_and_ends_with_the_next_thing_done(bench: Bench) -> None:
