@@ -30,6 +30,11 @@ class Comparison(BaseModel):
     within: bool
 
 
+def words(field: str) -> str:
+    """A measure's name without its unit, in words; an output's name stays as it is written."""
+    return field.removesuffix("_seconds").replace("_", " ").replace("dsn all", "dsn_all")
+
+
 def compare(measures: Measures, bounds: Bounds | None) -> tuple[Comparison, ...]:
     """Every measure beside the bound of its name; without bounds nothing is expected."""
     return tuple(comparisons(measures, bounds))
@@ -41,7 +46,7 @@ def comparisons(measures: Measures, bounds: Bounds | None) -> Iterator[Compariso
         value = getattr(measures, field)
         bound: Bound | None = None if bounds is None else getattr(bounds, field)
         limit = None if bound is None else bound.seconds
-        name = field.removesuffix("_seconds").replace("_", " ")
+        name = words(field)
         if isinstance(value, Gap):
             within = limit is None or (value.over and value.seconds <= limit)
             yield Comparison(name=name, measured=value.seconds, ended=value.over, bound=bound, within=within)

@@ -72,9 +72,10 @@ class Trials:
         return assess(run, self._place, table.settled_rows(self._outputs, self._outputs.nodes))
 
     def _workload(self) -> Workload:
-        """Writers and readers through the virtual IP, with their table made."""
+        """Writers and readers through the virtual IP and a writer by `dsn_all`, with their table made."""
         table.create_everywhere(self._outputs)
-        return Workload(self._outputs.dsn, self._outputs.credentials.superuser.password)
+        outputs = self._outputs
+        return Workload(outputs.dsn, outputs.credentials.superuser.password, dsn_all=outputs.dsn_all)
 
 
 def domain_type_of(control: Control) -> str:

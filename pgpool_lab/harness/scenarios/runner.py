@@ -257,7 +257,8 @@ class Performance:
         latest = fresh(self._observer.latest(), now)
         macs = {node.mac.lower(): node.name for node in self._control.outputs.nodes}
         answer = self._observer.latest_vip()
-        written = [write.done for write in self._workload.ledger().acknowledged if write.done is not None]
+        book = self._workload.ledger()
+        written = [write.done for write in book.acknowledged if write.way == "vip" and write.done is not None]
         return Evidence(
             before=self._before,
             now=roles_of(self._names, latest),

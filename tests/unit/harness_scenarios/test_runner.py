@@ -199,6 +199,16 @@ def test_a_second_step_strikes_whoever_has_the_role_by_then(bench: Bench) -> Non
     assert result.fulfilled
 
 
+def test_writes_by_another_way_than_the_virtual_ip_do_not_flow_through_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bench.workload.ledger
+    writes = [write.model_copy(update={"way": "all"}) for write in whole().writes]
+    monkeypatch.setattr(bench.workload, "ledger", lambda: ledger.of(writes))
+    result = bench.run(KILL, Await(("writes-flow",), 5), Restore())
+    assert result.outcomes[0].unmet == "no write was acknowledged"
+
+
 def test_a_line_is_told_before_time_passes_and_before_the_lab_is_restored(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
