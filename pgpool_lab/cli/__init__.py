@@ -7,5 +7,6 @@ app.add_typer(experiments.fault, name="fault")
 app.add_typer(experiments.scenario, name="scenario")
 app.command()(experiments.snapshot)
 app.command()(experiments.rewind)
+app.command()(experiments.soak)
 
 __all__ = ["app"]

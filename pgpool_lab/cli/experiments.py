@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,7 +22,9 @@ from pgpool_lab.harness import snapshot as snapshots
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults import FAULTS, Injector, Record, fault_named
 from pgpool_lab.harness.report import summary
+from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import SCENARIOS, scenario_named
+from pgpool_lab.harness.soak import Soak
 from pgpool_lab.harness.trials import Trials
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.testing import new_report_folder
@@ -83,19 +87,48 @@ def run_scenario(
     recording goes to `reports/TIME/`, with a page, and with all nodes' logs if it failed.
     """
     chosen = scenario_named(name)
-    outputs = lab_of(stack).outputs()
-    if prefix := network_prefix(outputs.network.namespace):
-        # The clients are this process: it goes on inside the lab's network.
-        os.execvp(prefix[0], [*prefix, sys.executable, "-m", "pgpool_lab", *sys.argv[1:]])
-    # What draws takes as long to import as everything else: no other command waits for it.
-    from pgpool_lab.harness.report.page import PAGE, build
-
+    outputs = outputs_from_inside(stack)
     reports = new_report_folder()
     result = Trials(stack, outputs, LabPaths(stack).faults, reports, tell).run(chosen)
-    build(reports)
-    print("\n".join(summary.lines([result])))
-    print(f"report: {(reports / PAGE).relative_to(PROJECT)}")
+    report([result], reports)
     sys.exit(0 if result.passed else 1)
+
+
+def soak(
+    seed: Annotated[int, typer.Option(help="The same seed strikes the same nodes with the same faults.")],
+    minutes: Annotated[int, typer.Option(min=1, help="How long to go on; the last fault is still seen to its end.")],
+    stack: StackOption = DEFAULT_STACK,
+) -> None:
+    """Random faults one after the other, each healed before the next; exit code 0 only when nothing was violated.
+
+    It ends with the first violation, and says which fault it was. Recordings, a page and `soak.json` go to
+    `reports/TIME/`; the lab is left as the last fault left it, healthy where it could be restored.
+    """
+    outputs = outputs_from_inside(stack)
+    reports = new_report_folder()
+    soaking = Soak(stack, outputs, LabPaths(stack).faults, reports, tell)
+    result = soaking.run(seed, minutes)
+    report(soaking.results, reports)
+    print(result.verdict)
+    sys.exit(0 if result.passed else 1)
+
+
+def outputs_from_inside(stack: str) -> LabOutputs:
+    """The lab's outputs, in its network: the clients are this process, which goes on there when it is outside."""
+    outputs = lab_of(stack).outputs()
+    if prefix := network_prefix(outputs.network.namespace):
+        os.execvp(prefix[0], [*prefix, sys.executable, "-m", "pgpool_lab", *sys.argv[1:]])
+    return outputs
+
+
+def report(results: Sequence[Result], reports: Path) -> None:
+    """Print the table of some runs, and write their page."""
+    # What draws takes as long to import as everything else: no other command waits for it.
+    from pgpool_lab.harness.report.page import build
+
+    print("\n".join(summary.lines(results)))
+    page = build(reports)
+    print(f"report: {(page or reports).relative_to(PROJECT)}")
 
 
 def snapshot(stack: Stack = DEFAULT_STACK) -> None:

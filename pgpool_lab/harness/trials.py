@@ -16,6 +16,7 @@ from pgpool_lab.harness.machine import this_machine
 from pgpool_lab.harness.recording import Recording
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import Runner, Scenario
+from pgpool_lab.harness.scenarios.protocols import Stage
 from pgpool_lab.harness.scenarios.stage import Rewinding
 from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload
@@ -29,9 +30,18 @@ class Trials:
     """Runs scenarios on one lab. This process must be in the lab's network: the clients are threads of it."""
 
     def __init__(
-        self, stack: str, outputs: LabOutputs, record: Path, reports: Path, tell: Callable[[str], None]
+        self,
+        stack: str,
+        outputs: LabOutputs,
+        record: Path,
+        reports: Path,
+        tell: Callable[[str], None],
+        *,
+        stage: Stage | None = None,
     ) -> None:
         """`record` is the file of the lab's faults; `tell` gets a line for whoever watches.
+
+        The lab is rewound before each run, unless another `stage` prepares it.
 
         Raises LabError for a lab on which no run could be judged.
         """
@@ -40,7 +50,7 @@ class Trials:
         faults = Record(record)
         self._stack, self._outputs, self._reports = stack, outputs, reports
         self._runner = Runner(
-            stack, control, Injector(control, faults), Rewinding(control, faults, tell), self._workload, tell
+            stack, control, Injector(control, faults), stage or Rewinding(control, faults, tell), self._workload, tell
         )
         self._place = Place(
             outputs=outputs, preset=preset_of(outputs.timings), machine=this_machine(domain_type_of(control))

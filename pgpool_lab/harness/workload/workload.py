@@ -42,7 +42,9 @@ class Workload:
             (Reader, "reader", settings.readers, settings.reads_per_second, dsn),
         )
         for kind, word, count, rate, target in kinds:
-            for index in range(count if target is not None else 0):
+            if target is None:
+                continue
+            for index in range(count):
                 name = f"{word}{index}"
                 joined = partial(connect, target, password, settings, name=f"lab-{name}")
                 yield kind(name, joined, self._guard, self._recorder, settings, rate / count)
