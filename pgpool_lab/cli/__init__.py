@@ -8,5 +8,6 @@ app.add_typer(experiments.scenario, name="scenario")
 app.command()(experiments.measure)
 app.command()(experiments.snapshot)
 app.command()(experiments.rewind)
+app.command()(experiments.soak)
 
 __all__ = ["app"]

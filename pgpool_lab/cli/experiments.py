@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,9 @@ from pgpool_lab.harness.faults import FAULTS, Injector, Record, fault_named
 from pgpool_lab.harness.measurements.collect import collect
 from pgpool_lab.harness.measurements.series import SERIES, series_named
 from pgpool_lab.harness.report import summary
+from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import SCENARIOS, scenario_named
+from pgpool_lab.harness.soak import Soak
 from pgpool_lab.harness.trials import Trials
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.testing import new_report_folder
@@ -86,16 +89,10 @@ def run_scenario(
     recording goes to `reports/TIME/`, with a page, and with all nodes' logs if it failed.
     """
     chosen = scenario_named(name)
-    outputs = lab_of(stack).outputs()
-    enter_network(outputs)
-    # What draws takes as long to import as everything else: no other command waits for it.
-    from pgpool_lab.harness.report.page import PAGE, build
-
+    outputs = outputs_from_inside(stack)
     reports = new_report_folder()
     result = Trials(stack, outputs, LabPaths(stack).faults, reports, tell).run(chosen)
-    build(reports)
-    print("\n".join(summary.lines([result])))
-    print(f"report: {(reports / PAGE).relative_to(PROJECT)}")
+    report([result], reports)
     sys.exit(0 if result.passed else 1)
 
 
@@ -116,8 +113,7 @@ def measure(
     that failed is a finding and counts.
     """
     series = series_named(name)
-    outputs = lab_of(stack).outputs()
-    enter_network(outputs)
+    outputs = outputs_from_inside(stack)
     from pgpool_lab.harness.report.page import build
 
     reports, folder = new_report_folder(), into or series.folder
@@ -144,6 +140,43 @@ def measure(
         print("next, docs/measurements.md: .venv/bin/python -m pgpool_lab.harness.report.tables")
 
 
+def soak(
+    seed: Annotated[int, typer.Option(help="The same seed strikes the same nodes with the same faults.")],
+    minutes: Annotated[int, typer.Option(min=1, help="How long to go on; the last fault is still seen to its end.")],
+    stack: StackOption = DEFAULT_STACK,
+) -> None:
+    """Random faults one after the other, each healed before the next; exit code 0 only when nothing was violated.
+
+    It ends with the first violation, and says which fault it was. Recordings, a page and `soak.json` go to
+    `reports/TIME/`; the lab is left as the last fault left it, healthy where it could be restored.
+    """
+    outputs = outputs_from_inside(stack)
+    reports = new_report_folder()
+    soaking = Soak(stack, outputs, LabPaths(stack).faults, reports, tell)
+    result = soaking.run(seed, minutes)
+    report(soaking.results, reports)
+    print(result.verdict)
+    sys.exit(0 if result.passed else 1)
+
+
+def outputs_from_inside(stack: str) -> LabOutputs:
+    """The lab's outputs, in its network: the clients are this process, which goes on there when it is outside."""
+    outputs = lab_of(stack).outputs()
+    if prefix := network_prefix(outputs.network.namespace):
+        os.execvp(prefix[0], [*prefix, sys.executable, "-m", "pgpool_lab", *sys.argv[1:]])
+    return outputs
+
+
+def report(results: Sequence[Result], reports: Path) -> None:
+    """Print the table of some runs, and write their page."""
+    # What draws takes as long to import as everything else: no other command waits for it.
+    from pgpool_lab.harness.report.page import build
+
+    print("\n".join(summary.lines(results)))
+    page = build(reports)
+    print(f"report: {(page or reports).relative_to(PROJECT)}")
+
+
 def snapshot(stack: Stack = DEFAULT_STACK) -> None:
     """Capture all machines of a healthy lab, memory included."""
     outputs = lab_of(stack).outputs()
@@ -161,12 +194,6 @@ def rewind(stack: Stack = DEFAULT_STACK) -> None:
     rewound = snapshots.rewind(Control(outputs), Record(LabPaths(stack).faults))
     behind = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in rewound.behind.items())
     console.print(f"healthy after {time.monotonic() - began:.1f} s; clocks behind this machine's: {behind}")
-
-
-def enter_network(outputs: LabOutputs) -> None:
-    """Go on inside the lab's network, since the clients are this process: it begins anew there."""
-    if prefix := network_prefix(outputs.network.namespace):
-        os.execvp(prefix[0], [*prefix, sys.executable, "-m", "pgpool_lab", *sys.argv[1:]])
 
 
 def injector(outputs: LabOutputs, stack: str) -> Injector:

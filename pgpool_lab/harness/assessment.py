@@ -26,13 +26,6 @@ from pgpool_lab.node.watch import VIEW_SECONDS
 LOGIN_SECONDS = 5.0
 """pgpool ends its sessions with a failover; the next login takes so long on an emulated node."""
 
-WATCHED = Watched(
-    client_seconds=WorkloadSettings().return_seconds(),
-    sampling_seconds=NODE_INTERVAL + SILENT_SECONDS,
-    view_seconds=VIEW_SECONDS + LOGIN_SECONDS,
-)
-"""What the clients and the observer, as they are, add to every figure."""
-
 EVERYTHING = Struck(primary="silent", holder="silent")
 """Its bounds are made of every parameter that any bound is made of."""
 
@@ -48,10 +41,22 @@ class Place:
     machine: Machine
 
 
+def watched_on(nodes: int) -> Watched:
+    """What the clients and the observer, as they are, add to every figure on a lab of `nodes`."""
+    clients = WorkloadSettings()
+    return Watched(
+        client_seconds=clients.return_seconds(),
+        by_dsn_all_seconds=clients.return_seconds_by_dsn_all(nodes),
+        sampling_seconds=NODE_INTERVAL + SILENT_SECONDS,
+        view_seconds=VIEW_SECONDS + LOGIN_SECONDS,
+    )
+
+
 def check(outputs: LabOutputs) -> None:
     """Raise LabError, before anything is broken, for a lab whose timings give no bounds."""
     try:
-        bounds(outputs.timings, nodes=len(outputs.nodes), struck=EVERYTHING, watched=WATCHED)
+        nodes = len(outputs.nodes)
+        bounds(outputs.timings, nodes=nodes, struck=EVERYTHING, watched=watched_on(nodes))
     except ValueError as error:
         raise LabError(f"no run could be judged: {error}", "a lab with these checks on: pgpool.parameters") from None
 
@@ -120,12 +125,13 @@ def bounds_of(event: Event, nodes: tuple[str, ...], outputs: LabOutputs) -> Boun
     """How long a fault on `nodes` may be felt; None where nothing must fail over, or nobody is left to."""
     losses = losses_of(event)
     struck = struck_by(losses, event, nodes)
-    if losses is None or struck is None or len(nodes) == len(outputs.nodes):
+    size = len(outputs.nodes)
+    if losses is None or struck is None or len(nodes) == size:
         return None
-    found = bounds(outputs.timings, nodes=len(outputs.nodes), struck=struck, watched=WATCHED, multiplier=factor())
+    found = bounds(outputs.timings, nodes=size, struck=struck, watched=watched_on(size), multiplier=factor())
     # The one standby that has to confirm every write is gone, or primary itself, until the lab is restored.
-    blocks = outputs.replication == "sync" and len(outputs.nodes) == 2 and losses.postgresql is not None
-    return found.model_copy(update={"write_outage": None}) if blocks else found
+    blocks = outputs.replication == "sync" and size == 2 and losses.postgresql is not None
+    return found.model_copy(update={"write_outage": None, "write_outage_by_dsn_all": None}) if blocks else found
 
 
 def struck_by(losses: Losses | None, event: Event, nodes: tuple[str, ...]) -> Struck | None:
@@ -135,8 +141,9 @@ def struck_by(losses: Losses | None, event: Event, nodes: tuple[str, ...]) -> St
     struck = Struck(
         primary=losses.postgresql if set(nodes) & set(event.primaries) else None,
         holder=losses.pgpool if set(nodes) & set(event.holders) else None,
+        pgpool_alone=losses.postgresql is None,
     )
-    return None if struck == Struck() else struck
+    return None if struck.primary is None and struck.holder is None else struck
 
 
 def takes_rows(event: Event) -> bool:

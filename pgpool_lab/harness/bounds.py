@@ -57,6 +57,7 @@ class Bounds(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     write_outage: Bound | None
+    write_outage_by_dsn_all: Bound | None
     read_outage: Bound
     vip_outage: Bound | None
     holder_outage: Bound | None
@@ -73,6 +74,9 @@ class Struck:
     """What connections to the primary's PostgreSQL get: refused (its processes ended), or no answer (hung, cut off)."""
     holder: Literal["announced", "silent"] | None = None
     """How the holder's pgpool left: in order, telling its peers, or without a word (killed, hung, cut off)."""
+    pgpool_alone: bool = False
+    """Whether the fault takes no PostgreSQL, a standby's neither: then every other pgpool goes on serving. One that
+    believes in a backend that is gone ends new sessions until it is detached."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Watched:
 
     client_seconds: float
     """Until a client notices that the service is back: WorkloadSettings.return_seconds."""
+    by_dsn_all_seconds: float
+    """The same for the client that tries every pgpool: WorkloadSettings.return_seconds_by_dsn_all."""
     sampling_seconds: float
     """Between two samples of one node, and how long one may take."""
     view_seconds: float
@@ -103,6 +109,9 @@ def bounds(
         return Bound(seconds=stretched, terms=terms, multiplier=multiplier)
 
     client = (Term(what="clients come back", seconds=watched.client_seconds, source="workload settings"),)
+    by_all = (
+        Term(what="the client of dsn_all comes back", seconds=watched.by_dsn_all_seconds, source="workload settings"),
+    )
     seen = (Term(what="pgpool is asked what it believes", seconds=watched.view_seconds, source="lab-node watch"),)
     sampled = (Term(what="pace of sampling", seconds=watched.sampling_seconds, source="observer"),)
     lost: tuple[Term, ...] = ()
@@ -120,8 +129,11 @@ def bounds(
         served = (*promoted, *primary_search())
     # With both struck the virtual IP comes up while the backend is still being checked.
     service = max(vip, served, key=lambda terms: sum(term.seconds for term in terms))
+    # Where other pgpools go on serving, nothing has to be found out and moved first: the stop alone is waited for.
+    stop = lost if struck.holder == "announced" else ()
     return Bounds(
         write_outage=total(service, client),
+        write_outage_by_dsn_all=total(stop if struck.pgpool_alone else service, by_all),
         read_outage=total(service, client),
         vip_outage=total(vip, sampled) if vip else None,
         holder_outage=total(vip, sampled) if vip else None,

@@ -51,5 +51,5 @@ def comparisons(measures: Measures, bounds: Bounds | None) -> Iterator[Compariso
 
 
 def in_words(field: str) -> str:
-    """The name of a measure's field without its unit, in words."""
-    return field.removesuffix("_seconds").replace("_", " ")
+    """The name of a measure's field without its unit, in words; an output's name in it stays as it is written."""
+    return field.removesuffix("_seconds").replace("_", " ").replace("dsn all", "dsn_all")

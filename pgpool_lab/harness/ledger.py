@@ -11,6 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+Way = Literal["vip", "all"]
+"""How a client connects: through the virtual IP, or by `dsn_all`, which names every node's pgpool besides."""
+
 
 class Entry(BaseModel):
     """One attempt of one client, immutable."""
@@ -37,6 +40,7 @@ class Write(Entry):
 
     kind: Literal["write"] = "write"
     number: int
+    way: Way = "vip"
     outcome: Literal["acknowledged", "failed", "unknown"]
 
 
@@ -67,6 +71,10 @@ class Ledger(BaseModel):
     def acknowledged(self) -> list[Write]:
         """Rows that the cluster promised to keep."""
         return [write for write in self.writes if write.outcome == "acknowledged"]
+
+    def written(self, way: Way) -> list[Write]:
+        """The rows that were sent in one way."""
+        return [write for write in self.writes if write.way == way]
 
     @property
     def possible(self) -> set[int]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from pgpool_lab.harness.invariants.beliefs import belief, holds
 from pgpool_lab.harness.invariants.model import Evidence
 from pgpool_lab.harness.invariants.rows import answered
-from pgpool_lab.harness.ledger import Entry
+from pgpool_lab.harness.ledger import Entry, Way
 from pgpool_lab.harness.samples import NodeSample, VipSample
 
 
@@ -43,7 +43,9 @@ class Measures(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     write_outage: Gap | None
-    """Longest time between two acknowledged rows of one writer."""
+    """Longest time between two acknowledged rows of one writer through the virtual IP."""
+    write_outage_by_dsn_all: Gap | None = None
+    """The same of the writer whose connection string names every node's pgpool."""
     read_outage: Gap | None
     """Longest time between two successful reads of one reader."""
     vip_outage: Gap | None
@@ -83,9 +85,10 @@ class Window:
 
 def measure(evidence: Evidence, window: Window) -> Measures:
     """How long a fault was felt."""
-    writes, reads = evidence.ledger.writes, evidence.ledger.reads
+    reads = evidence.ledger.reads
     return Measures(
-        write_outage=longest(client_gaps([(write, write.outcome == "acknowledged") for write in writes]), window),
+        write_outage=longest(write_gaps(evidence, "vip"), window),
+        write_outage_by_dsn_all=longest(write_gaps(evidence, "all"), window),
         read_outage=longest(client_gaps([(read, read.outcome == "ok") for read in reads]), window),
         vip_outage=longest(gaps_between(answers(evidence)), window),
         holder_outage=longest(gaps_between(holdings(evidence)), window),
@@ -110,6 +113,11 @@ def longest(gaps: Iterable[Gap], window: Window) -> Gap | None:
     """The longest gap that shares a moment with the window."""
     inside = (gap for gap in gaps if gap.end >= window.fault and gap.begin <= window.end)
     return max(inside, key=lambda gap: gap.seconds, default=None)
+
+
+def write_gaps(evidence: Evidence, way: Way) -> Iterator[Gap]:
+    """Times between acknowledged rows of each writer of one way."""
+    return client_gaps((write, write.outcome == "acknowledged") for write in evidence.ledger.written(way))
 
 
 def client_gaps(attempts: Iterable[tuple[Entry, bool]]) -> Iterator[Gap]:

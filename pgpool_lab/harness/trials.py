@@ -16,6 +16,7 @@ from pgpool_lab.harness.machine import this_machine
 from pgpool_lab.harness.recording import Recording
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import Runner, Scenario
+from pgpool_lab.harness.scenarios.protocols import Stage
 from pgpool_lab.harness.scenarios.stage import Rewinding
 from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload
@@ -29,9 +30,18 @@ class Trials:
     """Runs scenarios on one lab. This process must be in the lab's network: the clients are threads of it."""
 
     def __init__(
-        self, stack: str, outputs: LabOutputs, record: Path, reports: Path, tell: Callable[[str], None]
+        self,
+        stack: str,
+        outputs: LabOutputs,
+        record: Path,
+        reports: Path,
+        tell: Callable[[str], None],
+        *,
+        stage: Stage | None = None,
     ) -> None:
         """`record` is the file of the lab's faults; `tell` gets a line for whoever watches.
+
+        The lab is rewound before each run, unless another `stage` prepares it.
 
         Raises LabError for a lab on which no run could be judged.
         """
@@ -39,7 +49,7 @@ class Trials:
         control = Control(outputs)
         faults = Record(record)
         self._stack, self._outputs, self._reports = stack, outputs, reports
-        self._stage = Rewinding(control, faults, tell)
+        self._stage: Stage = stage or Rewinding(control, faults, tell)
         self._runner = Runner(stack, control, Injector(control, faults), self._stage, self._workload, tell)
         self._place = place_of(outputs)
 
@@ -74,9 +84,10 @@ class Trials:
         return assess(run, self._place, table.settled_rows(self._outputs, self._outputs.nodes))
 
     def _workload(self) -> Workload:
-        """Writers and readers through the virtual IP, with their table made."""
+        """Writers and readers through the virtual IP and a writer by `dsn_all`, with their table made."""
         table.create_everywhere(self._outputs)
-        return Workload(self._outputs.dsn, self._outputs.credentials.superuser.password)
+        outputs = self._outputs
+        return Workload(outputs.dsn, outputs.credentials.superuser.password, dsn_all=outputs.dsn_all)
 
 
 def place_of(outputs: LabOutputs) -> Place:

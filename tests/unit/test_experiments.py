@@ -1,4 +1,4 @@
-"""`lab scenario run` and `lab measure` without a lab: what they print, what they leave, and their exit codes."""
+"""`lab scenario run`, `lab measure` and `lab soak` without a lab: prints, what stays, and exit codes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from pgpool_lab.harness.assessment import Place
 from pgpool_lab.harness.measurements import collect
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import Scenario
+from pgpool_lab.harness.soak import SoakResult
+from pgpool_lab.harness.soak.run import StrikeResult
 from pgpool_lab.lab import Lab
 from tests.unit import lab_outputs
 from tests.unit.harness.synthetic import recording
@@ -35,17 +37,22 @@ class FakeTrials:
         return made.result
 
 
+def without_lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Outputs of a lab in this process's network, and reports below a folder of the test's."""
+    monkeypatch.setattr(Lab, "outputs", lambda self: LabOutputs.model_validate(lab_outputs.values()))
+    monkeypatch.setattr(experiments, "PROJECT", tmp_path)
+    monkeypatch.setattr(experiments, "new_report_folder", lambda: tmp_path / "reports" / "now")
+
+
 @pytest.mark.parametrize(
     ("unmet", "verdict", "code"), [((), "passed", 0), (("vip-moves: still on node0",), "FAILED", 1)]
 )
 def test_a_run_ends_with_its_table_its_page_and_its_verdict(
     unmet: tuple[str, ...], verdict: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Lab, "outputs", lambda self: LabOutputs.model_validate(lab_outputs.values()))
+    without_lab(monkeypatch, tmp_path)
     monkeypatch.setattr(FakeTrials, "unmet", unmet)
     monkeypatch.setattr(experiments, "Trials", FakeTrials)
-    monkeypatch.setattr(experiments, "PROJECT", tmp_path)
-    monkeypatch.setattr(experiments, "new_report_folder", lambda: tmp_path / "reports" / "now")
     done: Any = CliRunner().invoke(app, ["scenario", "run", "procedure-3"])
     assert (done.exit_code, done.exception is None or isinstance(done.exception, SystemExit)) == (code, True)
     assert verdict in done.stdout and "29.4 of" in done.stdout
@@ -97,3 +104,44 @@ def test_a_complete_series_is_not_run_again_until_more_is_asked_for(
     assert "scenario" not in done.stdout and "complete:" in done.stdout
     measuring("--runs", "2")
     assert len(list((tmp_path / "documents").iterdir())) == 4
+
+
+class FakeSoak:
+    wrong: tuple[str, ...] = ()
+
+    def __init__(self, stack: str, outputs: LabOutputs, record: Path, reports: Path, tell: Callable[[str], None]):
+        self._stack, self._reports = stack, reports
+        self.results: list[Result] = []
+
+    def run(self, seed: int, minutes: int) -> SoakResult:
+        made = recording(scenario="soak-001-pgpool-kill-on-node4", unmet=self.wrong)
+        files.save(self._reports / "soak-001", made)
+        self.results.append(made.result)
+        struck = StrikeResult(
+            position=1, fault="pgpool-kill", node="node4", calm=1, lasts=2, recording="soak-001", wrong=self.wrong
+        )
+        return SoakResult(stack=self._stack, seed=seed, minutes=minutes, seconds=61.0, strikes=(struck,))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "verdict", "code"),
+    [
+        ((), "seed 7: 1 faults in 1 minutes without a violation", 0),
+        (("one holder: two",), "seed 7: fault 1, pgpool-kill on node4, after 1 minutes: one holder: two", 1),
+    ],
+)
+def test_a_soak_ends_with_what_repeats_it(
+    wrong: tuple[str, ...], verdict: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_lab(monkeypatch, tmp_path)
+    monkeypatch.setattr(FakeSoak, "wrong", wrong)
+    monkeypatch.setattr(experiments, "Soak", FakeSoak)
+    done: Any = CliRunner().invoke(app, ["soak", "--seed", "7", "--minutes", "1"])
+    assert done.exit_code == code
+    assert done.stdout.rstrip().endswith(verdict)
+    assert "soak-001-pgpool-kill-on-node4" in (tmp_path / "reports" / "now" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("words", [["--minutes", "1"], ["--seed", "7"], ["--seed", "7", "--minutes", "0"]])
+def test_a_soak_without_its_seed_or_its_length_is_refused(words: list[str]) -> None:
+    assert CliRunner().invoke(app, ["soak", *words]).exit_code == 2

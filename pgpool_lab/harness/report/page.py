@@ -45,6 +45,7 @@ def page(recordings: Sequence[Recording]) -> str:
             "result": recording.result,
             "picture": Markup(timeline(recording)),
             "writes": worst(recording.result, "write outage"),
+            "by_all": worst(recording.result, "write outage by dsn_all"),
             "reads": worst(recording.result, "read outage"),
         }
         for recording in recordings

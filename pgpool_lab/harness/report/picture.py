@@ -102,10 +102,10 @@ def draw_lanes(axes: Axes, recording: Recording, begin: float, end: float) -> No
 
 
 def draw_writes(axes: Axes, recording: Recording, begin: float, end: float) -> None:
-    """Rows a second by what became of them, and the longest outage."""
+    """Rows a second through the virtual IP by what became of them, and the longest outage."""
     looks = {"acknowledged": (GREEN, ""), "unknown": (PURPLE, "xxxx"), "failed": (VERMILLION, "////")}
     parts = [
-        (name, [write for write in recording.ledger.writes if write.outcome == name], colour, hatch)
+        (name, [write for write in recording.ledger.written("vip") if write.outcome == name], colour, hatch)
         for name, (colour, hatch) in looks.items()
     ]
     draw_steps(axes, parts, recording, begin, end)

@@ -7,8 +7,29 @@ from collections.abc import Sequence
 from pgpool_lab.harness.comparison import Comparison
 from pgpool_lab.harness.result import Episode, Result
 
-MEASURES = ("write outage", "read outage", "vip outage", "detection", "promotion", "takeover")
-HEADING = ("scenario", "stack", "struck", "writes", "reads", "VIP", "detection", "promotion", "takeover", "lost", "")
+MEASURES = (
+    "write outage",
+    "write outage by dsn_all",
+    "read outage",
+    "vip outage",
+    "detection",
+    "promotion",
+    "takeover",
+)
+HEADING = (
+    "scenario",
+    "stack",
+    "struck",
+    "writes",
+    "dsn_all",
+    "reads",
+    "VIP",
+    "detection",
+    "promotion",
+    "takeover",
+    "lost",
+    "",
+)
 NOTHING = "-"
 
 

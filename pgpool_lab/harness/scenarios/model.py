@@ -32,6 +32,14 @@ class Inject:
 
 
 @dataclass(frozen=True)
+class InjectOn:
+    """Inject a fault into one node by its name, whatever its role is."""
+
+    fault: str
+    node: str
+
+
+@dataclass(frozen=True)
 class Await:
     """Wait until all these expectations hold at the same time, for no longer than `seconds` (times the factor)."""
 
@@ -61,7 +69,7 @@ class Switchover:
     """A planned change of the primary to a standby."""
 
 
-Step = Inject | Await | Watch | Heal | Restore | Switchover
+Step = Inject | InjectOn | Await | Watch | Heal | Restore | Switchover
 
 
 @dataclass(frozen=True)

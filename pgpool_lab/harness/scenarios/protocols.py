@@ -24,5 +24,9 @@ class Workload(Protocol):
 class Stage(Protocol):
     """Makes the lab what a scenario begins with."""
 
+    @property
+    def rewind_seconds(self) -> float | None:
+        """How long the latest rewind took until the lab was healthy; None when the latest way was another."""
+
     def prepare(self, begins: Arrangement) -> None:
         """Return with a healthy lab whose roles lie as said. Raises LabError."""

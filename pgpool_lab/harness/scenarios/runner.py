@@ -17,6 +17,7 @@ from pgpool_lab.harness.scenarios.model import (
     Await,
     Heal,
     Inject,
+    InjectOn,
     Restore,
     Role,
     Scenario,
@@ -145,7 +146,9 @@ class Performance:
     def _take(self, step: Step, outputs: LabOutputs) -> None:
         match step:
             case Inject(fault, role):
-                self._inject(fault, role)
+                self._inject(fault, lambda: self._resolve(role))
+            case InjectOn(fault, node):
+                self._inject(fault, lambda: (node,))
             case Await(expectations, seconds):
                 self._await(possible(expectations, outputs), bounded(seconds))
             case Watch(seconds):
@@ -158,10 +161,10 @@ class Performance:
             case Switchover():
                 self._switchover()
 
-    def _inject(self, name: str, role: Role) -> None:
+    def _inject(self, name: str, whom: Callable[[], tuple[str, ...]]) -> None:
         fault = fault_named(name)
         self._act()
-        struck = self._resolve(role)
+        struck = whom()
         self._tell(f"{name} on {' and '.join(struck)}")
         injected = self._injector.inject_all(fault, [self._control.outputs.node(node) for node in struck])
         self._struck += struck
@@ -257,7 +260,8 @@ class Performance:
         latest = fresh(self._observer.latest(), now)
         macs = {node.mac.lower(): node.name for node in self._control.outputs.nodes}
         answer = self._observer.latest_vip()
-        written = [write.done for write in self._workload.ledger().acknowledged if write.done is not None]
+        book = self._workload.ledger()
+        written = [write.done for write in book.acknowledged if write.way == "vip" and write.done is not None]
         return Evidence(
             before=self._before,
             now=roles_of(self._names, latest),

@@ -172,8 +172,13 @@ def on_role(fault: Fault, role: Role) -> Scenario:
         f"{fault.sentence.split(';')[0]}; struck: {role}",
         STRUCK[role],
         (Inject(fault.name, role), *consequences(fault, role), Heal(), Restore()),
-        may_split=fault.name == "partition",
+        may_split=splits(fault),
     )
+
+
+def splits(fault: Fault) -> bool:
+    """Whether nodes that are cut from each other are all still there for clients."""
+    return fault.name == "partition"
 
 
 def consequences(fault: Fault, role: Role) -> tuple[Step, ...]:

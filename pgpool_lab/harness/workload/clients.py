@@ -6,11 +6,12 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from pgpool_lab.harness.ledger import Read
+from pgpool_lab.harness.ledger import Read, Way
 from pgpool_lab.harness.workload import outcome
 from pgpool_lab.harness.workload.guard import Guard
 from pgpool_lab.harness.workload.recorder import Recorder
@@ -77,8 +78,10 @@ class Client(threading.Thread, ABC):
 class Writer(Client):
     """Inserts one numbered row at a time."""
 
+    way: ClassVar[Way] = "vip"
+
     def attempt(self) -> bool:
-        write = self._recorder.begin_write(self.name)
+        write = self._recorder.begin_write(self.name, self.way)
         try:
             connection = self.connected()
         except psycopg2.Error as error:
@@ -93,6 +96,12 @@ class Writer(Client):
             return False
         self._recorder.end_write(write, "acknowledged")
         return True
+
+
+class WriterByAll(Writer):
+    """A writer whose connection string names every node's pgpool; its rows are numbered with the others'."""
+
+    way = "all"
 
 
 class Reader(Client):

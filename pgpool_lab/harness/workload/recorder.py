@@ -7,7 +7,7 @@ import time
 from typing import Literal
 
 from pgpool_lab.harness import ledger
-from pgpool_lab.harness.ledger import Ledger, Read, Write
+from pgpool_lab.harness.ledger import Ledger, Read, Way, Write
 
 
 class Recorder:
@@ -18,11 +18,12 @@ class Recorder:
         self._writes: list[Write] = []
         self._reads: list[Read] = []
 
-    def begin_write(self, client: str) -> Write:
+    def begin_write(self, client: str, way: Way = "vip") -> Write:
         """A new row with the next number. Until its outcome is known it may be in the database."""
         with self._lock:
             write = Write(
                 client=client,
+                way=way,
                 number=len(self._writes) + 1,
                 sent=time.monotonic(),
                 done=None,

@@ -12,6 +12,8 @@ class WorkloadSettings:
     writers: int = 2
     writes_per_second: float = 10.0
     """By all writers together: what a cluster of emulated nodes on two shared cores bears beside its own work."""
+    writes_per_second_by_dsn_all: float = 3.0
+    """By one further writer, which may go to any pgpool: few, and enough to tell a second's outage."""
     readers: int = 1
     reads_per_second: float = 2.0
     """By all readers together."""
@@ -24,11 +26,17 @@ class WorkloadSettings:
     back_off_seconds: float = 0.25
     """Between a failure and the next attempt."""
 
-    def return_seconds(self, hosts: int = 1) -> float:
+    def return_seconds(self) -> float:
         """How long after the service is back a client may take to notice, at most.
 
         What it began just before runs into its timeout, then it backs off, connects and sends a row.
         """
+        return self._back_after(hosts=1, pace=self.writers / self.writes_per_second)
+
+    def return_seconds_by_dsn_all(self, nodes: int) -> float:
+        """The same for the writer that tries the virtual IP, then the pgpool of each of `nodes`."""
+        return self._back_after(hosts=1 + nodes, pace=1 / self.writes_per_second_by_dsn_all)
+
+    def _back_after(self, *, hosts: int, pace: float) -> float:
         begun_before = max(self.statement_seconds, float(hosts * self.connect_seconds))
-        pace = self.writers / self.writes_per_second
         return begun_before + self.back_off_seconds + hosts * self.connect_seconds + pace

@@ -10,7 +10,7 @@ from functools import partial
 from psycopg2.extensions import parse_dsn
 
 from pgpool_lab.harness.ledger import Ledger
-from pgpool_lab.harness.workload.clients import Client, Reader, Writer
+from pgpool_lab.harness.workload.clients import Client, Reader, Writer, WriterByAll
 from pgpool_lab.harness.workload.connecting import connect
 from pgpool_lab.harness.workload.guard import Guard
 from pgpool_lab.harness.workload.recorder import Recorder
@@ -22,26 +22,31 @@ STOP_MARGIN_SECONDS = 2.0
 
 
 class Workload:
-    """Writers and readers through one connection string. The table must be there."""
+    """Writers and readers through one connection string, and one writer by another. The table must be there."""
 
-    def __init__(self, dsn: str, password: str, settings: WorkloadSettings | None = None) -> None:
-        """`dsn` may name several hosts, as libpq takes them: each is tried in turn."""
+    def __init__(
+        self, dsn: str, password: str, settings: WorkloadSettings | None = None, *, dsn_all: str | None = None
+    ) -> None:
+        """Each may name several hosts, as libpq takes them: each is tried in turn. Without `dsn_all` nobody uses it."""
         self.settings = settings or WorkloadSettings()
-        self._hosts = len(parse_dsn(dsn).get("host", "").split(","))
+        self._hosts = max(hosts(each) for each in (dsn, dsn_all) if each is not None)
         self._recorder = Recorder()
         self._guard = Guard()
-        self._clients = list(self._make(dsn, password))
+        self._clients = list(self._make(dsn, dsn_all, password))
 
-    def _make(self, dsn: str, password: str) -> Iterator[Client]:
+    def _make(self, dsn: str, dsn_all: str | None, password: str) -> Iterator[Client]:
         settings = self.settings
-        kinds: tuple[tuple[type[Client], str, int, float], ...] = (
-            (Writer, "writer", settings.writers, settings.writes_per_second),
-            (Reader, "reader", settings.readers, settings.reads_per_second),
+        kinds: tuple[tuple[type[Client], str, int, float, str | None], ...] = (
+            (Writer, "writer", settings.writers, settings.writes_per_second, dsn),
+            (WriterByAll, "writer-by-all-", 1, settings.writes_per_second_by_dsn_all, dsn_all),
+            (Reader, "reader", settings.readers, settings.reads_per_second, dsn),
         )
-        for kind, word, count, rate in kinds:
+        for kind, word, count, rate, target in kinds:
+            if target is None:
+                continue
             for index in range(count):
                 name = f"{word}{index}"
-                joined = partial(connect, dsn, password, settings, name=f"lab-{name}")
+                joined = partial(connect, target, password, settings, name=f"lab-{name}")
                 yield kind(name, joined, self._guard, self._recorder, settings, rate / count)
 
     @property
@@ -95,6 +100,11 @@ class Workload:
 
     def _wait(self, accept: Callable[[Ledger], bool], seconds: float, what: str) -> None:
         wait_for(lambda: accept(self.ledger()), bool, seconds=seconds, what=what)
+
+
+def hosts(dsn: str) -> int:
+    """How many hosts a connection string names."""
+    return len(parse_dsn(dsn).get("host", "").split(","))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pgpool_lab.harness import ledger
 from pgpool_lab.harness.invariants.model import Evidence, Expectations, Rows
-from pgpool_lab.harness.ledger import Read, Write
+from pgpool_lab.harness.ledger import Read, Way, Write
 from pgpool_lab.harness.samples import (
     BackendBelief,
     NodeSample,
@@ -86,9 +86,10 @@ def write(
     *,
     client: str = "writer0",
     took: float = 0.05,
+    way: Way = "vip",
 ) -> Write:
     error = None if outcome == "acknowledged" else "server closed the connection unexpectedly"
-    return Write(client=client, number=number, sent=sent, done=sent + took, outcome=outcome, error=error)
+    return Write(client=client, way=way, number=number, sent=sent, done=sent + took, outcome=outcome, error=error)
 
 
 def read(

@@ -76,11 +76,13 @@ def samples() -> list[Sample]:
 
 
 def ledger() -> Ledger:
-    """Two writers, five rows a second each, and one reader."""
+    """Two writers, five rows a second each, one by dsn_all that sends a row a second, and one reader."""
     writes: list[Write] = []
     reads: list[Read] = []
     for tenth in range(10000, 11000):
         at, client = tenth / 10, f"writer{tenth % 2}"
+        if tenth % 10 == 5 and not FAULT <= at < SERVED:
+            writes.append(runs.write(len(writes) + 1, at, client="writer-by-all-0", way="all"))
         if FAULT <= at < SERVED + 1.2:
             if tenth % 25 < 2:
                 first = at < FAULT + 0.2
@@ -130,7 +132,7 @@ def recording(
         TIMINGS,
         nodes=3,
         struck=Struck(primary="silent", holder="silent"),
-        watched=Watched(client_seconds=7.5, sampling_seconds=2, view_seconds=3),
+        watched=Watched(client_seconds=7.5, by_dsn_all_seconds=17, sampling_seconds=2, view_seconds=3),
     )
     times = Times(begin=1000, repair=REPAIR, end=END, wall=runs.WALL + 1000)
     about = subject(scenario).model_copy(update={"replication": found.expected.replication})

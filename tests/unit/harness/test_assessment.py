@@ -10,7 +10,7 @@ import pytest
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness import assessment, timing
-from pgpool_lab.harness.assessment import NEITHER, WATCHED, Place, assess
+from pgpool_lab.harness.assessment import NEITHER, Place, assess, watched_on
 from pgpool_lab.harness.bounds import Bounds, Struck, bounds
 from pgpool_lab.harness.faults import FAULTS
 from pgpool_lab.harness.invariants.model import Rows
@@ -111,7 +111,7 @@ def test_a_run_that_went_well_passes_and_says_what_was_struck_where_and_when() -
 def test_the_bounds_are_those_of_the_fault_on_its_roles_with_the_one_factor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(timing.VARIABLE, "2")
     expected = bounds(
-        TIMINGS, nodes=3, struck=Struck(primary="silent", holder="silent"), watched=WATCHED, multiplier=2.0
+        TIMINGS, nodes=3, struck=Struck(primary="silent", holder="silent"), watched=watched_on(3), multiplier=2.0
     )
     found = bounds_in(judged(run()))
     assert found["write outage"] == pytest.approx(expected.write_outage and expected.write_outage.seconds)
@@ -124,8 +124,8 @@ def apart(name: str, node: str) -> Event:
 
 
 STRUCK: dict[str, tuple[Event, Struck | None]] = {
-    "pgpool stopped on both roles": (event("pgpool-stop"), Struck(holder="announced")),
-    "pgpool killed on the holder": (apart("pgpool-kill", "node4"), Struck(holder="silent")),
+    "pgpool stopped on both roles": (event("pgpool-stop"), Struck(holder="announced", pgpool_alone=True)),
+    "pgpool killed on the holder": (apart("pgpool-kill", "node4"), Struck(holder="silent", pgpool_alone=True)),
     "pgpool killed on the primary alone": (apart("pgpool-kill", "node0"), None),
     "PostgreSQL stopped": (event("postgresql-stop-fast"), Struck(primary="refuses")),
     "PostgreSQL hangs": (event("postgresql-hang"), Struck(primary="silent")),
@@ -174,6 +174,7 @@ def test_two_faults_are_two_episodes_and_the_second_strikes_who_has_the_role_by_
 
 def write_bound(found: Bounds | None) -> float | None:
     assert found is not None and found.read_outage.seconds > 0
+    assert (found.write_outage is None) == (found.write_outage_by_dsn_all is None)
     return None if found.write_outage is None else found.write_outage.seconds
 
 

@@ -23,7 +23,7 @@ PROCEDURE = {
     "wd_interval": 10,
     "wd_heartbeat_deadtime": 30,
 }
-WATCHED = Watched(client_seconds=7, sampling_seconds=2, view_seconds=3)
+WATCHED = Watched(client_seconds=7, by_dsn_all_seconds=13, sampling_seconds=2, view_seconds=3)
 
 STOPPED_PGPOOL = Struck(holder="announced")
 LOST_HOLDER = Struck(holder="silent")
@@ -140,6 +140,24 @@ def test_timings_of_another_pgpool_are_refused_by_name() -> None:
 
 
 def test_a_client_needs_its_timeout_its_pause_and_a_new_connection() -> None:
-    settings = WorkloadSettings(statement_seconds=5, connect_seconds=2, back_off_seconds=0.25)
+    settings = WorkloadSettings(
+        statement_seconds=5, connect_seconds=2, back_off_seconds=0.25, writes_per_second_by_dsn_all=2
+    )
     assert settings.return_seconds() == pytest.approx(5 + 0.25 + 2 + 0.2)
-    assert settings.return_seconds(hosts=3) == pytest.approx(6 + 0.25 + 6 + 0.2)
+    assert settings.return_seconds_by_dsn_all(1) == pytest.approx(5 + 0.25 + 4 + 0.5)
+    assert settings.return_seconds_by_dsn_all(2) == pytest.approx(6 + 0.25 + 6 + 0.5)
+
+
+def test_by_dsn_all_no_takeover_is_waited_for_where_other_pgpools_go_on_serving() -> None:
+    alone = {"announced": 5 + 13, "silent": 13}
+    for how, expected in alone.items():
+        struck = Struck(holder="silent" if how == "silent" else "announced", pgpool_alone=True)
+        bound = of(struck).write_outage_by_dsn_all
+        assert bound is not None and bound.seconds == expected
+
+
+@pytest.mark.parametrize("struck", [LOST_HOLDER, STOPPED_PRIMARY, DEAD_HOST])
+def test_by_dsn_all_a_lost_backend_is_waited_for_as_through_the_virtual_ip(struck: Struck) -> None:
+    found = of(struck)
+    assert found.write_outage is not None and found.write_outage_by_dsn_all is not None
+    assert found.write_outage_by_dsn_all.seconds == found.write_outage.seconds - 7 + 13

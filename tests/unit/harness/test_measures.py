@@ -36,6 +36,14 @@ def test_one_writer_s_success_does_not_end_another_s_outage() -> None:
     assert seconds(figures(*writes(9, 20), *steady).write_outage) == 11
 
 
+def test_each_way_to_connect_has_an_outage_of_its_own() -> None:
+    by_all = [write(100 + at, at, client="writer-by-all-0", way="all") for at in (9, 10, 11, 13, 14)]
+    found = figures(*writes(9, 20), *by_all)
+    assert (seconds(found.write_outage), seconds(found.write_outage_by_dsn_all)) == (11, 2)
+    assert figures(*writes(9, 20)).write_outage_by_dsn_all is None
+    assert figures(*by_all).write_outage is None
+
+
 def test_an_outage_outside_the_window_is_not_the_fault_s() -> None:
     assert seconds(figures(*writes(0, 8, 9, 10, 12, 59, 61, 90)).write_outage) == 47
     assert seconds(figures(*writes(0, 8, 9, 10, 12, 13, 61, 90)).write_outage) == 48

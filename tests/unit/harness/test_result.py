@@ -19,6 +19,7 @@ from tests.unit.harness.synthetic import recording
 TEN = Bound(seconds=10, terms=(), multiplier=1)
 BOUNDS = Bounds(
     write_outage=TEN,
+    write_outage_by_dsn_all=TEN,
     read_outage=TEN,
     vip_outage=None,
     holder_outage=TEN,
@@ -28,6 +29,7 @@ BOUNDS = Bounds(
 )
 MEASURES = Measures(
     write_outage=Gap(begin=1, end=9, over=True),
+    write_outage_by_dsn_all=Gap(begin=1, end=3, over=True),
     read_outage=Gap(begin=1, end=11, over=True),
     vip_outage=Gap(begin=1, end=99, over=True),
     holder_outage=None,
@@ -41,6 +43,7 @@ def test_every_measure_stands_beside_its_bound() -> None:
     found = [(one.name, one.measured, one.bound and one.bound.seconds, one.within) for one in compare(MEASURES, BOUNDS)]
     assert found == [
         ("write outage", 8, 10, True),
+        ("write outage by dsn_all", 2, 10, True),
         ("read outage", 10, 10, True),
         ("vip outage", 98, None, True),
         ("holder outage", None, 10, True),

@@ -27,6 +27,7 @@ def test_every_run_has_its_row_and_its_verdict() -> None:
     good, bad = recording(scenario="1").result, recording(scenario="2", unmet=("vip-moves: still on node0",)).result
     heading, first, second, *rest = lines([good, bad])
     assert heading.split() == [word for word in HEADING if word]
+    assert heading.split()[3:5] == ["writes", "dsn_all"]
     assert first.startswith("1 ") and "machine-power-off on node0" in first and first.endswith("0     passed")
     assert second.startswith("2 ") and second.endswith("FAILED")
     assert rest == ["2 (three-node): not as expected: vip-moves: still on node0"]

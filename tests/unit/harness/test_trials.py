@@ -63,6 +63,16 @@ def test_a_run_that_failed_leaves_all_nodes_logs_as_well(bench: Trials, monkeypa
     assert kept == {f"{name}.log": f"log of {name}" for name in NAMES}
 
 
+def test_one_writer_goes_by_every_pgpool_beside_those_through_the_virtual_ip(
+    bench: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsns: list[tuple[str, str | None]] = []
+    monkeypatch.setattr(table, "create_everywhere", lambda outputs: None)
+    monkeypatch.setattr(trials, "Workload", lambda dsn, password, *, dsn_all: dsns.append((dsn, dsn_all)))
+    bench._workload()
+    assert dsns == [(outputs().dsn, outputs().dsn_all)]
+
+
 def test_a_lab_without_bounds_is_refused_before_anything_is_broken(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="health_check_period is 0"):
         Trials("three-node", outputs(health_check_period=0), tmp_path / "faults", tmp_path, print)

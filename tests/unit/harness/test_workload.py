@@ -150,6 +150,29 @@ def test_the_second_host_is_taken_when_the_first_refuses(port: int) -> None:
         workload.wait_until_written(seconds=5)
 
 
+def test_a_writer_by_all_hosts_goes_on_while_the_first_is_out_and_its_rows_are_numbered_with_the_others(
+    port: int, way: Way
+) -> None:
+    dsn_all = dsn(way.port, port)
+    with running(Workload(dsn(way.port), PASSWORD, SETTINGS, dsn_all=dsn_all)) as workload:
+        workload.wait_until_written(seconds=5)
+        way.close()
+        closed = time.monotonic()
+        wait_for(
+            lambda: [write for write in workload.ledger().acknowledged if write.sent > closed],
+            lambda after: len(after) >= 3,
+            seconds=5,
+            what="rows are acknowledged on the second host",
+        )
+        ledger = workload.stop()
+    after = {write.way for write in ledger.acknowledged if write.sent > closed}
+    assert after == {"all"}
+    assert {write.client for write in ledger.written("all")} == {"writer-by-all-0"}
+    assert {write.client for write in ledger.written("vip")} == {"writer0", "writer1"}
+    assert [write.number for write in ledger.writes] == sorted({write.number for write in ledger.writes})
+    assert {write.number for write in ledger.acknowledged} <= set(present(port)) <= ledger.possible
+
+
 def test_a_refused_row_is_failed_and_not_there(port: int) -> None:
     with psycopg2.connect(dsn(port)) as connection:
         rows(connection, f"ALTER TABLE {TABLE} ADD CHECK (number > 4)")

@@ -16,7 +16,18 @@ from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults import FAULTS, Injector, Record
 from pgpool_lab.harness.samples import NodeSample, VipSample
 from pgpool_lab.harness.scenarios import Runner, Scenario, ScenarioRun, runner
-from pgpool_lab.harness.scenarios.model import Arrangement, Await, Heal, Inject, Restore, Role, Step, Switchover, Watch
+from pgpool_lab.harness.scenarios.model import (
+    Arrangement,
+    Await,
+    Heal,
+    Inject,
+    InjectOn,
+    Restore,
+    Role,
+    Step,
+    Switchover,
+    Watch,
+)
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
 from tests.unit.harness_scenarios import seen
 
@@ -98,6 +109,8 @@ class FakeWorkload:
 
 
 class FakeStage:
+    rewind_seconds = None
+
     def __init__(self) -> None:
         self.prepared: list[Arrangement] = []
 
@@ -199,6 +212,16 @@ def test_a_second_step_strikes_whoever_has_the_role_by_then(bench: Bench) -> Non
     assert result.fulfilled
 
 
+def test_writes_by_another_way_than_the_virtual_ip_do_not_flow_through_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bench.workload.ledger
+    writes = [write.model_copy(update={"way": "all"}) for write in whole().writes]
+    monkeypatch.setattr(bench.workload, "ledger", lambda: ledger.of(writes))
+    result = bench.run(KILL, Await(("writes-flow",), 5), Restore())
+    assert result.outcomes[0].unmet == "no write was acknowledged"
+
+
 def test_a_line_is_told_before_time_passes_and_before_the_lab_is_restored(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +238,13 @@ def test_a_line_is_told_before_time_passes_and_before_the_lab_is_restored(
 
 def restored(bench: Bench) -> bool:
     return ("lab", "restore") in bench.control.done
+
+
+def test_a_fault_strikes_the_named_node_whatever_its_role(bench: Bench) -> None:
+    result = bench.run(InjectOn("postgresql-kill", "node2"), Await(("primary-stays",), 5), Restore())
+    struck = result.events[0]
+    assert (struck.kind, struck.nodes, struck.primaries) == ("fault", ("node2",), ("node0",))
+    assert result.fulfilled
 
 
 def test_what_is_measured_begins_with_a_fault_and_ends_with_the_next_thing_done(bench: Bench) -> None:
