@@ -126,8 +126,7 @@ def pgpool_parameters(
             "arping_cmd": f"{root} {layout.VIRTUAL_IP} announce",
             "ping_path": "/bin",
             "wd_escalation_command": layout.ESCALATION,
-            # Among more the election takes seconds, and only it tells who leads next.
-            **({"wd_de_escalation_command": layout.DEESCALATION} if len(nodes) == 2 else {}),
+            "wd_de_escalation_command": layout.DEESCALATION,
             # A pgpool whose link goes down ends (watchdog.c, watchdog_state_machine_nw_error). It would detach all
             # backends otherwise, lead again when the link is back, and have its peers take that view over.
             "wd_monitoring_interfaces_list": "any",

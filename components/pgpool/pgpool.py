@@ -100,7 +100,7 @@ def configuration(args: PgpoolArgs, passwords: dict[str, str]) -> str:
             check_password=passwords["check"],
             auth=args.auth,
             wd_authkey=passwords["watchdog"],
-            # The first node leads when all start together.
+            # The first node leads when all start together, and deescalation.sh counts on this order.
             wd_priority=len(args.nodes) - args.backend_id,
             timings=args.timings,
             overrides=args.overrides,
@@ -119,7 +119,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
     scripts = {
         layout.FAILOVER: render(TEMPLATES / "failover.sh.j2"),
         **({layout.FOLLOW: render(TEMPLATES / "follow.sh.j2")} if len(args.nodes) > 2 else {}),
-        **({layout.DEESCALATION: handover(args)} if len(args.nodes) == 2 else {}),
+        layout.DEESCALATION: handover(args),
         layout.ESCALATION: render(TEMPLATES / "escalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP),
     }
     return [
@@ -181,7 +181,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
 
 
 def handover(args: PgpoolArgs) -> str:
-    """The script with which a holder that is stopped hands the virtual IP to the other one of two nodes."""
+    """The script with which a holder that is stopped hands the virtual IP to the next one."""
     return render(
         TEMPLATES / "deescalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP, service=layout.SERVICE
     )

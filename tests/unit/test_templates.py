@@ -306,29 +306,46 @@ def test_the_virtual_ip_is_taken_off_every_peer_whatever_runs_there() -> None:
     assert re.search(r"setsid timeout -k 1 5 ssh .*\\\n\s+sudo -n /usr/local/sbin/lab-vip down .*&\n", script)
 
 
-def test_only_of_two_nodes_it_is_certain_to_whom_the_virtual_ip_goes() -> None:
-    assert pgpool_conf(lab(size=2))["wd_de_escalation_command"] == f"'{pgpool_layout.DEESCALATION}'"
-    for size in (3, 4):
-        assert "wd_de_escalation_command" not in pgpool_conf(lab(size=size))
-        assert pgpool_layout.DEESCALATION not in files(lab(size=size))
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_a_holder_that_is_stopped_hands_the_virtual_ip_over(size: int) -> None:
+    assert pgpool_conf(lab(size=size))["wd_de_escalation_command"] == f"'{pgpool_layout.DEESCALATION}'"
+    assert pgpool_layout.DEESCALATION in files(lab(size=size))
 
 
-def test_a_holder_that_is_stopped_lets_go_before_the_other_node_takes_the_virtual_ip(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("size", "runs_on", "asked"),
+    [
+        (2, "", ["node1"]),
+        (3, "node1 node2", ["node1"]),
+        (3, "node2", ["node1", "node2"]),
+        (4, "", ["node1", "node2", "node3"]),
+    ],
+)
+def test_it_lets_go_first_then_the_first_other_node_whose_pgpool_runs_takes_it(
+    size: int, runs_on: str, asked: list[str], tmp_path: Path
+) -> None:
     script = tmp_path / "deescalation.sh"
     log = tmp_path / "log"
     script.write_text(
-        text(files(lab(size=2))[pgpool_layout.DEESCALATION]).replace("/var/log/pgpool-lab", str(tmp_path))
+        text(files(lab(size=size))[pgpool_layout.DEESCALATION]).replace("/var/log/pgpool-lab", str(tmp_path))
     )
     stubs = {
         "sudo": f'echo "sudo $*" >>{log}',
-        "ssh": f'echo "ssh ${{@: -2:1}}" >>{log}; exit 255',
+        "ssh": f'echo "ssh ${{@: -2:1}}" >>{log}; target=${{@: -2:1}}; [[ " {runs_on} " == *" ${{target#*@}} "* ]]',
         "hostname": "echo node0",
     }
     for name, body in stubs.items():
         (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
         (tmp_path / name).chmod(0o755)
     subprocess.run(["bash", script], check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
-    assert log.read_text().splitlines() == ["sudo -n /usr/local/sbin/lab-vip down", "ssh postgres@node1"]
+    taken = [f"ssh postgres@{node}" for node in asked]
+    assert log.read_text().splitlines() == ["sudo -n /usr/local/sbin/lab-vip down", *taken]
+
+
+def test_it_asks_in_the_order_in_which_the_watchdog_elects() -> None:
+    settings = lab(size=4)
+    priorities = [int(pgpool_conf(settings, index)["wd_priority"]) for index in range(4)]
+    assert priorities == sorted(priorities, reverse=True)
 
 
 @pytest.mark.parametrize(("mesh", "account"), [("full", "root"), ("service", "postgres")])
