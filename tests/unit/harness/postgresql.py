@@ -70,6 +70,7 @@ class Way:
         self.port: int = self._listener.getsockname()[1]
         self._open = threading.Event()
         self._open.set()
+        self._closed = False
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -87,7 +88,11 @@ class Way:
                 self._sockets.pop().shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        # An accept that is waiting would take one more connection from a socket that is only closed.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._closed = True
         self._open.set()
         self.break_off()
 
@@ -102,6 +107,8 @@ class Way:
         with suppress(OSError):
             backend = socket.create_connection(("127.0.0.1", self._target))
             self._sockets += [client, backend]
+            if self._closed:
+                self.break_off()
             threading.Thread(target=self._forward, args=(client, backend), daemon=True).start()
             self._forward(backend, client)
 
