@@ -37,7 +37,9 @@ PRESETS: dict[str, dict[str, Value]] = {
         "health_check_timeout": 3,
         # One lost check on a busy node is no failure.
         "health_check_max_retries": 1,
-        "health_check_retry_delay": 1,
+        # A dead host is given up after 8 s to 10 s, then. A watchdog that elects a leader refuses the request ("has not
+        # joined the cluster yet"), and it is repeated a whole round later: three nodes have their leader before 8 s.
+        "health_check_retry_delay": 2,
         "connect_timeout": 3000,
         # Also the pace at which a lagging standby is noticed.
         "sr_check_period": 5,
@@ -45,8 +47,8 @@ PRESETS: dict[str, dict[str, Value]] = {
         "search_primary_node_timeout": 30,
         "wd_interval": 1,
         "wd_heartbeat_keepalive": 1,
-        # Five missed heartbeats: fewer flap while both cores are busy.
-        "wd_heartbeat_deadtime": 5,
+        # Five seconds of silence, since whole seconds are compared (wd_lifecheck.c, wd_check_heartbeat).
+        "wd_heartbeat_deadtime": 4,
         "failover_on_backend_shutdown": True,
         "failover_on_backend_error": True,
         "fail_over_on_backend_error": True,
