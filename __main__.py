@@ -11,7 +11,7 @@ from components.cluster import Cluster
 from components.cluster.outputs import outputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor import probe_domain_type
-from pgpool_lab.image import tarball
+from pgpool_lab.image import builder
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.settings import from_engine
@@ -22,7 +22,7 @@ def main() -> None:
     settings = from_engine({**get_config_env(), **CONFIG.get()}, f"stacks/{paths.stack_file.name}")
     libvirt_uri = settings.libvirt_uri or os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
     recipe = ImageRecipe.of(settings)
-    tarball.check(recipe)
+    builder.check(recipe)
     cluster = Cluster(
         "lab",
         settings=settings,

@@ -19,7 +19,7 @@ from pgpool_lab.cluster.outputs import from_json as outputs_from_json
 from pgpool_lab.cluster.status import status
 from pgpool_lab.engine import Engine, has_state, open_engine
 from pgpool_lab.errors import LabError
-from pgpool_lab.image import builder, tarball
+from pgpool_lab.image import builder
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.outdated import changes, forget_snapshots
 from pgpool_lab.paths import LabPaths
@@ -61,7 +61,7 @@ class Lab:
         """
         settings = self.settings
         recipe = ImageRecipe.of(settings)
-        tarball.check(recipe)
+        builder.check(recipe)
         if not has_state(self.paths):
             hypervisor.check_memory(settings.memory_mib)
             self.paths.root.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,23 @@
 #!/usr/bin/env bash
-# Installs the distribution's PostgreSQL without making or starting a cluster.
-# Needs: POSTGRESQL_VERSION. Run by the image builder and, on a stock image, by cloud-init.
+# Installs PostgreSQL without making or starting a cluster: the distribution's packages, or an archive of binaries.
+# Needs: POSTGRESQL_VERSION; for an archive POSTGRESQL_PREFIX and POSTGRESQL_ARCHIVE, a tar file with bin/, lib/, share/.
+# Run by the image builder and, on a stock image, by cloud-init.
 set -euo pipefail
 install -d /etc/postgresql-common
 echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
-if [ ! -x "/usr/lib/postgresql/$POSTGRESQL_VERSION/bin/postgres" ]; then
+if [ -n "${POSTGRESQL_PREFIX:-}" ]; then
+    install -d "$POSTGRESQL_PREFIX"
+    tar -xf "$POSTGRESQL_ARCHIVE" -C "$POSTGRESQL_PREFIX" --no-same-owner
+    # It must run here, and be the version that was asked for.
+    found=$(setpriv --reuid postgres --regid postgres --clear-groups "$POSTGRESQL_PREFIX/bin/postgres" --version)
+    case "$found" in
+        *" $POSTGRESQL_VERSION" | *" $POSTGRESQL_VERSION."*) ;;
+        *)
+            echo "postgresql.version: the archive holds '$found', not PostgreSQL $POSTGRESQL_VERSION" >&2
+            exit 1
+            ;;
+    esac
+elif [ ! -x "/usr/lib/postgresql/$POSTGRESQL_VERSION/bin/postgres" ]; then
     export DEBIAN_FRONTEND=noninteractive
     apt-get install -y --no-install-recommends "postgresql-$POSTGRESQL_VERSION"
 fi

@@ -180,6 +180,7 @@ class Cluster(pulumi.ComponentResource):
                 ],
                 distribution=settings.image.distribution,
                 version=settings.postgresql.version,
+                source=settings.postgresql.source,
                 port=settings.postgresql.port,
                 cidr=str(settings.network.cidr),
                 auth=settings.auth,

@@ -11,12 +11,14 @@ from components.postgres import layout as postgres
 from pgpool_lab.settings import LabSettings
 from pgpool_lab.versions.distributions import DISTRIBUTIONS
 from pgpool_lab.versions.postgresql import PostgresqlTraits
+from pgpool_lab.versions.postgresql import traits as version_traits
 
 
 def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[str, Any]:
     """Plain data, without secrets; the agent's `configuration.py` reads it."""
     traits = settings.postgresql.traits
-    binaries = postgres.binaries(settings.image.distribution, settings.postgresql.version)
+    distribution, server = settings.image.distribution, settings.postgresql
+    client = postgres.client_version(distribution, server.version, server.source)
     return {
         "lab": lab,
         "name": node,
@@ -25,8 +27,8 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
         ],
         "ssh_account": "postgres" if settings.ssh_mesh == "service" else "root",
         "postgresql": {
-            "bin": binaries,
-            "client_bin": binaries,
+            "bin": postgres.binaries(distribution, server.version, server.source),
+            "client_bin": postgres.binaries(distribution, client, "distribution"),
             "data_directory": postgres.DATA_DIRECTORY,
             "replication_conf": postgres.REPLICATION_CONF,
             "config_file": postgres.CONFIG_FILE,
@@ -34,7 +36,7 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
             "port": settings.postgresql.port,
             "service": postgres.SERVICE,
             "replication": settings.postgresql.replication,
-            "dialect": dialect(traits),
+            "dialect": dialect(traits) | {"basebackup_options": list(version_traits(client).basebackup_options)},
         },
         "pgpool": {
             "port": settings.pgpool.port,

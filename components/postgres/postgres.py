@@ -30,6 +30,7 @@ class PostgresArgs:
     """Names and addresses under which the nodes and the virtual IP are reached."""
     distribution: str
     version: str
+    source: str
     port: int
     cidr: str
     auth: str
@@ -95,8 +96,9 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
             f"/etc/systemd/system/{layout.SERVICE}",
             render(
                 TEMPLATES / "lab-postgresql.service.j2",
-                binaries=layout.binaries(args.distribution, args.version),
-                notifies=traits(args.version).notifies,
+                binaries=layout.binaries(args.distribution, args.version, args.source),
+                # What an archive's binaries were configured with is not known.
+                notifies=traits(args.version).notifies and args.source == "distribution",
                 data_directory=layout.DATA_DIRECTORY,
                 config_file=layout.CONFIG_FILE,
             ),

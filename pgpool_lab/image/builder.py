@@ -7,12 +7,13 @@ import os
 import shlex
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
+from pgpool_lab.image import binaries, source, tarball
 from pgpool_lab.image.recipe import ImageRecipe, script_files
 from pgpool_lab.image.sources import codename, debian_sources
-from pgpool_lab.image.tarball import obtain
 from pgpool_lab.paths import cache_directory
 from pgpool_lab.progress import console, run, step
 
@@ -24,6 +25,13 @@ START = 1024 * 1024
 
 INSIDE = "/var/tmp/pgpool-lab"
 """Folder in the new root that holds the scripts and the tarball while they are used."""
+
+
+def check(recipe: ImageRecipe) -> None:
+    """Refuse, before anything is created, files that are missing or have another checksum than the one given."""
+    for wanted in (tarball.of(recipe), binaries.of(recipe)):
+        if wanted is not None:
+            source.check(wanted)
 
 
 def image_path(recipe: ImageRecipe) -> Path:
@@ -52,10 +60,12 @@ def build(recipe: ImageRecipe) -> Path:
 
 def make(recipe: ImageRecipe, folder: Path, log: Path) -> Path:
     """All steps, in a folder of its own."""
-    tarball = obtain(recipe, folder, log)
+    given = {"PGPOOL_TARBALL": tarball.obtain(recipe, folder, log)}
+    if archive := binaries.obtain(recipe, folder, log):
+        given["POSTGRESQL_ARCHIVE"] = archive
     root = folder / "root"
     run(
-        debootstrap(recipe, folder, root, tarball),
+        debootstrap(recipe, folder, root, given),
         title="Building the nodes' root: Debian, PostgreSQL, pgpool compiled from source",
         log=log,
     )
@@ -68,26 +78,30 @@ def make(recipe: ImageRecipe, folder: Path, log: Path) -> Path:
     return image
 
 
-def debootstrap(recipe: ImageRecipe, folder: Path, root: Path, tarball: Path) -> list[str | Path]:
-    """mmdebstrap, with this project's scripts as its hooks: it sets the root up for them and cleans up after them."""
+def debootstrap(recipe: ImageRecipe, folder: Path, root: Path, given: Mapping[str, Path]) -> list[str | Path]:
+    """mmdebstrap, with this project's scripts as its hooks: it sets the root up for them and cleans up after them.
+
+    `given` holds the files that the scripts need, by the variable that tells them where they lie.
+    """
     sources = folder / "debian.sources"
     sources.write_text(debian_sources(recipe.distribution, "deb"))
     staged = folder / "inside"
     staged.mkdir()
     for path in script_files():
         shutil.copy(path, staged)
-    shutil.copy(tarball, staged / "pgpool.tar.gz")
+    for name, path in given.items():
+        shutil.copy(path, staged / name)
     environment = {
         **recipe.environment(),
-        "PGPOOL_TARBALL": f"{INSIDE}/pgpool.tar.gz",
+        **{name: f"{INSIDE}/{name}" for name in given},
         "PURGE_BUILD_TOOLS": "1",
     }
-    given = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
+    told = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
     scripts = ["postgresql.sh", "pgpool.sh", "common.sh"] + (
         ["prepare.sh", "initramfs.sh"] if recipe.boot == "fast" else []
     )
     hooks = [f'mkdir -p "$1{INSIDE}" && cp {shlex.quote(str(staged))}/* "$1{INSIDE}/"']
-    hooks += [f'chroot "$1" env {given} bash {INSIDE}/{script}' for script in scripts]
+    hooks += [f'chroot "$1" env {told} bash {INSIDE}/{script}' for script in scripts]
     hooks += [f'rm -rf "$1{INSIDE}"']
     return [
         "mmdebstrap",

@@ -40,6 +40,8 @@ class ImageRecipe:
 
     distribution: str = "debian12"
     postgresql_version: str = "15"
+    postgresql_source: str = "distribution"
+    postgresql_sha256: str | None = None
     pgpool_version: str = "4.3.5"
     pgpool_source: str = "distribution"
     pgpool_sha256: str | None = None
@@ -51,6 +53,8 @@ class ImageRecipe:
         return cls(
             distribution=settings.image.distribution,
             postgresql_version=settings.postgresql.version,
+            postgresql_source=settings.postgresql.source,
+            postgresql_sha256=settings.postgresql.sha256,
             pgpool_version=settings.pgpool.version,
             pgpool_source=settings.pgpool.source,
             pgpool_sha256=settings.pgpool.sha256,
@@ -72,22 +76,31 @@ class ImageRecipe:
             "PGPOOL_CONFIGURE": release.configure_options,
             "PGPOOL_CFLAGS": release.compiler_flags,
             "BUILD_PACKAGES": " ".join(distributions.build_packages(self.distribution, self.postgresql_version)),
+            **({} if self.packaged else {"POSTGRESQL_PREFIX": distributions.ARCHIVE_PREFIX}),
         }
 
     def packages(self) -> tuple[str, ...]:
         """Everything that the root is made of; the build tools come and go."""
-        return (*PACKAGES, *distributions.server_packages(self.distribution, self.postgresql_version))
+        if self.packaged:
+            return (*PACKAGES, *distributions.server_packages(self.distribution, self.postgresql_version))
+        return (*PACKAGES, *distributions.client_packages(self.distribution))
+
+    @property
+    def packaged(self) -> bool:
+        """Whether PostgreSQL's server comes as the distribution's packages."""
+        return self.postgresql_source == "distribution"
 
     def content_hash(self) -> str:
-        """Hash of everything that goes into the image and is known beforehand: recipe, packages, scripts, tarball."""
+        """Hash of all that goes into the image and is known beforehand: recipe, packages, scripts, given files."""
         digest = hashlib.sha256(self.to_json().encode())
         digest.update(json.dumps([self.packages(), self.environment()]).encode())
         for path in script_files():
             digest.update(path.name.encode() + path.read_bytes())
         digest.update((Path(__file__).parent / "builder.py").read_bytes())
-        if self.pgpool_source.startswith("path:"):
-            tarball = Path(self.pgpool_source.removeprefix("path:"))
-            digest.update(tarball.read_bytes() if tarball.is_file() else b"missing")
+        for source in (self.pgpool_source, self.postgresql_source):
+            if source.startswith("path:"):
+                file = Path(source.removeprefix("path:"))
+                digest.update(file.read_bytes() if file.is_file() else b"missing")
         return digest.hexdigest()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
+from pgpool_lab.image import source
 from pgpool_lab.image.recipe import ImageRecipe
+from pgpool_lab.image.source import Source
 from pgpool_lab.image.sources import debian_sources
 from pgpool_lab.paths import cache_directory
 from pgpool_lab.progress import run
@@ -15,60 +16,22 @@ from pgpool_lab.progress import run
 KEY = "pgpool.source"
 
 
-def check(recipe: ImageRecipe) -> None:
-    """Refuse, before anything is created, what can be known to be wrong: a missing file, a wrong checksum."""
-    if recipe.pgpool_source.startswith("path:"):
-        path = Path(recipe.pgpool_source.removeprefix("path:"))
-        if not path.is_file():
-            raise LabError(f"{KEY}: {path} does not exist", "give the path of pgpool's source tarball")
-        verify(path, recipe.pgpool_sha256)
-
-
-def verify(path: Path, expected: str | None) -> None:
-    """Compare a tarball with its checksum, where one is given."""
-    if expected is None:
-        return
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != expected:
-        raise LabError(
-            f"pgpool.sha256: {path} has checksum {found}, not {expected}",
-            "get the right tarball, or correct pgpool.sha256",
-        )
+def of(recipe: ImageRecipe) -> Source:
+    """The tarball that a recipe names."""
+    return Source("pgpool", "pgpool's source tarball", recipe.pgpool_source, recipe.pgpool_sha256)
 
 
 def obtain(recipe: ImageRecipe, folder: Path, log: Path) -> Path:
     """The tarball as a file; downloads go to `folder`."""
-    check(recipe)
-    kind, _, where = recipe.pgpool_source.partition(":")
-    if kind == "path":
-        return Path(where)
-    if kind == "url":
-        target = folder / "pgpool.tar.gz"
-        run(
-            [
-                "curl",
-                "--fail",
-                "--silent",
-                "--show-error",
-                "--location",
-                "--max-time",
-                "600",
-                "-o",
-                target,
-                where,
-            ],
-            title=f"Downloading {where}",
-            log=log,
-            remedy=f"check {KEY}, or download it yourself and give its path",
-        )
-        verify(target, recipe.pgpool_sha256)
-        return target
+    wanted = of(recipe)
+    if recipe.pgpool_source != "distribution":
+        return source.fetch(wanted, folder, log)
     kept = cache_directory() / "tarballs" / f"pgpool2_{recipe.pgpool_version}.orig.tar.gz"
     if not kept.is_file():
         found = from_source_package(recipe, folder, log)
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(found, kept)
-    verify(kept, recipe.pgpool_sha256)
+    source.verify(wanted, kept)
     return kept
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from . import dialect, receiver, settings
+from . import control_file, dialect, receiver, settings
 from .configuration import OWN_HOST, Config, StepFailed, psql, run, service_active
 from .role import standby_file
 
@@ -92,8 +92,11 @@ def asked(config: Config) -> dict[str, Any]:
 
 def controlled(config: Config, directory: Path) -> dict[str, Any]:
     """Facts from pg_control of a server that does not run or answer."""
-    text = run([f"{config['postgresql']['bin']}/pg_controldata", str(directory)], seconds=30, LC_ALL="C")
-    known = parse_controldata(text)
+    program = Path(config["postgresql"]["bin"], "pg_controldata")
+    if program.is_file():
+        known = parse_controldata(run([str(program), str(directory)], seconds=30, LC_ALL="C"))
+    else:
+        known = control_file.read(directory)
     names = {file.name for file in wal_folder(config, directory).iterdir()}
     return known | {"timeline": max(known["timeline"], last_timeline(names))}
 

@@ -77,8 +77,20 @@ class ImageSettings(Settings):
         return known(value, BUILT, "distribution")
 
 
+MAVEN = r"maven:[^:\s]+:[^:\s]+:[^:\s]+"
+"""Group, artifact and version of a file in a Maven repository."""
+
+
+def checksum_given(key: str, source: str, sha256: str | None) -> None:
+    """Refuse an address without a checksum: what it gives today need not be what it gives tomorrow."""
+    if source.startswith("url:") and sha256 is None:
+        raise ValueError(f"a source 'url:…' needs {key}.sha256, the file's checksum")
+
+
 class PostgresqlSettings(Settings):
     version: str = "15"
+    source: str = "distribution"
+    sha256: SHA256 | None = None
     port: Port = 5432
     replication: Literal["async", "sync"] = "async"
 
@@ -86,6 +98,20 @@ class PostgresqlSettings(Settings):
     @classmethod
     def known_version(cls, value: str) -> str:
         return known(value, postgresql.SERIES, "PostgreSQL version")
+
+    @field_validator("source")
+    @classmethod
+    def known_source(cls, value: str) -> str:
+        if value != "distribution" and not re.fullmatch(rf"(path|url):.+|{MAVEN}", value):
+            raise ValueError(
+                "must be 'distribution', 'path:FILE', 'url:ADDRESS' (with sha256) or 'maven:GROUP:ARTIFACT:VERSION'"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def url_has_checksum(self) -> Self:
+        checksum_given("postgresql", self.source, self.sha256)
+        return self
 
     @property
     def traits(self) -> postgresql.PostgresqlTraits:
@@ -134,8 +160,7 @@ class PgpoolSettings(Settings):
 
     @model_validator(mode="after")
     def url_has_checksum(self) -> Self:
-        if self.source.startswith("url:") and self.sha256 is None:
-            raise ValueError("a source 'url:…' needs pgpool.sha256, the tarball's checksum")
+        checksum_given("pgpool", self.source, self.sha256)
         return self
 
     @property
@@ -212,6 +237,7 @@ class LabSettings(Settings):
         choice = Choice(
             distribution=self.image.distribution,
             postgresql=self.postgresql.version,
+            postgresql_source=self.postgresql.source,
             pgpool=self.pgpool.version,
             pgpool_source=self.pgpool.source,
             auth=self.auth,

@@ -22,6 +22,8 @@ class Family:
     """Installs packages, with the names to be added."""
     server: tuple[str, ...]
     """PostgreSQL's packages, in its own repository."""
+    client: tuple[str, ...]
+    """psql and pg_basebackup, and what makes the service account `postgres`."""
     devel: tuple[str, ...]
     """libpq's headers and pg_config."""
     build_tools: tuple[str, ...]
@@ -39,6 +41,7 @@ FAMILIES: dict[str, Family] = {
         refresh="apt-get update",
         install="apt-get install -y --no-install-recommends",
         server=("postgresql-{version}",),
+        client=("postgresql-client-{version}", "postgresql-common"),
         devel=("libpq-dev",),
         build_tools=("gcc", "make", "libc6-dev", "libssl-dev"),
         binaries="/usr/lib/postgresql/{version}/bin",
@@ -49,6 +52,7 @@ FAMILIES: dict[str, Family] = {
         refresh="yum makecache",
         install="yum install -y",
         server=("postgresql{digits}-server", "postgresql{digits}-contrib"),
+        client=("postgresql{digits}", "postgresql{digits}-server"),
         devel=("postgresql{digits}-devel",),
         build_tools=("gcc", "make", "glibc-devel", "openssl-devel"),
         binaries="/usr/pgsql-{version}/bin",
@@ -85,6 +89,9 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "centos7": Distribution("el", python=(3, 6), locale="en_US.UTF-8"),
 }
 
+ARCHIVE_PREFIX = "/usr/local/postgresql"
+"""Where PostgreSQL's programs from an archive are put."""
+
 BUILT = tuple(name for name, distribution in DISTRIBUTIONS.items() if distribution.codename)
 """Distributions whose base image the lab builds itself."""
 
@@ -102,6 +109,22 @@ def named(pattern: str, postgresql: str) -> str:
 def binaries(distribution: str, postgresql: str) -> str:
     """Folder of a PostgreSQL version's programs as packages install them."""
     return named(family(distribution).binaries, postgresql)
+
+
+def client_version(distribution: str) -> str:
+    """The distribution's own PostgreSQL: its clients speak to a server that came without any.
+
+    Raises LookupError for a distribution without one.
+    """
+    version = DISTRIBUTIONS[distribution].postgresql
+    if version is None:
+        raise LookupError(distribution)
+    return version
+
+
+def client_packages(distribution: str) -> list[str]:
+    """The packages of the distribution's own client programs, and what makes the service account."""
+    return [named(package, client_version(distribution)) for package in family(distribution).client]
 
 
 def server_packages(distribution: str, postgresql: str) -> list[str]:

@@ -20,6 +20,7 @@ class Choice:
 
     distribution: str
     postgresql: str
+    postgresql_source: str
     pgpool: str
     pgpool_source: str
     auth: str
@@ -66,10 +67,11 @@ def knows_wal_names(version: Version) -> bool:
 def wrong_source(choice: Choice) -> Iterator[Refusal]:
     """Versions that can't be had from where they are wanted from."""
     own = DISTRIBUTIONS[choice.distribution]
-    if choice.postgresql != own.postgresql:
+    if choice.postgresql_source == "distribution" and choice.postgresql != own.postgresql:
         yield Refusal(
             "postgresql.version",
-            f"{choice.distribution}'s own packages have PostgreSQL {own.postgresql}, not {choice.postgresql}",
+            f"{choice.distribution}'s own packages have PostgreSQL {own.postgresql}, not {choice.postgresql}; give "
+            "that version's programs with postgresql.source: path:FILE, url:ADDRESS or maven:GROUP:ARTIFACT:VERSION",
         )
     if choice.pgpool_source == "distribution" and choice.pgpool != own.pgpool:
         yield Refusal(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
+import tarfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pgpool_lab.errors import LabError
-from pgpool_lab.image import builder, recipe, tarball
+from pgpool_lab.image import binaries, builder, recipe, source, tarball
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.image.sources import debian_sources
 from pgpool_lab.paths import PROJECT
@@ -146,18 +149,20 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_a_missing_tarball_is_refused_by_its_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["pgpool", "postgresql"])
+def test_a_missing_file_is_refused_by_its_key(key: str, tmp_path: Path) -> None:
     with pytest.raises(LabError) as raised:
-        tarball.check(ImageRecipe(pgpool_source=f"path:{tmp_path}/none.tar.gz"))
-    assert raised.value.problem == f"pgpool.source: {tmp_path}/none.tar.gz does not exist"
+        builder.check(ImageRecipe(**{f"{key}_source": f"path:{tmp_path}/none.tar.gz"}))
+    assert raised.value.problem == f"{key}.source: {tmp_path}/none.tar.gz does not exist"
     assert raised.value.remedy
 
 
-def test_a_wrong_checksum_is_refused_by_its_key(file: Path) -> None:
+@pytest.mark.parametrize("key", ["pgpool", "postgresql"])
+def test_a_wrong_checksum_is_refused_by_its_key(key: str, file: Path) -> None:
     with pytest.raises(LabError) as raised:
-        tarball.check(ImageRecipe(pgpool_source=f"path:{file}", pgpool_sha256="0" * 64))
-    assert raised.value.problem == f"pgpool.sha256: {file} has checksum {sha256(file)}, not {'0' * 64}"
-    assert "pgpool.sha256" in raised.value.remedy
+        builder.check(ImageRecipe(**{f"{key}_source": f"path:{file}", f"{key}_sha256": "0" * 64}))
+    assert raised.value.problem == f"{key}.sha256: {file} has checksum {sha256(file)}, not {'0' * 64}"
+    assert f"{key}.sha256" in raised.value.remedy
 
 
 @pytest.mark.parametrize("checked", [True, False])
@@ -175,16 +180,115 @@ def downloads(monkeypatch: pytest.MonkeyPatch, effect: Callable[[list[object]], 
         effect(command)
 
     monkeypatch.setattr(tarball, "run", run)
+    monkeypatch.setattr(source, "run", run)
     return commands
 
 
 def test_a_download_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    commands = downloads(monkeypatch, lambda command: (tmp_path / "pgpool.tar.gz").write_bytes(b"other"))
+    commands = downloads(monkeypatch, lambda command: (tmp_path / "pgpool.download").write_bytes(b"other"))
     wanted = ImageRecipe(pgpool_source="url:https://host/p.tar.gz", pgpool_sha256=hashlib.sha256(b"other").hexdigest())
     assert tarball.obtain(wanted, tmp_path, tmp_path / "log").read_bytes() == b"other"
     assert commands[0][-1] == "https://host/p.tar.gz"
     with pytest.raises(LabError, match=r"pgpool\.sha256"):
         tarball.obtain(replace(wanted, pgpool_sha256="0" * 64), tmp_path, tmp_path / "log")
+
+
+# An archive of binaries
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    """A tar file in the way that vendors pack theirs: everything in a folder of its name."""
+    root = tmp_path / "vendor" / "pgsql"
+    for name in ("bin/postgres", "bin/initdb", "bin/pg_ctl", "lib/libpq.so.5", "share/postgres.bki", "doc/index.html"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("#!/bin/sh\n")
+        (root / name).chmod(0o755 if name.startswith("bin/") else 0o644)
+    archive = tmp_path / "postgresql.txz"
+    with tarfile.open(archive, "w:xz") as tar:
+        tar.add(root, "pgsql")
+    return archive
+
+
+def jar(archive: Path) -> Path:
+    """The tar file inside a jar file, as Maven repositories have it."""
+    path = archive.with_suffix(".jar")
+    with zipfile.ZipFile(path, "w") as outer:
+        outer.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n")
+        outer.write(archive, archive.name)
+    return path
+
+
+def packed(archive: Path, folder: Path) -> dict[str, int]:
+    """Names and modes of the files that come out of an archive given by path."""
+    folder.mkdir()
+    out = binaries.obtain(ImageRecipe(postgresql_source=f"path:{archive}"), folder, folder / "log")
+    assert out is not None
+    with tarfile.open(out) as tar:
+        return {member.name: member.mode for member in tar.getmembers() if member.isfile()}
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["tar", "tar in a jar"])
+def test_only_programs_libraries_and_shared_files_of_an_archive_are_kept(
+    wrapped: bool, collection: Path, tmp_path: Path
+) -> None:
+    found = packed(jar(collection) if wrapped else collection, tmp_path / "folder")
+    assert sorted(found) == ["bin/initdb", "bin/pg_ctl", "bin/postgres", "lib/libpq.so.5", "share/postgres.bki"]
+    assert found["bin/postgres"] == 0o755
+
+
+def test_programs_of_a_zip_file_can_be_executed(collection: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "postgresql.zip"
+    with zipfile.ZipFile(archive, "w") as outer, tarfile.open(collection) as inner:
+        for member in inner.getmembers():
+            if content := inner.extractfile(member):
+                outer.writestr(member.name, content.read())
+    assert packed(archive, tmp_path / "folder")["bin/postgres"] & 0o111
+
+
+def test_without_an_archive_there_is_nothing_to_unpack(tmp_path: Path) -> None:
+    assert binaries.obtain(ImageRecipe(), tmp_path, tmp_path / "log") is None
+    assert "postgresql-15" in ImageRecipe().packages()
+    assert "POSTGRESQL_PREFIX" not in ImageRecipe().environment()
+
+
+def test_beside_an_archive_the_distribution_s_clients_are_installed(collection: Path) -> None:
+    wanted = ImageRecipe(postgresql_version="9.6", postgresql_source=f"path:{collection}")
+    assert {"postgresql-client-15", "postgresql-common"} <= set(wanted.packages())
+    assert "postgresql-15" not in wanted.packages()
+
+
+def test_an_archive_without_a_server_is_refused_by_its_key(file: Path, collection: Path, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"postgresql\.source: .*pgpool\.tar\.gz is neither a tar nor a zip file"):
+        packed(file, tmp_path / "no archive")
+    (tmp_path / "vendor" / "pgsql" / "bin" / "initdb").unlink()
+    with tarfile.open(collection, "w:xz") as tar:
+        tar.add(tmp_path / "vendor" / "pgsql", "pgsql")
+    with pytest.raises(LabError, match=r"postgresql\.source: the archive holds no bin/ with postgres, initdb, pg_ctl"):
+        packed(collection, tmp_path / "no initdb")
+
+
+def test_coordinates_are_fetched_with_maven(monkeypatch: pytest.MonkeyPatch, collection: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    def effect(command: list[object]) -> None:
+        into = Path(str(command[-1]).removeprefix("-DoutputDirectory="))
+        into.mkdir()
+        shutil.copy(jar(collection), into)
+
+    commands = downloads(monkeypatch, effect)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    wanted = ImageRecipe(postgresql_source="maven:org.example:postgresql:9.6.24")
+    assert binaries.obtain(wanted, folder, folder / "log") == folder / "postgresql.tar"
+    assert "-Dartifact=org.example:postgresql:9.6.24" in commands[0]
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(LabError, match=r"postgresql\.source: .* there is no mvn on PATH") as raised:
+        binaries.obtain(wanted, folder, folder / "log")
+    assert "path:FILE" in raised.value.remedy
+
+
+# The distribution's source package
 
 
 @pytest.fixture
@@ -332,7 +436,8 @@ def test_pgpool_is_built_with_openssl_where_scram_needs_it(version: str, openssl
 
 
 def test_the_install_scripts_are_told_all_that_they_need() -> None:
-    given = {*ImageRecipe().environment(), "PGPOOL_TARBALL", "PURGE_BUILD_TOOLS"}
+    archive = ImageRecipe(postgresql_source="maven:group:artifact:9.6.24")
+    given = {*archive.environment(), "PGPOOL_TARBALL", "POSTGRESQL_ARCHIVE", "PURGE_BUILD_TOOLS"}
     for name in ("pgpool.sh", "postgresql.sh"):
         script = (PROJECT / "cloud-init" / "install" / name).read_text()
         used = set(re.findall(r"\$\{?([A-Z]+_[A-Z_]+)", script))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import struct
+import subprocess
 from pathlib import Path
 
+import psycopg2
 import pytest
 
-from pgpool_lab.node import facts
+from pgpool_lab.harness.clients import rows
+from pgpool_lab.node import control_file, facts
 from pgpool_lab.node.configuration import StepFailed
+from tests.unit.harness import postgresql
 
 CONTROLDATA = """\
 pg_control version number:            1300
@@ -37,6 +42,36 @@ def test_controldata_of_a_primary() -> None:
     text = CONTROLDATA.replace("0/10000000", "0/0").replace("timeline:   2", "timeline:   0")
     known = facts.parse_controldata(text)
     assert (known["timeline"], known["lsn"]) == (1, "0/4000098")
+
+
+def test_what_stands_in_pg_control_is_what_pg_controldata_says(tmp_path: Path) -> None:
+    programs = postgresql.binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed")
+    with postgresql.server() as port, psycopg2.connect(port=port, host="127.0.0.1", user="postgres") as connection:
+        directory = Path(rows(connection, "SHOW data_directory")[0]["data_directory"])
+        rows(connection, "SELECT pg_switch_wal()")
+        said = subprocess.run([programs / "pg_controldata", directory], capture_output=True, text=True, check=True)
+        assert control_file.read(directory) == facts.parse_controldata(said.stdout)
+
+
+def test_pg_control_of_a_standby_and_of_a_version_that_is_not_known(tmp_path: Path) -> None:
+    content = bytearray(296)
+    struct.pack_into("<QIIiiQQ", content, 0, 7711219446825000741, 960, 201608131, 5, 0, 0, 0x4000098)
+    struct.pack_into("<QII", content, 48, 0x4000060, 1, 1)
+    struct.pack_into("<QI", content, 136, 0x110000000, 2)
+    (tmp_path / "global").mkdir()
+    (tmp_path / "global" / "pg_control").write_bytes(content)
+    (tmp_path / "PG_VERSION").write_text("9.6\n")
+    assert control_file.read(tmp_path) == {
+        "timeline": 2,
+        "lsn": "1/10000000",
+        "system_identifier": "7711219446825000741",
+        "control_state": "in archive recovery",
+    }
+    (tmp_path / "PG_VERSION").write_text("8.3\n")
+    with pytest.raises(StepFailed, match=r"PostgreSQL 8\.3"):
+        control_file.read(tmp_path)
 
 
 def test_history() -> None:

@@ -89,6 +89,14 @@ BAD: dict[str, tuple[Values, str]] = {
         changed("postgresql", "version", to="9.6"),
         "postgresql.version: debian12's own packages have PostgreSQL 15, not 9.6",
     ),
+    "source of PostgreSQL that is none": (
+        changed("postgresql", "source", to="maven:group:artifact"),
+        "postgresql.source: must be 'distribution', 'path:FILE', 'url:ADDRESS' (with sha256) or 'maven:",
+    ),
+    "address of PostgreSQL without checksum": (
+        changed("postgresql", "source", to="url:https://host/p.txz"),
+        "postgresql: a source 'url:…' needs postgresql.sha256",
+    ),
     "scram with a pgpool that cannot": (
         changed("pgpool", to={"version": "3.7.26", "source": "path:pgpool.tar.gz"}),
         "auth: pgpool 3.7.26 does not know scram; choose md5 or trust",

@@ -108,6 +108,7 @@ def postgres_args(settings: LabSettings) -> PostgresArgs:
         addresses=[node.name for node in settings.nodes],
         distribution=settings.image.distribution,
         version=settings.postgresql.version,
+        source=settings.postgresql.source,
         port=settings.postgresql.port,
         cidr=str(settings.network.cidr),
         auth=settings.auth,

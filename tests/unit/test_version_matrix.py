@@ -32,7 +32,7 @@ RELEASES = (
 def safest(release: str, version: str) -> str | None:
     """The best way to authenticate that both know; None when they don't go together at all."""
     ways = ("scram", "md5")
-    return next((way for way in ways if not list(wrong_pair(Choice("", version, release, "", way)))), None)
+    return next((way for way in ways if not list(wrong_pair(Choice("", version, "", release, "", way)))), None)
 
 
 PAIRS = [

@@ -93,13 +93,17 @@ def test_each_postgresql_version_knows_one_way_to_keep_the_log() -> None:
         assert postgresql_parameters.knows(version, "listen_addresses")
 
 
-GOOD = Choice("debian12", "15", "4.3.5", "distribution", "scram")
+GOOD = Choice("debian12", "15", "distribution", "4.3.5", "distribution", "scram")
 PATH = "path:pgpool.tar.gz"
 PAIRS: dict[str, tuple[Choice, list[str]]] = {
     "the default": (GOOD, []),
     "scram, pgpool that cannot": (
         replace(GOOD, pgpool="3.7.26", pgpool_source=PATH),
         ["auth: pgpool 3.7.26 does not know scram"],
+    ),
+    "PostgreSQL 9.6 from an archive": (
+        replace(GOOD, postgresql="9.6", postgresql_source="maven:group:artifact:9.6.24", auth="md5"),
+        [],
     ),
     "md5 with it": (replace(GOOD, pgpool="3.7.26", pgpool_source=PATH, auth="md5"), []),
     "scram, PostgreSQL that cannot": (
