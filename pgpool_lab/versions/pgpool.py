@@ -11,6 +11,12 @@ from pgpool_lab.versions.numbers import Version, parse, since
 
 SERIES = ("3.2", "3.3", "3.4", "3.5", "3.6", "3.7", "4.0", "4.1", "4.2", "4.3", "4.4", "4.5", "4.6")
 
+RELEASES = (
+    *("3.2.9", "3.2.22", "3.3.22", "3.4.26", "3.5.28", "3.6.28", "3.7.26"),
+    *("4.0.25", "4.1.23", "4.2.24", "4.3.5", "4.3.20", "4.4.17", "4.5.12", "4.6.7"),
+)
+"""What tests render configurations for: each series' latest, the runbook's and Debian 12's."""
+
 AUTHENTICATION: dict[str, frozenset[str]] = {
     "3.2": frozenset({"trust", "md5"}),
     "4.0": frozenset({"trust", "md5", "scram"}),

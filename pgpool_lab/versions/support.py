@@ -52,8 +52,8 @@ def wrong_pair(choice: Choice) -> Iterator[Refusal]:
     if server.version >= (10,) and not knows_wal_names(pool.version):
         yield Refusal(
             "pgpool.version",
-            f"pgpool {choice.pgpool} calls functions that PostgreSQL {choice.postgresql} has renamed (xlog to wal, in "
-            "10): its replication checks fail; choose a later pgpool, or PostgreSQL 9.6",
+            f"pgpool {choice.pgpool} calls functions that PostgreSQL has renamed in 10 (xlog to wal): its replication "
+            "checks fail; choose a later pgpool, or PostgreSQL 9.6",
         )
 
 

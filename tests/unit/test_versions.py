@@ -108,7 +108,7 @@ PAIRS: dict[str, tuple[Choice, list[str]]] = {
     ),
     "a pgpool from before PostgreSQL 10": (
         replace(GOOD, pgpool="3.2.9", pgpool_source=PATH, auth="md5"),
-        ["pgpool.version: pgpool 3.2.9 calls functions that PostgreSQL 15 has renamed"],
+        ["pgpool.version: pgpool 3.2.9 calls functions that PostgreSQL has renamed in 10"],
     ),
     "its first release from after it": (replace(GOOD, pgpool="3.2.21", pgpool_source=PATH, auth="md5"), []),
     "a source package that there is not": (
