@@ -39,6 +39,16 @@ PCP_SYNTAX: dict[str, str] = {"3.2": "positional", "3.5": "options"}
 WATCHDOG_INFO: dict[str, str] = {"3.2": "none", "3.3": "number", "3.5": "name"}
 """What pcp_watchdog_info says of a node's state: there is no such program, a number, or a word."""
 
+ELECTION: dict[str, str] = {"3.2": "oldest", "3.5": "vote"}
+"""Who leads next: whoever was started longest ago, by its own clock, or who wins a vote (watchdog.c)."""
+
+LIFECHECK_SEEN_IN: dict[str, str] = {"3.2": "log", "3.4": "nothing"}
+"""Where a pgpool says whether it checks its peers, which it does only after all of them have answered once.
+
+Until then the death of a host passes unnoticed. Later versions wait as well, but their watchdog notices by itself that
+a peer's connection is gone (3.5, watchdog.c).
+"""
+
 BACKENDS_SHOWN_BY: dict[str, str] = {"3.2": "pool_nodes", "4.2": "pool_backend_stats"}
 """The cheapest SHOW command with every backend's state and role. Since 4.3 `show pool_nodes` logs in to every backend
 (pool_process_reporting.c, get_nodes), which takes an emulated lab of three seconds."""
@@ -109,6 +119,8 @@ class PgpoolTraits:
     checks_look_up_passwords: bool
     pcp_syntax: str
     watchdog_info: str
+    election: str
+    lifecheck_seen_in: str
     backends_shown_by: str
     node_columns: tuple[str, ...]
     status_words: tuple[str, ...]
@@ -140,6 +152,8 @@ def traits(text: str) -> PgpoolTraits:
         checks_look_up_passwords=since(CHECKS_LOOK_UP_PASSWORDS, version),
         pcp_syntax=since(PCP_SYNTAX, version),
         watchdog_info=since(WATCHDOG_INFO, version),
+        election=since(ELECTION, version),
+        lifecheck_seen_in=since(LIFECHECK_SEEN_IN, version),
         backends_shown_by=since(BACKENDS_SHOWN_BY, version),
         node_columns=tuple(since(NODE_COLUMNS, version).split()),
         status_words=since(STATUS_WORDS, version),

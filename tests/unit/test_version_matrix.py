@@ -173,6 +173,15 @@ def test_interface_commands_run_without_a_shell(release: str) -> None:
         assert len(conf[name]) < 128, "3.2 copies the command to a buffer"
 
 
+def test_a_saved_state_of_backends_is_not_trusted_and_no_trusted_server_is_pinged() -> None:
+    """3.2 saves it at a clean exit only, and before 3.2.11 the loop over the servers can hang."""
+    for release in pgpool.RELEASES:
+        rendered = files(chosen(release, "9.6"))
+        unit = text(rendered[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
+        assert re.search(r"^ExecStart=\S+/pgpool -n -C -D ", unit, re.MULTILINE)
+        assert "trusted_servers" not in pgpool_conf(chosen(release, "9.6"))
+
+
 @pytest.mark.parametrize(("release", "plain"), [("3.7.26", True), ("4.0.25", False), ("4.3.5", False)])
 def test_the_checks_password_is_given_where_it_cannot_be_looked_up(release: str, plain: bool) -> None:
     conf = pgpool_conf(chosen(release, "9.6"))
