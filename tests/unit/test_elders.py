@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class Service:
         monkeypatch.setattr(pgpool, "systemctl", self.systemctl)
         monkeypatch.setattr(pgpool, "holds_vip", lambda config: False)
         monkeypatch.setattr(elders, "listens", self.listens)
-        monkeypatch.setattr(elders.time, "sleep", lambda seconds: None)
+        monkeypatch.setattr(time, "sleep", lambda seconds: None)
         monkeypatch.setattr(subprocess, "run", self.run)
 
     def systemctl(self, *words: str) -> int:

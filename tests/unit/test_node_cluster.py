@@ -153,7 +153,12 @@ def test_of_two_promotions_the_second_waits_and_no_longer_than_its_script(
 ) -> None:
     done: list[str] = []
     monkeypatch.setattr(locks, "CHANGE", tmp_path / "change")
-    monkeypatch.setattr(main, "change", lambda config, verb, options: not done.append(verb))
+
+    def change(config: Any, verb: str, options: list[str]) -> bool:
+        done.append(verb)
+        return True
+
+    monkeypatch.setattr(main, "change", change)
     monkeypatch.setattr(answer, "all_facts", lambda config: {})
     with locks.CHANGE.open("w") as lock:
         locks.take(lock)
