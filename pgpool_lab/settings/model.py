@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pgpool_lab.settings.overrides import problem
 from pgpool_lab.settings.presets import PRESETS, QUERY_LIFECHECK, Value
 from pgpool_lab.versions import pgpool, pgpool_parameters, postgresql
-from pgpool_lab.versions.distributions import BUILT
+from pgpool_lab.versions.distributions import BUILT, DISTRIBUTIONS
 from pgpool_lab.versions.support import Choice, refusals
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -70,15 +70,38 @@ class ImageSettings(Settings):
     """What the nodes' root disks are made from."""
 
     distribution: str = "debian12"
+    source: str | None = None
+    """A stock cloud image; None: the lab builds one."""
+    sha256: SHA256 | None = None
+
+    @field_validator("source")
+    @classmethod
+    def known_source(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"^(path|url):.+", value):
+            raise ValueError("must be 'path:FILE' or 'url:ADDRESS' (with sha256)")
+        return value
 
     @field_validator("distribution")
     @classmethod
     def known_distribution(cls, value: str) -> str:
-        return known(value, BUILT, "distribution")
+        return known(value, DISTRIBUTIONS, "distribution")
+
+    @model_validator(mode="after")
+    def image_can_be_had(self) -> Self:
+        if self.source is None and self.distribution not in BUILT:
+            raise ValueError(
+                f"the lab builds images of {', '.join(BUILT)} only; for {self.distribution} give a cloud image with "
+                "image.source: path:FILE or url:ADDRESS"
+            )
+        if (self.source or "").startswith("url:") and self.sha256 is None:
+            raise ValueError("a source 'url:…' needs image.sha256, the image's checksum")
+        return self
 
 
 class PostgresqlSettings(Settings):
     version: str = "15"
+    source: Literal["distribution", "project"] = "distribution"
+    """Whose packages: the distribution's, or those of the PostgreSQL project's own repository."""
     port: Port = 5432
     replication: Literal["async", "sync"] = "async"
 
@@ -212,6 +235,7 @@ class LabSettings(Settings):
         choice = Choice(
             distribution=self.image.distribution,
             postgresql=self.postgresql.version,
+            postgresql_source=self.postgresql.source,
             pgpool=self.pgpool.version,
             pgpool_source=self.pgpool.source,
             auth=self.auth,

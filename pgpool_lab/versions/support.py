@@ -23,6 +23,7 @@ class Choice:
     pgpool: str
     pgpool_source: str
     auth: str
+    postgresql_source: str = "distribution"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def knows_wal_names(version: Version) -> bool:
 def wrong_source(choice: Choice) -> Iterator[Refusal]:
     """Versions that can't be had from where they are wanted from."""
     own = DISTRIBUTIONS[choice.distribution]
-    if choice.postgresql != own.postgresql:
+    if choice.postgresql_source == "distribution" and choice.postgresql != own.postgresql:
         yield Refusal(
             "postgresql.version",
             f"{choice.distribution}'s own packages have PostgreSQL {own.postgresql}, not {choice.postgresql}",
