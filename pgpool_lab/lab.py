@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pgpool_lab import hypervisor, machine, rolling, toolchain
+from pgpool_lab import given, hypervisor, machine, rolling, toolchain
 from pgpool_lab.bench import Bench, boot_times, description, phases, read_log
 from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
@@ -60,6 +60,7 @@ class Lab:
         `options` are further ones of `pulumi up`. Raises LabError with the next step to take.
         """
         settings = self.settings
+        given.check(settings, self.paths.stack_file)
         recipe = ImageRecipe.of(settings)
         builder.check(recipe)
         if not has_state(self.paths):

@@ -46,6 +46,8 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
             "service": pgpool.SERVICE,
             "pcp_syntax": settings.pgpool.traits.pcp_syntax,
             "watchdog_info": settings.pgpool.traits.watchdog_info,
+            "election": settings.pgpool.traits.election,
+            "lifecheck_seen_in": settings.pgpool.traits.lifecheck_seen_in,
             "backends_shown_by": settings.pgpool.traits.backends_shown_by,
             "pool_passwd": settings.pgpool.traits.pool_passwd,
         },

@@ -124,6 +124,7 @@ def pgpool_parameters(
             "if_down_cmd": f"{root} {layout.VIRTUAL_IP} down",
             "arping_path": "/usr/bin",
             "arping_cmd": f"{root} {layout.VIRTUAL_IP} announce",
+            # trusted_servers stays unset: before 3.2.11 the loop over them can hang.
             "ping_path": "/bin",
             "wd_escalation_command": layout.ESCALATION,
             "wd_de_escalation_command": layout.DEESCALATION,

@@ -14,6 +14,7 @@ from pulumi_command import remote
 from components.node import Node, NodeFile, write_files
 from components.postgres import layout
 from components.rendering import render
+from pgpool_lab.versions.distributions import PACKAGED
 from pgpool_lab.versions.postgresql import traits
 from pgpool_lab.versions.postgresql_parameters import knows
 
@@ -98,7 +99,7 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
                 TEMPLATES / "lab-postgresql.service.j2",
                 binaries=layout.binaries(args.distribution, args.version, args.source),
                 # What an archive's binaries were configured with is not known.
-                notifies=traits(args.version).notifies and args.source == "distribution",
+                notifies=traits(args.version).notifies and args.source in PACKAGED,
                 data_directory=layout.DATA_DIRECTORY,
                 config_file=layout.CONFIG_FILE,
             ),

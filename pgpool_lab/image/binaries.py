@@ -19,7 +19,7 @@ SERVER = ("postgres", "initdb", "pg_ctl")
 
 def of(recipe: ImageRecipe) -> Source | None:
     """The archive that a recipe names; None when PostgreSQL comes as packages."""
-    if recipe.postgresql_source == "distribution":
+    if recipe.packaged:
         return None
     what = "an archive of PostgreSQL's programs"
     return Source("postgresql", what, recipe.postgresql_source, recipe.postgresql_sha256)

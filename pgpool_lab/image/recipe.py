@@ -87,8 +87,8 @@ class ImageRecipe:
 
     @property
     def packaged(self) -> bool:
-        """Whether PostgreSQL's server comes as the distribution's packages."""
-        return self.postgresql_source == "distribution"
+        """Whether PostgreSQL's server comes as packages."""
+        return self.postgresql_source in distributions.PACKAGED
 
     def content_hash(self) -> str:
         """Hash of all that goes into the image and is known beforehand: recipe, packages, scripts, given files."""

@@ -21,7 +21,10 @@ ASK_SECONDS = 40
 WAIT_SECONDS = 120
 """How long a node that is needed may stay silent."""
 SETTLE_SECONDS = 240
-"""How long pgpool may take until all agree: watchdog formation is 15 s, emulated and starved a minute."""
+"""How long pgpool may take until all agree: watchdog formation is 15 s, emulated and starved a minute.
+
+3.2 tries wd_interval * 10 apart whether it can check its peers: twice that is 200 s with the runbook's timings.
+"""
 STEP_SECONDS = 900
 ROUNDS = 8
 """How often the rules may ask for something; a healthy join takes two or three rounds."""

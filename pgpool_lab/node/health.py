@@ -107,6 +107,7 @@ def problems(
     reached = {name: facts for name, facts in answers.items() if facts is not None}
     found += postgres_problems(reached, primaries(answers), absent)
     found += pgpool_problems(reached, primaries(answers), stopped_pgpools, absent)
+    found += lifecheck_problems(answers)
     found += vip_problems(reached, holders(answers))
     return found
 
@@ -173,6 +174,24 @@ def pgpool_problems(
         found.append(f"more than one watchdog leader: {' and '.join(leaders)}")
     if not leaders and any(facts["pgpool"]["running"] for facts in reached.values()):
         found.append("no pgpool leads the watchdog cluster")
+    return found
+
+
+def lifecheck_problems(answers: Mapping[str, Facts | None]) -> list[str]:
+    """Every pgpool checks its peers, where it says so (elders.py).
+
+    While a peer is missing, one that was started since cannot begin: nobody can wait for it, and the missing one is a
+    problem of its own.
+    """
+    running = {name: facts["pgpool"] for name, facts in answers.items() if facts and facts["pgpool"]["running"]}
+    found = []
+    for name, pgpool in running.items():
+        # A node that was set up by an earlier version of the lab does not speak of it.
+        state = pgpool.get("lifecheck")
+        if state == "down":
+            found.append(f"pgpool on {name} has declared itself down; ./lab rejoin {name} restarts it")
+        elif state == "waiting" and len(running) == len(answers):
+            found.append(f"pgpool on {name} does not check its peers yet")
     return found
 
 

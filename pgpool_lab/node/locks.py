@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +27,16 @@ def try_take(lock: IO[str]) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return True
+
+
+def take_within(lock: IO[str], seconds: float) -> bool:
+    """Wait a bounded time for a lock; whether it was taken."""
+    deadline = time.monotonic() + seconds
+    while not try_take(lock):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
     return True
 
 

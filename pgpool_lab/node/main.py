@@ -19,6 +19,9 @@ USAGE = """usage: lab-node facts [--settled]
        lab-node failover …   (pgpool's failover_command)
        lab-node follow …     (pgpool's follow_primary_command)"""
 
+PROMOTION_SECONDS = 30
+"""How long a promotion waits for another step; the failover script waits no longer than that for its end, either."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run one verb."""
@@ -138,7 +141,8 @@ def act(config: dict[str, object], verb: str, options: list[str]) -> object | No
                 return None
         return {"node": config["name"], "stopped": True}
     with locks.CHANGE.open("w") as lock:
-        if not locks.try_take(lock):
+        # A pgpool before 3.3 runs failover_command on every node: of two promotions one waits, then finds it done.
+        if not locks.take_within(lock, PROMOTION_SECONDS if verb == "promote" else 0):
             raise StepFailed("another step changes this node's PostgreSQL; see join.log")
         match [verb, *options]:
             case ["reload"]:

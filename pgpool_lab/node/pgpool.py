@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import pcp
+from . import elders, pcp
 from .passwords import stored
 
 Config = Mapping[str, Any]
@@ -28,11 +28,12 @@ PCP_PASSWORDS = "/var/lib/postgresql/.pcppass"
 
 
 def facts(config: Config) -> dict[str, Any]:
-    """Whether pgpool runs here, its watchdog role, and what it believes of each backend."""
+    """Whether pgpool runs here, its watchdog role, its lifecheck, and what it believes of each backend."""
     running = is_running(config)
     return {
         "running": running,
         "watchdog_role": watchdog_role(config) if running else None,
+        "lifecheck": elders.lifecheck(config) if running else None,
         "backends": backends(config) if running else [],
     }
 
@@ -150,23 +151,40 @@ def secrets() -> dict[str, str]:
 
 
 def apply(config: Config) -> str:
-    """Start the service, or restart it when its configuration differs from the one it was started with."""
+    """Start the service; restart it when its configuration differs from the one it was started with, or it is down.
+
+    Returns once the next node's can be started as well.
+    """
     if config["auth"] != "trust":
         write_pool_passwd(config)
     files = sorted(Path(config["pgpool"]["prefix"], "etc").glob("*"))
     now = hashlib.sha256(b"".join(file.read_bytes() for file in files if file.name != "pool_passwd")).hexdigest()
     if not is_running(config):
         action = "start"
-    elif not STARTED.is_file() or STARTED.read_text() != now:
+    elif not STARTED.is_file() or STARTED.read_text() != now or elders.lifecheck(config) == "down":
         action = "restart"
     else:
         return "running"
-    if systemctl(action, config["pgpool"]["service"]) != 0:
+    if config["pgpool"]["election"] == "oldest":
+        start_in_turn(config, action)
+    elif systemctl(action, config["pgpool"]["service"]) != 0:
         raise RuntimeError(f"systemctl {action} {config['pgpool']['service']} failed: see journalctl -u")
     STARTED.write_text(now)
     if action == "restart":
         wait_for_role(config)
     return f"{action}ed"
+
+
+def start_in_turn(config: Config, action: str) -> None:
+    """Start or restart a pgpool that must neither start while another takes over nor at the same time as another."""
+    service = config["pgpool"]["service"]
+    if action == "restart":
+        stop(config)
+        elders.await_takeover(config)
+    logged = elders.LOG.stat().st_size if elders.LOG.is_file() else 0
+    if systemctl("start", service) != 0:
+        raise RuntimeError(f"systemctl start {service} failed: see journalctl -u")
+    elders.await_watchdog(config, lambda: is_running(config), logged)
 
 
 def stop(config: Config) -> str:

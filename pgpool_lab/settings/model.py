@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pgpool_lab.settings.overrides import problem
 from pgpool_lab.settings.presets import PRESETS, QUERY_LIFECHECK, Value
 from pgpool_lab.versions import pgpool, pgpool_parameters, postgresql
-from pgpool_lab.versions.distributions import BUILT
+from pgpool_lab.versions.distributions import BUILT, DISTRIBUTIONS, PACKAGED
 from pgpool_lab.versions.support import Choice, refusals
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -70,11 +70,32 @@ class ImageSettings(Settings):
     """What the nodes' root disks are made from."""
 
     distribution: str = "debian12"
+    source: str | None = None
+    """A stock cloud image; None: the lab builds one."""
+    sha256: SHA256 | None = None
+
+    @field_validator("source")
+    @classmethod
+    def known_source(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"^(path|url):.+", value):
+            raise ValueError("must be 'path:FILE' or 'url:ADDRESS' (with sha256)")
+        return value
 
     @field_validator("distribution")
     @classmethod
     def known_distribution(cls, value: str) -> str:
-        return known(value, BUILT, "distribution")
+        return known(value, DISTRIBUTIONS, "distribution")
+
+    @model_validator(mode="after")
+    def image_can_be_had(self) -> Self:
+        if self.source is None and self.distribution not in BUILT:
+            raise ValueError(
+                f"the lab builds images of {', '.join(BUILT)} only; for {self.distribution} give a cloud image with "
+                "image.source: path:FILE or url:ADDRESS"
+            )
+        if (self.source or "").startswith("url:") and self.sha256 is None:
+            raise ValueError("a source 'url:…' needs image.sha256, the image's checksum")
+        return self
 
 
 MAVEN = r"maven:[^:\s]+:[^:\s]+:[^:\s]+"
@@ -90,6 +111,7 @@ def checksum_given(key: str, source: str, sha256: str | None) -> None:
 class PostgresqlSettings(Settings):
     version: str = "15"
     source: str = "distribution"
+    """Packages of the `distribution`, or of the PostgreSQL `project`'s own repository, or an archive of programs."""
     sha256: SHA256 | None = None
     port: Port = 5432
     replication: Literal["async", "sync"] = "async"
@@ -102,9 +124,10 @@ class PostgresqlSettings(Settings):
     @field_validator("source")
     @classmethod
     def known_source(cls, value: str) -> str:
-        if value != "distribution" and not re.fullmatch(rf"(path|url):.+|{MAVEN}", value):
+        if value not in PACKAGED and not re.fullmatch(rf"(path|url):.+|{MAVEN}", value):
             raise ValueError(
-                "must be 'distribution', 'path:FILE', 'url:ADDRESS' (with sha256) or 'maven:GROUP:ARTIFACT:VERSION'"
+                "must be 'distribution', 'project', 'path:FILE', 'url:ADDRESS' (with sha256) or "
+                "'maven:GROUP:ARTIFACT:VERSION'"
             )
         return value
 

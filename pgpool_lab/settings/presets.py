@@ -62,7 +62,12 @@ QUERY_LIFECHECK: dict[str, dict[str, Value]] = {
     "procedure": {"wd_life_point": 3},
     # During a failover pgpool answers nobody for as long as the promotion takes: after so many failed checks, one a
     # wd_interval, it would declare itself dead and give the virtual IP up.
-    "fast": {"wd_life_point": 20},
+    "fast": {
+        "wd_life_point": 20,
+        # That holds for the search for the new primary, too, which this parameter bounds there. failover_command ends
+        # after the promotion, so that a search which finds nobody at once finds nobody later.
+        "recovery_timeout": 10,
+    },
 }
 """Added where pgpools can watch each other by queries only (3.2)."""
 

@@ -89,6 +89,9 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "centos7": Distribution("el", python=(3, 6), locale="en_US.UTF-8"),
 }
 
+PACKAGED = ("distribution", "project")
+"""Sources of PostgreSQL that are packages: the distribution's, and those of the PostgreSQL project's repository."""
+
 ARCHIVE_PREFIX = "/usr/local/postgresql"
 """Where PostgreSQL's programs from an archive are put."""
 

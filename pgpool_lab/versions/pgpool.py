@@ -11,6 +11,12 @@ from pgpool_lab.versions.numbers import Version, parse, since
 
 SERIES = ("3.2", "3.3", "3.4", "3.5", "3.6", "3.7", "4.0", "4.1", "4.2", "4.3", "4.4", "4.5", "4.6")
 
+RELEASES = (
+    *("3.2.9", "3.2.22", "3.3.22", "3.4.26", "3.5.28", "3.6.28", "3.7.26"),
+    *("4.0.25", "4.1.23", "4.2.24", "4.3.5", "4.3.20", "4.4.17", "4.5.12", "4.6.7"),
+)
+"""What tests render configurations for: each series' latest, the runbook's and Debian 12's."""
+
 AUTHENTICATION: dict[str, frozenset[str]] = {
     "3.2": frozenset({"trust", "md5"}),
     "4.0": frozenset({"trust", "md5", "scram"}),
@@ -32,6 +38,16 @@ PCP_SYNTAX: dict[str, str] = {"3.2": "positional", "3.5": "options"}
 
 WATCHDOG_INFO: dict[str, str] = {"3.2": "none", "3.3": "number", "3.5": "name"}
 """What pcp_watchdog_info says of a node's state: there is no such program, a number, or a word."""
+
+ELECTION: dict[str, str] = {"3.2": "oldest", "3.5": "vote"}
+"""Who leads next: whoever was started longest ago, by its own clock, or who wins a vote (watchdog.c)."""
+
+LIFECHECK_SEEN_IN: dict[str, str] = {"3.2": "log", "3.4": "nothing"}
+"""Where a pgpool says whether it checks its peers, which it does only after all of them have answered once.
+
+Until then the death of a host passes unnoticed. Later versions wait as well, but their watchdog notices by itself that
+a peer's connection is gone (3.5, watchdog.c).
+"""
 
 BACKENDS_SHOWN_BY: dict[str, str] = {"3.2": "pool_nodes", "4.2": "pool_backend_stats"}
 """The cheapest SHOW command with every backend's state and role. Since 4.3 `show pool_nodes` logs in to every backend
@@ -103,6 +119,8 @@ class PgpoolTraits:
     checks_look_up_passwords: bool
     pcp_syntax: str
     watchdog_info: str
+    election: str
+    lifecheck_seen_in: str
     backends_shown_by: str
     node_columns: tuple[str, ...]
     status_words: tuple[str, ...]
@@ -134,6 +152,8 @@ def traits(text: str) -> PgpoolTraits:
         checks_look_up_passwords=since(CHECKS_LOOK_UP_PASSWORDS, version),
         pcp_syntax=since(PCP_SYNTAX, version),
         watchdog_info=since(WATCHDOG_INFO, version),
+        election=since(ELECTION, version),
+        lifecheck_seen_in=since(LIFECHECK_SEEN_IN, version),
         backends_shown_by=since(BACKENDS_SHOWN_BY, version),
         node_columns=tuple(since(NODE_COLUMNS, version).split()),
         status_words=since(STATUS_WORDS, version),

@@ -20,10 +20,10 @@ class Choice:
 
     distribution: str
     postgresql: str
-    postgresql_source: str
     pgpool: str
     pgpool_source: str
     auth: str
+    postgresql_source: str = "distribution"
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def wrong_pair(choice: Choice) -> Iterator[Refusal]:
     if server.version >= (10,) and not knows_wal_names(pool.version):
         yield Refusal(
             "pgpool.version",
-            f"pgpool {choice.pgpool} calls functions that PostgreSQL {choice.postgresql} has renamed (xlog to wal, in "
-            "10): its replication checks fail; choose a later pgpool, or PostgreSQL 9.6",
+            f"pgpool {choice.pgpool} calls functions that PostgreSQL has renamed in 10 (xlog to wal): its replication "
+            "checks fail; choose a later pgpool, or PostgreSQL 9.6",
         )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from pgpool_lab.compatibility import documents
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.lab import LiveLab
 from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload, running
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
+from pgpool_lab.settings.presets import preset_of
 from tests.live.measured import pytest_configure, pytest_terminal_summary, reports, trials
 
 __all__ = ["pytest_configure", "pytest_terminal_summary", "reports", "trials"]
@@ -33,6 +35,16 @@ def lab() -> LiveLab:
     """The lab under test, from its stack's outputs."""
     stack = os.environ["LAB_STACK"]
     return LiveLab(Lab(LabPaths(stack)).outputs(), stack)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def versions(lab: LiveLab, record_testsuite_property: Callable[[str, object], None]) -> None:
+    """What is under test, for docs/compatibility.md."""
+    outputs = lab.outputs
+    tested = documents.Subject(
+        stack=lab.stack, nodes=len(lab.nodes), preset=preset_of(outputs.timings), **outputs.versions
+    )
+    record_testsuite_property(documents.LAB, tested.model_dump_json())
 
 
 UP = ("up", "--stack", os.environ.get("LAB_STACK", ""), "--yes", "--non-interactive", "--suppress-outputs")

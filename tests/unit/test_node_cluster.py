@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.node import cluster, locks, main
+from pgpool_lab.node import answer, cluster, failover, locks, main
 from pgpool_lab.node.configuration import StepFailed
 from pgpool_lab.node.join import Plan
 from tests.unit.facts import changed, healthy
@@ -145,6 +146,30 @@ def test_one_step_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         locks.take(lock)
         with pytest.raises(StepFailed, match="another step"):
             main.act({"name": "node0"}, "start-primary", [])
+
+
+def test_of_two_promotions_the_second_waits_and_no_longer_than_its_script(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(locks, "CHANGE", tmp_path / "change")
+
+    def change(config: Any, verb: str, options: list[str]) -> bool:
+        done.append(verb)
+        return True
+
+    monkeypatch.setattr(main, "change", change)
+    monkeypatch.setattr(answer, "all_facts", lambda config: {})
+    with locks.CHANGE.open("w") as lock:
+        locks.take(lock)
+        threading.Timer(0.3, locks.release, [lock]).start()
+        assert main.act({"name": "node4"}, "promote", []) == {}
+        locks.take(lock)
+        monkeypatch.setattr(main, "PROMOTION_SECONDS", 0.2)
+        with pytest.raises(StepFailed, match="another step"):
+            main.act({"name": "node4"}, "promote", [])
+    assert done == ["promote"]
+    assert main.PROMOTION_SECONDS < failover.PROMOTION_SECONDS + 5
 
 
 def test_a_second_holder_is_relieved_while_the_cluster_settles(monkeypatch: pytest.MonkeyPatch) -> None:

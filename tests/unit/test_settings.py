@@ -91,7 +91,7 @@ BAD: dict[str, tuple[Values, str]] = {
     ),
     "source of PostgreSQL that is none": (
         changed("postgresql", "source", to="maven:group:artifact"),
-        "postgresql.source: must be 'distribution', 'path:FILE', 'url:ADDRESS' (with sha256) or 'maven:",
+        "postgresql.source: must be 'distribution', 'project', 'path:FILE', 'url:ADDRESS' (with sha256) or 'maven:",
     ),
     "address of PostgreSQL without checksum": (
         changed("postgresql", "source", to="url:https://host/p.txz"),
@@ -143,6 +143,15 @@ BAD: dict[str, tuple[Values, str]] = {
     "watchdog on PCP's port": (
         changed("pgpool", "wd_port", to=9898),
         "pgpool.wd_port: 9898 is already taken by pgpool.pcp_port",
+    ),
+    "a distribution that is not built": (
+        changed("image", to={"distribution": "centos7"}),
+        "image: the lab builds images of debian12 only; for centos7 give a cloud image with image.source",
+    ),
+    "an image from nowhere": (changed("image", to={"source": "centos.qcow2"}), "image.source: must be 'path:FILE'"),
+    "an image's address without its checksum": (
+        changed("image", to={"source": "url:https://host/centos.qcow2"}),
+        "image: a source 'url:…' needs image.sha256",
     ),
     "unknown authentication": (changed("auth", to="ldap"), "auth:"),
     "unknown mesh": (changed("ssh_mesh", to="none"), "ssh_mesh:"),

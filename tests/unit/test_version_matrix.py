@@ -1,13 +1,18 @@
 """Every supported pair of pgpool and PostgreSQL: its configuration holds nothing that one of the two does not know.
 
-With LAB_PGPOOL_SAMPLES, a folder of folders named after releases or series (`3.2.9`, `4.3`) that hold the
-pgpool.conf.sample files of pgpool's source: the names are looked up in those as well.
+With LAB_PGPOOL_SAMPLES, a folder of folders named after releases (`3.2.9`) that hold the pgpool.conf.sample files of
+pgpool's source: the names are looked up in those as well. With LAB_POSTGRESQL_BINARIES, a folder of folders named after
+PostgreSQL's versions (`9.6`) that hold `bin/postgres` and what it needs: it reads the files. What these accept is
+recorded for docs/compatibility.md.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +20,9 @@ import pytest
 from components.cluster.node_configuration import node_configuration
 from components.pgpool import layout as pgpool_layout
 from components.postgres import layout as postgres_layout
+from pgpool_lab.compatibility.documents import ACCEPTED, Accepted
 from pgpool_lab.node import dialect
+from pgpool_lab.node.role import write_replication_conf
 from pgpool_lab.settings import LabSettings
 from pgpool_lab.versions import pgpool, pgpool_parameters, postgresql, postgresql_parameters
 from pgpool_lab.versions.numbers import parse
@@ -23,21 +30,16 @@ from pgpool_lab.versions.pgpool_parameters import general
 from pgpool_lab.versions.support import Choice, wrong_pair
 from tests.unit.test_templates import files, lab, parameters, pgpool_conf, text
 
-RELEASES = (
-    *("3.2.9", "3.2.22", "3.3.22", "3.4.26", "3.5.28", "3.6.28", "3.7.26"),
-    *("4.0.25", "4.1.23", "4.2.24", "4.3.5", "4.3.20", "4.4.17", "4.5.12", "4.6.7"),
-)
-
 
 def safest(release: str, version: str) -> str | None:
     """The best way to authenticate that both know; None when they don't go together at all."""
     ways = ("scram", "md5")
-    return next((way for way in ways if not list(wrong_pair(Choice("", version, "", release, "", way)))), None)
+    return next((way for way in ways if not list(wrong_pair(Choice("", version, release, "", way)))), None)
 
 
 PAIRS = [
     (release, version, auth)
-    for release in RELEASES
+    for release in pgpool.RELEASES
     for version in postgresql.SERIES
     if (auth := safest(release, version)) is not None
 ]
@@ -50,11 +52,14 @@ KEPT = {
 """Files of the default versions as they are meant to be: a change for another version must not change them."""
 
 SAMPLES = os.environ.get("LAB_PGPOOL_SAMPLES")
+BINARIES = os.environ.get("LAB_POSTGRESQL_BINARIES")
 
 
-def chosen(release: str, version: str, auth: str = "md5", preset: str = "fast", size: int = 3) -> LabSettings:
+def chosen(
+    release: str, version: str, auth: str = "md5", preset: str = "fast", size: int = 3, replication: str = "async"
+) -> LabSettings:
     """A lab of these versions, as if their binaries could be had."""
-    settings = lab(auth, preset, size=size)
+    settings = lab(auth, preset, replication, size=size)
     return settings.model_copy(
         update={
             "postgresql": settings.postgresql.model_copy(update={"version": version}),
@@ -75,8 +80,8 @@ def pair(request: pytest.FixtureRequest) -> LabSettings:
 
 
 def test_every_series_is_among_the_releases() -> None:
-    assert {pgpool_parameters.series(parse(release)) for release in RELEASES} == set(pgpool.SERIES)
-    assert {release for release, *_ in PAIRS} == set(RELEASES)
+    assert {pgpool_parameters.series(parse(release)) for release in pgpool.RELEASES} == set(pgpool.SERIES)
+    assert {release for release, *_ in PAIRS} == set(pgpool.RELEASES)
     assert {version for _, version, _ in PAIRS} == set(postgresql.SERIES)
 
 
@@ -113,7 +118,7 @@ def test_hba_files_use_methods_that_both_know(pair: LabSettings) -> None:
         assert scram == (pair.auth == "scram")
 
 
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("release", pgpool.RELEASES)
 def test_every_node_is_told_of_every_other_pgpool(release: str) -> None:
     settings = chosen(release, "9.6")
     for index, node in enumerate(settings.nodes):
@@ -126,7 +131,7 @@ def test_every_node_is_told_of_every_other_pgpool(release: str) -> None:
         assert conf.get("wd_hostname") == (None if alike else f"'{node.name}'")
 
 
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("release", pgpool.RELEASES)
 def test_pgpools_watch_each_other_by_heartbeat_where_they_can(release: str) -> None:
     settings = chosen(release, "9.6")
     conf = pgpool_conf(settings)
@@ -140,7 +145,7 @@ def test_pgpools_watch_each_other_by_heartbeat_where_they_can(release: str) -> N
         assert len(receivers) == len(settings.nodes) - (parse(release) < (4, 2))
 
 
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("release", pgpool.RELEASES)
 def test_the_failover_command_uses_what_the_version_fills_in(release: str) -> None:
     command = pgpool_conf(chosen(release, "9.6"))["failover_command"]
     used = set(re.findall(r"%(\w)", command))
@@ -148,7 +153,7 @@ def test_the_failover_command_uses_what_the_version_fills_in(release: str) -> No
     assert command.split()[1:4] == ['"%d"', '"%h"', '"%P"'], "the agent reads the first and the third"
 
 
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("release", pgpool.RELEASES)
 def test_the_follow_command_has_the_version_s_name(release: str) -> None:
     conf = pgpool_conf(chosen(release, "9.6"))
     named = {name: value for name, value in conf.items() if name.startswith("follow_")}
@@ -156,7 +161,7 @@ def test_the_follow_command_has_the_version_s_name(release: str) -> None:
     assert set(re.findall(r"%(\w)", " ".join(named.values()))) <= pgpool.traits(release).placeholders
 
 
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("release", pgpool.RELEASES)
 def test_interface_commands_run_without_a_shell(release: str) -> None:
     conf = {name: value.strip("'") for name, value in pgpool_conf(chosen(release, "9.6")).items()}
     folder = conf.get("if_cmd_path") or conf["ifconfig_path"]
@@ -166,6 +171,15 @@ def test_interface_commands_run_without_a_shell(release: str) -> None:
         assert program == "/usr/bin/sudo"
         assert len(words) <= 23, "3.2 cuts the rest off"
         assert len(conf[name]) < 128, "3.2 copies the command to a buffer"
+
+
+def test_a_saved_state_of_backends_is_not_trusted_and_no_trusted_server_is_pinged() -> None:
+    """3.2 saves it at a clean exit only, and before 3.2.11 the loop over the servers can hang."""
+    for release in pgpool.RELEASES:
+        rendered = files(chosen(release, "9.6"))
+        unit = text(rendered[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
+        assert re.search(r"^ExecStart=\S+/pgpool -n -C -D ", unit, re.MULTILINE)
+        assert "trusted_servers" not in pgpool_conf(chosen(release, "9.6"))
 
 
 @pytest.mark.parametrize(("release", "plain"), [("3.7.26", True), ("4.0.25", False), ("4.3.5", False)])
@@ -190,18 +204,58 @@ def test_the_default_versions_get_what_they_always_got(path: str, kept: str) -> 
 
 @pytest.mark.skipif(SAMPLES is None, reason="LAB_PGPOOL_SAMPLES names no folder of samples")
 @pytest.mark.parametrize("preset", ["fast", "procedure"])
-@pytest.mark.parametrize("release", RELEASES)
-def test_the_samples_of_a_version_name_every_parameter(release: str, preset: str) -> None:
-    series = pgpool_parameters.series(parse(release))
-    folder = next((path for name in (release, series) if (path := Path(SAMPLES or "", name)).is_dir()), None)
-    if folder is None:
-        pytest.skip(f"{SAMPLES} has no folder {release} or {series}")
+@pytest.mark.parametrize("release", pgpool.RELEASES)
+def test_the_samples_of_a_version_name_every_parameter(
+    release: str, preset: str, record_property: Callable[[str, str], None]
+) -> None:
+    folder = Path(SAMPLES or "", release)
+    if not folder.is_dir():
+        pytest.skip(f"{SAMPLES} has no folder {release}")
+    record_property(ACCEPTED, Accepted(program="pgpool", version=release, by="sample").model_dump_json())
     sampled = {
         general(line.group(1))
         for file in folder.glob("pgpool.conf.sample*")
         for line in re.finditer(r"^#?\s?(\w+)\s*=", file.read_text(errors="replace"), re.MULTILINE)
     }
     assert len(sampled) > 50
-    for auth in ("md5", "trust"):
-        names = given(chosen(release, "9.6", auth, preset))
-        assert {general(name) for name in names} - sampled == set()
+    for auth in pgpool.traits(release).authentication:
+        for size in (2, 3):
+            names = given(chosen(release, "9.6", auth, preset, size))
+            assert {general(name) for name in names} - sampled == set()
+
+
+@pytest.mark.skipif(BINARIES is None, reason="LAB_POSTGRESQL_BINARIES names no folder of binaries")
+@pytest.mark.parametrize("replication", ["async", "sync"])
+@pytest.mark.parametrize("server", postgresql.SERIES)
+def test_the_server_of_a_version_reads_its_configuration(
+    server: str,
+    replication: str,
+    record_property: Callable[[str, str], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`postgres -C` reads and checks the files, and starts nothing. recovery.conf is read by a start only."""
+    program = Path(BINARIES or "", server, "bin", "postgres")
+    if not program.is_file():
+        pytest.skip(f"{BINARIES} has no {server}/bin/postgres")
+    record_property(ACCEPTED, Accepted(program="postgresql", version=server, by="binary").model_dump_json())
+    monkeypatch.setattr(shutil, "chown", lambda *_: None)
+    for auth in ("trust", "md5", *(["scram"] if postgresql.traits(server).scram else [])):
+        settings = chosen("4.3.5", server, auth, replication=replication)
+        config = node_configuration(settings, lab="lab", node="node0")
+        config["postgresql"]["replication_conf"] = str(tmp_path / "replication.conf")
+        write_replication_conf(config, "node1")
+        conf = text(files(settings)[postgres_layout.CONFIG_FILE])
+        conf = conf.replace(postgres_layout.REPLICATION_CONF, config["postgresql"]["replication_conf"])
+        assert complaints(program, tmp_path, conf) == ""
+        assert "quux" in complaints(program, tmp_path, f"{conf}quux = 1\n"), "it would have said so"
+
+
+def complaints(program: Path, folder: Path, conf: str) -> str:
+    """What a server says against a postgresql.conf; empty when it takes all of it."""
+    file = folder / "postgresql.conf"
+    file.write_text(conf)
+    # A server without -D, as there is no data directory yet, wants to be told of the file beside pg_hba.conf.
+    command = [str(program), "-C", "max_wal_senders", f"--config-file={file}", f"--ident-file={file}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if (done.returncode, done.stdout) == (0, "8\n") else done.stderr

@@ -1,0 +1,116 @@
+"""docs/compatibility.md from the committed reports: `python -m pgpool_lab.compatibility.page [REPORT.xml …]`.
+
+Given reports of tests (the XML files of `./lab test`), what they say of versions is put among the committed documents
+first.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pgpool_lab.compatibility.documents import Accepted, Live, load, of_junit, store
+from pgpool_lab.compatibility.matrix import State, cell, complete, releases
+from pgpool_lab.errors import LabError
+from pgpool_lab.harness.report.figures import NOTHING, table
+from pgpool_lab.paths import PROJECT
+from pgpool_lab.progress import fail
+from pgpool_lab.versions.numbers import parse
+from pgpool_lab.versions.postgresql import SERIES
+
+REPORTS = PROJECT / "docs" / "compatibility"
+PAGE = REPORTS.with_suffix(".md")
+
+MARKS = {
+    State.LIVE: "**live**",
+    State.FAILS: "fails",
+    State.CONFIGURED: "configuration",
+    State.RENDERED: "rendered",
+    State.UNSUPPORTED: NOTHING,
+}
+"""A cell's word; the numbers that follow some name a reason below the table."""
+
+HEAD = """\
+# Compatibility
+
+Generated from what tests reported (the documents in [compatibility/](compatibility/)); do not edit. To add a run:
+`./lab test`, then `.venv/bin/python -m pgpool_lab.compatibility.page reports/TIME/*.xml`.
+
+| word | meaning |
+| --- | --- |
+| **live** | live-tested: the runbook's three scenarios passed on a lab of these versions, and no test failed on it |
+| fails | a lab of these versions ran, and tests failed on it |
+| configuration | configuration-tested: that release's own samples name every parameter of the `pgpool.conf`, and that \
+version's own server program has read the `postgresql.conf`, which the lab renders for them |
+| rendered | supported by the rules for versions, and rendered; a sample or program of one of them was not at hand |
+| \N{EN DASH} | unsupported: refused before anything is created |
+
+## pgpool-II by PostgreSQL
+"""
+
+
+def generate(reports: Sequence[Accepted | Live]) -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *matrix(reports), "", "## Live runs", "", *runs(reports), *asked(reports)]) + "\n"
+
+
+def matrix(reports: Sequence[Accepted | Live]) -> list[str]:
+    """The table of pairs, and the reasons that its numbers stand for."""
+    reasons: list[str] = []
+
+    def word(release: str, server: str) -> str:
+        known = cell(release, server, reports)
+        if not known.why:
+            return MARKS[known.state]
+        if known.why not in reasons:
+            reasons.append(known.why)
+        return f"{MARKS[known.state]} ({reasons.index(known.why) + 1})"
+
+    rows = [[release, *(word(release, server) for server in SERIES)] for release in releases(reports)]
+    numbered = [f"{number}. {reason}" for number, reason in enumerate(reasons, 1)]
+    return [*table(["pgpool", *SERIES], rows), *(["", *numbered] if numbered else [])]
+
+
+def runs(reports: Sequence[Accepted | Live]) -> list[str]:
+    """A line for each session of live tests."""
+    rows = [
+        [
+            run.lab.stack,
+            str(run.lab.nodes),
+            run.lab.distribution,
+            run.lab.postgresql,
+            run.lab.pgpool,
+            run.lab.preset,
+            "yes" if complete(run) else "no",
+            str(len(run.passed)),
+            ", ".join(run.failed) or "none",
+        ]
+        for run in reports
+        if isinstance(run, Live)
+    ]
+    heading = ["stack", "nodes", "distribution", "PostgreSQL", "pgpool", "timings", "scenarios 1\N{EN DASH}3", "passed"]
+    return table([*heading, "failed"], rows) if rows else ["No report of a live run has been put here yet."]
+
+
+def asked(reports: Sequence[Accepted | Live]) -> list[str]:
+    """What accepted configurations."""
+    lines = ["", "## Asked for their configuration", ""]
+    for what, by in (("samples of pgpool-II", "sample"), ("server programs of PostgreSQL", "binary")):
+        versions = [one.version for one in reports if isinstance(one, Accepted) and one.by == by]
+        lines.append(f"- {what}: {', '.join(sorted(versions, key=parse)) or 'none'}")
+    return lines
+
+
+def main(files: Sequence[str]) -> None:
+    """Put what the reports of tests say among the documents, then write the page. Raises LabError."""
+    for file in files:
+        store(REPORTS, of_junit(Path(file)))
+    PAGE.write_text(generate(load(REPORTS)))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except LabError as error:
+        sys.exit(fail(error))
