@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from pydantic import ValidationError
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.settings.model import LabSettings
+
+TARBALL = "LAB_PGPOOL_TARBALL"
+"""Variable with the path of pgpool's source tarball, which wins over the stack's `pgpool.source` and its checksum."""
 
 NAMESPACE = "pgpool-lab"
 """The Pulumi project's name, which prefixes its configuration keys."""
@@ -48,7 +52,19 @@ def from_engine(config: Mapping[str, str], origin: str) -> LabSettings:
         namespace, _, name = key.partition(":")
         if namespace == NAMESPACE:
             values[name] = nested(text)
-    return from_mapping(values, origin)
+    return from_mapping(with_tarball(values, os.environ), origin)
+
+
+def with_tarball(values: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Configuration values with the tarball that the environment names, if it names one."""
+    given = environment.get(TARBALL)
+    if not given:
+        return dict(values)
+    pool = values.get("pgpool", {})
+    if isinstance(pool, dict):  # Else it is refused as it stands.
+        pool = {key: value for key, value in pool.items() if key != "sha256"}
+        pool["source"] = f"path:{Path(given).absolute()}"
+    return {**values, "pgpool": pool}
 
 
 def nested(text: str) -> Any:
@@ -82,4 +98,4 @@ def from_stack_file(path: Path) -> LabSettings:
             values[name] = value
         elif not namespace:
             raise LabError(f"{path}: {key}: unknown key", f"write it as {NAMESPACE}:{key}")
-    return from_mapping(values, str(path))
+    return from_mapping(with_tarball(values, os.environ), str(path))

@@ -50,6 +50,18 @@ def without(*path: str | int) -> Values:
     return values
 
 
+def test_a_tarball_of_the_environment_wins_over_the_stack_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stack = tmp_path / "Pulumi.own.yaml"
+    values = changed("pgpool", to={"version": "4.5.0", "source": "url:https://host/p.tar.gz", "sha256": "0" * 64})
+    stack.write_text(yaml.safe_dump({"config": {f"pgpool-lab:{key}": value for key, value in values.items()}}))
+    monkeypatch.setenv("LAB_PGPOOL_TARBALL", str(tmp_path / "given.tar.gz"))
+    engine = {f"pgpool-lab:{key}": json.dumps(value) for key, value in values.items()}
+    for settings in (from_stack_file(stack), from_engine(engine, "the engine")):
+        assert (settings.pgpool.source, settings.pgpool.sha256) == (f"path:{tmp_path}/given.tar.gz", None)
+    monkeypatch.delenv("LAB_PGPOOL_TARBALL")
+    assert from_stack_file(stack).pgpool.source == "url:https://host/p.tar.gz"
+
+
 def test_the_configuration_that_the_bad_ones_start_from_is_valid() -> None:
     settings = from_mapping(VALID, "stack.yaml")
     assert [node.name for node in settings.nodes] == ["a", "b"]
