@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pgpool_lab.errors import LabError
 
-ACCEPTED = "accepted"
-"""Property of a test in which a version's sample or binary accepted what the lab renders: an `Accepted` as JSON."""
+ASKED = "asked"
+"""Property of a test in which a version's sample or binary judges what the lab renders: its `Judge` as JSON."""
 
 LAB = "lab"
 """Property of a session of live tests: the `Subject` lab as JSON."""
@@ -28,18 +28,26 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Accepted(Document):
-    """A version of one program took every configuration that the lab renders for it."""
+class Judge(Document):
+    """What can say whether a configuration is valid for its version."""
 
-    kind: Literal["accepted"] = "accepted"
     program: Literal["pgpool", "postgresql"]
     version: str
     by: Literal["sample", "binary"]
     """`sample`: every parameter stands in that release's own sample files; `binary`: its program has read the file."""
 
+
+class Asked(Document):
+    """A judge was given the configurations that the lab renders for its version."""
+
+    kind: Literal["asked"] = "asked"
+    judge: Judge
+    refused: tuple[str, ...]
+    """The tests in which it took exception; empty: it accepted everything."""
+
     @property
     def name(self) -> str:
-        return f"accepted.{self.program}.{self.version}"
+        return f"asked.{self.judge.program}.{self.judge.version}"
 
 
 class Subject(Document):
@@ -67,34 +75,33 @@ class Live(Document):
         return f"live.{lab.stack}.{lab.distribution}.{lab.postgresql}.{lab.pgpool}.{lab.preset}"
 
 
-Report = Annotated[Accepted | Live, Field(discriminator="kind")]
-REPORT: TypeAdapter[Accepted | Live] = TypeAdapter(Report)
+Report = Annotated[Asked | Live, Field(discriminator="kind")]
+REPORT: TypeAdapter[Asked | Live] = TypeAdapter(Report)
 
 
-def of_junit(file: Path) -> list[Accepted | Live]:
+def of_junit(file: Path) -> list[Asked | Live]:
     """What a JUnit report says of versions. Raises LabError that names a file which is none."""
     try:
         suites = list(ElementTree.parse(file).getroot().iter("testsuite"))
     except (OSError, ElementTree.ParseError) as error:
         raise LabError(f"{file} is no report of tests: {error}", "give the XML files of a run of ./lab test") from None
-    return [*accepted(suites), *live(suites)]
+    return [*asked(suites), *live(suites)]
 
 
-def accepted(suites: Iterable[ElementTree.Element]) -> list[Accepted | Live]:
-    """Versions that accepted everything that they were asked about; one that refused anything is not among them."""
-    asked = [
-        (Accepted.model_validate_json(value), went_well(case))
-        for suite in suites
-        for case in suite.iter("testcase")
-        for value in properties(case, ACCEPTED)
-    ]
-    refused = {one.name for one, passed in asked if not passed}
-    return [one for one in dict.fromkeys(one for one, _ in asked) if one.name not in refused]
+def asked(suites: Iterable[ElementTree.Element]) -> list[Asked | Live]:
+    """One document for each judge that was asked."""
+    refused: dict[Judge, set[str]] = {}
+    for suite in suites:
+        for case in suite.iter("testcase"):
+            for value in properties(case, ASKED):
+                against = refused.setdefault(Judge.model_validate_json(value), set())
+                against |= set() if went_well(case) else {plain(case)}
+    return [Asked(judge=judge, refused=tuple(sorted(tests))) for judge, tests in refused.items()]
 
 
-def live(suites: Iterable[ElementTree.Element]) -> list[Accepted | Live]:
+def live(suites: Iterable[ElementTree.Element]) -> list[Asked | Live]:
     """One document for each suite that ran on a lab."""
-    found: list[Accepted | Live] = []
+    found: list[Asked | Live] = []
     for suite in suites:
         for value in properties(suite, LAB):
             cases = [case for case in suite.iter("testcase") if case.find("skipped") is None]
@@ -118,7 +125,7 @@ def plain(case: ElementTree.Element) -> str:
     return re.sub(r"#x[0-9A-F]{2}", "", case.get("name", ""))
 
 
-def store(folder: Path, reports: Sequence[Accepted | Live]) -> list[Path]:
+def store(folder: Path, reports: Sequence[Asked | Live]) -> list[Path]:
     """Write the documents, each in place of an earlier one of the same name; gives the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -128,7 +135,7 @@ def store(folder: Path, reports: Sequence[Accepted | Live]) -> list[Path]:
     return files
 
 
-def load(folder: Path) -> list[Accepted | Live]:
+def load(folder: Path) -> list[Asked | Live]:
     """The documents of a folder in the order of their names. Raises LabError that names a file which is none."""
     found = []
     for file in sorted(folder.glob("*.json")):

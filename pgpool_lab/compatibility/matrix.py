@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from pgpool_lab.compatibility.documents import Accepted, Live
+from pgpool_lab.compatibility.documents import Asked, Live
 from pgpool_lab.versions import pgpool
 from pgpool_lab.versions.numbers import parse
 from pgpool_lab.versions.support import Choice, wrong_pair
@@ -19,7 +19,7 @@ class State(Enum):
     """In the order of what they prove."""
 
     LIVE = "live-tested"
-    FAILS = "fails live"
+    FAILS = "fails"
     CONFIGURED = "configuration-tested"
     RENDERED = "rendered only"
     UNSUPPORTED = "unsupported"
@@ -33,13 +33,13 @@ class Cell:
     why: str = ""
 
 
-def releases(reports: Iterable[Accepted | Live]) -> list[str]:
+def releases(reports: Iterable[Asked | Live]) -> list[str]:
     """pgpool's releases that have a line: those that tests render for, and those that a lab ran."""
     ran = {report.lab.pgpool for report in reports if isinstance(report, Live)}
     return sorted({*pgpool.RELEASES, *ran}, key=parse)
 
 
-def cell(release: str, server: str, reports: Sequence[Accepted | Live]) -> Cell:
+def cell(release: str, server: str, reports: Sequence[Asked | Live]) -> Cell:
     """The best that is known of a pair, and what is missing for better.
 
     A live run that failed anywhere shows as such until a run with the same settings replaces it.
@@ -49,16 +49,16 @@ def cell(release: str, server: str, reports: Sequence[Accepted | Live]) -> Cell:
     runs = [
         run for run in reports if isinstance(run, Live) and (run.lab.pgpool, run.lab.postgresql) == (release, server)
     ]
-    if failed := sorted({name for run in runs for name in run.failed}):
-        return Cell(State.FAILS, ", ".join(failed))
+    judges = {("pgpool", release): "the samples of pgpool", ("postgresql", server): "the server program of PostgreSQL"}
+    verdicts: dict[tuple[str, str], tuple[str, ...]] = {
+        (one.judge.program, one.judge.version): one.refused for one in reports if isinstance(one, Asked)
+    }
+    failed = {name for run in runs for name in run.failed}
+    if failed := failed.union(*(verdicts.get(key, ()) for key in judges)):
+        return Cell(State.FAILS, ", ".join(sorted(failed)))
     if any(complete(run) for run in runs):
         return Cell(State.LIVE)
-    taken = {(one.program, one.version) for one in reports if isinstance(one, Accepted)}
-    needed = {
-        ("pgpool", release): f"the samples of pgpool {release}",
-        ("postgresql", server): f"the server program of PostgreSQL {server}",
-    }
-    missing = [words for key, words in needed.items() if key not in taken]
+    missing = [f"{words} {key[1]}" for key, words in judges.items() if key not in verdicts]
     return Cell(State.RENDERED, f"not at hand: {', '.join(missing)}") if missing else Cell(State.CONFIGURED)
 
 

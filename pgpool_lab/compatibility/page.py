@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pgpool_lab.compatibility.documents import Accepted, Live, load, of_junit, store
+from pgpool_lab.compatibility.documents import Asked, Live, load, of_junit, store
 from pgpool_lab.compatibility.matrix import State, cell, complete, releases
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.report.figures import NOTHING, table
@@ -35,12 +35,13 @@ HEAD = """\
 # Compatibility
 
 Generated from what tests reported (the documents in [compatibility/](compatibility/)); do not edit. To add a run:
-`./lab test`, then `.venv/bin/python -m pgpool_lab.compatibility.page reports/TIME/*.xml`.
+`./lab test`, then `.venv/bin/python -m pgpool_lab.compatibility.page reports/TIME/*.xml`. Configurations are tested by
+what lies in the folders `LAB_PGPOOL_SAMPLES` and `LAB_POSTGRESQL_BINARIES` (`tests/unit/test_version_matrix.py`).
 
 | word | meaning |
 | --- | --- |
 | **live** | live-tested: the runbook's three scenarios passed on a lab of these versions, and no test failed on it |
-| fails | a lab of these versions ran, and tests failed on it |
+| fails | tests failed on a lab of these versions, or the samples or the program of one refused a configuration |
 | configuration | configuration-tested: that release's own samples name every parameter of the `pgpool.conf`, and that \
 version's own server program has read the `postgresql.conf`, which the lab renders for them |
 | rendered | supported by the rules for versions, and rendered; a sample or program of one of them was not at hand |
@@ -50,12 +51,12 @@ version's own server program has read the `postgresql.conf`, which the lab rende
 """
 
 
-def generate(reports: Sequence[Accepted | Live]) -> str:
+def generate(reports: Sequence[Asked | Live]) -> str:
     """The whole page."""
     return "\n".join([HEAD, *matrix(reports), "", "## Live runs", "", *runs(reports), *asked(reports)]) + "\n"
 
 
-def matrix(reports: Sequence[Accepted | Live]) -> list[str]:
+def matrix(reports: Sequence[Asked | Live]) -> list[str]:
     """The table of pairs, and the reasons that its numbers stand for."""
     reasons: list[str] = []
 
@@ -72,7 +73,7 @@ def matrix(reports: Sequence[Accepted | Live]) -> list[str]:
     return [*table(["pgpool", *SERIES], rows), *(["", *numbered] if numbered else [])]
 
 
-def runs(reports: Sequence[Accepted | Live]) -> list[str]:
+def runs(reports: Sequence[Asked | Live]) -> list[str]:
     """A line for each session of live tests."""
     rows = [
         [
@@ -93,12 +94,13 @@ def runs(reports: Sequence[Accepted | Live]) -> list[str]:
     return table([*heading, "failed"], rows) if rows else ["No report of a live run has been put here yet."]
 
 
-def asked(reports: Sequence[Accepted | Live]) -> list[str]:
-    """What accepted configurations."""
+def asked(reports: Sequence[Asked | Live]) -> list[str]:
+    """What judged configurations."""
+    judges = [one.judge for one in reports if isinstance(one, Asked)]
     lines = ["", "## Asked for their configuration", ""]
     for what, by in (("samples of pgpool-II", "sample"), ("server programs of PostgreSQL", "binary")):
-        versions = [one.version for one in reports if isinstance(one, Accepted) and one.by == by]
-        lines.append(f"- {what}: {', '.join(sorted(versions, key=parse)) or 'none'}")
+        versions = sorted((judge.version for judge in judges if judge.by == by), key=parse)
+        lines.append(f"- {what}: {', '.join(versions) or 'none'}")
     return lines
 
 

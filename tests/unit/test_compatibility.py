@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pgpool_lab.compatibility.documents import ACCEPTED, LAB, Accepted, Live, Subject, load, of_junit, store
+from pgpool_lab.compatibility.documents import ASKED, LAB, Asked, Judge, Live, Subject, load, of_junit, store
 from pgpool_lab.compatibility.matrix import Cell, State, cell
 from pgpool_lab.compatibility.page import PAGE, REPORTS, generate
 from pgpool_lab.errors import LabError
 
 SCENARIOS = tuple(f"test_scenario_{number}_of_the_runbook" for number in (1, 2, 3))
-POOL = Accepted(program="pgpool", version="4.3.5", by="sample")
-SERVER = Accepted(program="postgresql", version="15", by="binary")
+POOL = Asked(judge=Judge(program="pgpool", version="4.3.5", by="sample"), refused=())
+SERVER = Asked(judge=Judge(program="postgresql", version="15", by="binary"), refused=())
 
 
 def live(passed: tuple[str, ...] = SCENARIOS, failed: tuple[str, ...] = (), preset: str = "fast") -> Live:
@@ -25,17 +25,21 @@ def test_the_committed_page_is_that_of_the_committed_reports() -> None:
     assert PAGE.read_text() == generate(load(REPORTS)), "run: .venv/bin/python -m pgpool_lab.compatibility.page"
 
 
-CELLS: dict[str, tuple[list[Accepted | Live], Cell]] = {
+CELLS: dict[str, tuple[list[Asked | Live], Cell]] = {
     "nothing": (
         [],
         Cell(State.RENDERED, "not at hand: the samples of pgpool 4.3.5, the server program of PostgreSQL 15"),
     ),
     "one program's": ([POOL], Cell(State.RENDERED, "not at hand: the server program of PostgreSQL 15")),
     "another version's": (
-        [POOL, Accepted(program="postgresql", version="16", by="binary")],
+        [POOL, Asked(judge=Judge(program="postgresql", version="16", by="binary"), refused=())],
         Cell(State.RENDERED, "not at hand: the server program of PostgreSQL 15"),
     ),
     "both programs'": ([POOL, SERVER], Cell(State.CONFIGURED)),
+    "one refused": (
+        [POOL, SERVER.model_copy(update={"refused": ("test_it[15]",)}), live()],
+        Cell(State.FAILS, "test_it[15]"),
+    ),
     "a lab's": ([live()], Cell(State.LIVE)),
     "a lab's without the third scenario": ([POOL, SERVER, live(SCENARIOS[:2])], Cell(State.CONFIGURED)),
     "one lab's that failed, another's that passed": (
@@ -46,7 +50,7 @@ CELLS: dict[str, tuple[list[Accepted | Live], Cell]] = {
 
 
 @pytest.mark.parametrize(("reports", "expected"), CELLS.values(), ids=CELLS.keys())
-def test_a_pair_is_what_its_reports_prove(reports: list[Accepted | Live], expected: Cell) -> None:
+def test_a_pair_is_what_its_reports_prove(reports: list[Asked | Live], expected: Cell) -> None:
     assert cell("4.3.5", "15", reports) == expected
 
 
@@ -70,23 +74,24 @@ def junit(path: Path, cases: str, suite: str = "") -> Path:
     return path
 
 
-def having(name: str, value: Accepted | Subject) -> str:
+def having(name: str, value: Judge | Subject) -> str:
     text = value.model_dump_json().replace('"', "&quot;")
     return f'<properties><property name="{name}" value="{text}"/></properties>'
 
 
-def test_what_a_version_accepted_is_read_from_a_report(tmp_path: Path) -> None:
-    cases = f"<testcase name='a'>{having(ACCEPTED, POOL)}</testcase><testcase name='b'/>"
-    cases += f"<testcase name='c'>{having(ACCEPTED, POOL)}</testcase>"
+def test_what_a_version_said_is_read_from_a_report(tmp_path: Path) -> None:
+    cases = f"<testcase name='a'>{having(ASKED, POOL.judge)}</testcase><testcase name='b'/>"
+    cases += f"<testcase name='c'>{having(ASKED, POOL.judge)}</testcase>"
     assert of_junit(junit(tmp_path / "r.xml", cases)) == [POOL]
 
 
 @pytest.mark.parametrize("word", ["failure", "error", "skipped"])
-def test_a_version_that_refused_anything_accepted_nothing(tmp_path: Path, word: str) -> None:
-    cases = f"<testcase name='a'>{having(ACCEPTED, POOL)}</testcase>"
-    cases += f"<testcase name='b'>{having(ACCEPTED, POOL)}<{word}/></testcase>"
-    cases += f"<testcase name='c'>{having(ACCEPTED, SERVER)}</testcase>"
-    assert of_junit(junit(tmp_path / "r.xml", cases)) == [SERVER]
+def test_what_a_version_refused_is_named(tmp_path: Path, word: str) -> None:
+    cases = f"<testcase name='a'>{having(ASKED, POOL.judge)}</testcase>"
+    cases += f"<testcase name='b'>{having(ASKED, POOL.judge)}<{word}/></testcase>"
+    cases += f"<testcase name='c'>{having(ASKED, SERVER.judge)}</testcase>"
+    refused = POOL.model_copy(update={"refused": ("b",)})
+    assert of_junit(junit(tmp_path / "r.xml", cases)) == [refused, SERVER]
 
 
 def test_a_lab_s_report_has_what_passed_and_what_failed(tmp_path: Path) -> None:

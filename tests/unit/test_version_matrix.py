@@ -2,7 +2,7 @@
 
 With LAB_PGPOOL_SAMPLES, a folder of folders named after releases (`3.2.9`) that hold the pgpool.conf.sample files of
 pgpool's source: the names are looked up in those as well. With LAB_POSTGRESQL_BINARIES, a folder of folders named after
-PostgreSQL's versions (`9.6`) that hold `bin/postgres` and what it needs: it reads the files. What these accept is
+PostgreSQL's versions (`9.6`) that hold `bin/postgres` and what it needs: it reads the files. What these say is
 recorded for docs/compatibility.md.
 """
 
@@ -20,7 +20,7 @@ import pytest
 from components.cluster.node_configuration import node_configuration
 from components.pgpool import layout as pgpool_layout
 from components.postgres import layout as postgres_layout
-from pgpool_lab.compatibility.documents import ACCEPTED, Accepted
+from pgpool_lab.compatibility.documents import ASKED, Judge
 from pgpool_lab.node import dialect
 from pgpool_lab.node.role import write_replication_conf
 from pgpool_lab.settings import LabSettings
@@ -211,7 +211,7 @@ def test_the_samples_of_a_version_name_every_parameter(
     folder = Path(SAMPLES or "", release)
     if not folder.is_dir():
         pytest.skip(f"{SAMPLES} has no folder {release}")
-    record_property(ACCEPTED, Accepted(program="pgpool", version=release, by="sample").model_dump_json())
+    record_property(ASKED, Judge(program="pgpool", version=release, by="sample").model_dump_json())
     sampled = {
         general(line.group(1))
         for file in folder.glob("pgpool.conf.sample*")
@@ -238,7 +238,7 @@ def test_the_server_of_a_version_reads_its_configuration(
     program = Path(BINARIES or "", server, "bin", "postgres")
     if not program.is_file():
         pytest.skip(f"{BINARIES} has no {server}/bin/postgres")
-    record_property(ACCEPTED, Accepted(program="postgresql", version=server, by="binary").model_dump_json())
+    record_property(ASKED, Judge(program="postgresql", version=server, by="binary").model_dump_json())
     monkeypatch.setattr(shutil, "chown", lambda *_: None)
     for auth in ("trust", "md5", *(["scram"] if postgresql.traits(server).scram else [])):
         settings = chosen("4.3.5", server, auth, replication=replication)
