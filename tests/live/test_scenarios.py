@@ -95,10 +95,10 @@ def test_scenario_2_a_stopped_primary_is_replaced_and_the_virtual_ip_stays(
     ready: LiveLab, workload: Workload, engine: Engine
 ) -> None:
     first, second = ready.nodes[0], ready.nodes[1]
+    # The pg_ctl beside the server's program, wherever that came from.
+    server = f"readlink /proc/$(head -n 1 {first.data_directory}/postmaster.pid)/exe"
     ready.shell(
-        first,
-        f"runuser -u postgres -- /usr/lib/postgresql/{ready.outputs.versions['postgresql']}/bin/pg_ctl"
-        f" -D {first.data_directory} -m fast stop",
+        first, f'runuser -u postgres -- "$(dirname "$({server})")/pg_ctl" -D {first.data_directory} -m fast stop'
     )
     wait_for_state(ready, primary=second.name, holder=first.name)
     workload.wait_until_written(seconds=FAILOVER_SECONDS)
