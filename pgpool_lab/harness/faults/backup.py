@@ -34,10 +34,9 @@ class BaseBackup(Fault):
 
 def start_script(outputs: LabOutputs, node: NodeOutput) -> str:
     """Find whom the node streams from, and start pg_basebackup as a transient service (systemd-run(1))."""
-    binaries = f"/usr/lib/postgresql/{outputs.versions['postgresql']}/bin"
     superuser, replication = outputs.credentials.superuser.user, outputs.credentials.replication.user
     query = "SELECT sender_host FROM pg_stat_wal_receiver"
-    psql = f"runuser -u postgres -- {binaries}/psql -XAtq -p {node.pg_port} -U {superuser} -d postgres"
+    psql = f"runuser -u postgres -- psql -XAtq -p {node.pg_port} -U {superuser} -d postgres"
     return "\n".join(
         [
             f'source=$(cd / && {psql} -c "{query}")',
@@ -45,7 +44,7 @@ def start_script(outputs: LabOutputs, node: NodeOutput) -> str:
             f'folder="{mount_point(node)}/{UNIT}"',
             'install -d -o postgres -m 0700 "$folder"',
             f"systemd-run -q --unit={UNIT} --collect -p User=postgres -E HOME=/var/lib/postgresql "
-            f'{binaries}/pg_basebackup -w -h "$source" -p {node.pg_port} -U {replication} '
+            f'pg_basebackup -w -h "$source" -p {node.pg_port} -U {replication} '
             f'-D "$folder" -X stream -c fast --max-rate={RATE}',
         ]
     )
