@@ -23,6 +23,10 @@ QUIET_SECONDS = 25.0
 OPEN_SECONDS = 40.0
 """How long a fault of open outcome lasts: beyond every deadtime, health check and lifecheck of the `fast` preset."""
 
+ELECTION_SECONDS = 15.0
+"""A holder that stops hands the virtual IP over before the watchdog has elected its next leader, which takes up to ten
+seconds (docs/cut-off.md); one that is stopped before it leads hands nothing over."""
+
 HANG_SECONDS = 180.0
 """How long clients are waited for that may never get in: twice what any failover may take."""
 
@@ -75,6 +79,7 @@ PROCEDURE = (
         (
             Inject("pgpool-stop", Role.HOLDER),
             expect("vip-moves", "primary-stays", "writes-flow"),
+            Watch(ELECTION_SECONDS),
             Inject("pgpool-stop", Role.HOLDER),
             expect("vip-moves", "primary-stays", "writes-flow"),
             Heal(),
@@ -88,7 +93,8 @@ PROCEDURE = (
         TOGETHER,
         (
             Inject("postgresql-stop-fast", Role.PRIMARY),
-            expect("primary-changes", "vip-stays", "standbys-follow", "writes-flow"),
+            # A primary that stops while a standby is attached is lost to pgpool: docs/three-nodes.md.
+            expect("primary-changes", "vip-stays", "standbys-follow", "standbys-attached", "writes-flow"),
             Inject("postgresql-stop-fast", Role.PRIMARY),
             expect("primary-changes", "vip-stays", "writes-flow"),
             Heal(),

@@ -29,6 +29,7 @@ FAILED_OVER = lab(
         ("target-no-primary", evidence(MOVED)),
         ("target-answers", evidence(healthy())),
         ("standbys-follow", evidence(FAILED_OVER)),
+        ("standbys-attached", evidence(FAILED_OVER)),
         ("target-believed-down", evidence(FAILED_OVER)),
         ("writes-flow", evidence(healthy())),
     ],
@@ -59,6 +60,12 @@ def test_it_holds(name: str, seen: Evidence) -> None:
         ("target-answers", evidence(lab(sample("node4"))), "node0 does not answer"),
         ("standbys-follow", evidence(MOVED | lab(sample("node5", source="node0"))), "node5 does not stream from node4"),
         ("standbys-follow", evidence(MOVED | lab(sample("node5", source=None))), "node5 does not stream"),
+        (
+            "standbys-attached",
+            evidence(FAILED_OVER | lab(sample("node4", primary=True, down=["node0", "node5"]))),
+            "pgpool on node4 believes that node5 is down",
+        ),
+        ("standbys-attached", evidence({}), "no pgpool answers"),
         ("target-believed-down", evidence(MOVED), "believes that node0 is up"),
         ("target-believed-down", evidence({}), "no pgpool answers"),
         (
