@@ -19,7 +19,12 @@ from pgpool_lab.progress import console
 STACKS = ("two-node", "three-node")
 """The stacks that have live tests."""
 
-WITHOUT_LAB = ("tests/unit", "tests/program", "tests/plugin")
+WITHOUT_LAB: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "without-lab": (("tests/unit", "tests/program"), ()),
+    # Every test waits for an engine of its own: as many at once as there are processors.
+    "plugin": (("tests/plugin",), ("-n", "auto")),
+}
+"""What needs no lab, by the name of its report: folders, and options of pytest."""
 
 REPORTS = "LAB_REPORTS"
 """Variable with the folder that the live tests report into."""
@@ -64,7 +69,10 @@ def run(arguments: Sequence[str]) -> int:
         if not LabPaths(stack).stack_file.is_file():
             raise LabError(f"there is no stack {stack!r}", "see stacks/; arguments for pytest come after --")
     reports = new_report_folder()
-    codes = [] if stacks else [pytest(WITHOUT_LAB, options, reports / "without-lab.xml", prefix=[], extra={})]
+    codes = [
+        pytest(folders, (*own, *options), reports / f"{name}.xml", prefix=[], extra={})
+        for name, (folders, own) in ({} if stacks else WITHOUT_LAB).items()
+    ]
     remaining = list(stacks or STACKS)
     while remaining:
         codes.append(live(remaining.pop(0), chosen, reports, last=not remaining))
