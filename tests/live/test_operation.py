@@ -15,6 +15,10 @@ from pgpool_lab.harness.lab import LiveLab
 from tests.live.conftest import UP
 
 
+# What is operated here is the same code whatever the number of nodes; with more of them it takes minutes longer.
+pytestmark = pytest.mark.two_nodes
+
+
 def passwords(lab: LiveLab) -> list[str]:
     given = lab.outputs.credentials
     return [part.password for part in (given.superuser, given.replication, given.check, given.pcp)]
