@@ -14,7 +14,6 @@ from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.lab import LiveLab
 from tests.live.conftest import UP
 
-
 # What is operated here is the same code whatever the number of nodes; with more of them it takes minutes longer.
 pytestmark = pytest.mark.two_nodes
 
