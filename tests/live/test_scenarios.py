@@ -12,15 +12,13 @@ from pgpool_lab.cluster.client import vip_mac
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.lab import LiveLab
+from pgpool_lab.harness.timing import failover_seconds
 from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload
 from pgpool_lab.waiting import wait_for
 from tests.live.conftest import UP
 
 pytestmark = pytest.mark.two_nodes
-
-# By hand these take 11 s, 10 s and 29 s on such machines; three times the longest is a failure, not slowness.
-FAILOVER_SECONDS = 90
 
 
 def state(lab: LiveLab) -> tuple[list[str], list[str]]:
@@ -35,7 +33,7 @@ def wait_for_state(lab: LiveLab, *, primary: str, holder: str) -> None:
     wait_for(
         lambda: state(lab),
         lambda seen: seen == expected,
-        seconds=FAILOVER_SECONDS,
+        seconds=failover_seconds(lab.outputs.timings),
         what=f"primary {primary}, virtual IP on {holder}",
     )
 
@@ -82,7 +80,7 @@ def test_scenario_1_a_stopped_pgpool_moves_the_virtual_ip_and_nothing_else(ready
     first, second = ready.nodes[0], ready.nodes[1]
     ready.shell(first, "runuser -u postgres -- /usr/local/pgpool/bin/pgpool -m fast stop")
     wait_for_state(ready, primary=first.name, holder=second.name)
-    workload.wait_until_written(seconds=FAILOVER_SECONDS)
+    workload.wait_until_written(seconds=failover_seconds(ready.outputs.timings))
     assert vip_mac(ready.outputs) == second.mac
     with direct(ready.outputs, first) as connection:
         replicas = rows(connection, "SELECT application_name, state FROM pg_stat_replication")
@@ -101,7 +99,7 @@ def test_scenario_2_a_stopped_primary_is_replaced_and_the_virtual_ip_stays(
         first, f'runuser -u postgres -- "$(dirname "$({server})")/pg_ctl" -D {first.data_directory} -m fast stop'
     )
     wait_for_state(ready, primary=second.name, holder=first.name)
-    workload.wait_until_written(seconds=FAILOVER_SECONDS)
+    workload.wait_until_written(seconds=failover_seconds(ready.outputs.timings))
     engine.ask([*UP, "--expect-no-changes"])
     assert ready.primaries() == [second.name]
     ready.bring_back()
@@ -113,11 +111,11 @@ def test_scenario_3_a_dead_host_loses_both_roles(ready: LiveLab, workload: Workl
     ready.virsh("destroy", first.domain)
     power_lost = time.monotonic()
     wait_for_state(ready, primary=second.name, holder=second.name)
-    workload.wait_until_written(seconds=FAILOVER_SECONDS)
+    workload.wait_until_written(seconds=failover_seconds(ready.outputs.timings))
     backends = wait_for(
         ready.pool_nodes,
         lambda seen: seen[first.name]["status"] == "down" and seen[second.name]["role"] == "primary",
-        seconds=FAILOVER_SECONDS,
+        seconds=failover_seconds(ready.outputs.timings),
         what=f"pgpool shows {first.name} down and {second.name} primary",
     )
     assert (backends[first.name]["role"], backends[second.name]["status"]) == ("standby", "up")

@@ -44,7 +44,8 @@ class Await:
     """Wait until all these expectations hold at the same time, for no longer than `seconds` (times the factor)."""
 
     expectations: tuple[str, ...]
-    seconds: float
+    seconds: float | None = None
+    """None: as long as a failover may take with the lab's timings."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from pgpool_lab.harness.scenarios.model import (
 from pgpool_lab.harness.scenarios.protocols import Stage, Workload
 from pgpool_lab.harness.scenarios.roles import Roles, fresh, resolve, roles_of
 from pgpool_lab.harness.scenarios.run import Event, Kind, Outcome, ScenarioRun
-from pgpool_lab.harness.timing import bounded
+from pgpool_lab.harness.timing import bounded, failover_seconds
 from pgpool_lab.waiting import NotInTime, wait_for
 
 CALM_SECONDS = 5.0
@@ -150,7 +150,8 @@ class Performance:
             case InjectOn(fault, node):
                 self._inject(fault, lambda: (node,))
             case Await(expectations, seconds):
-                self._await(possible(expectations, outputs), bounded(seconds))
+                limit = failover_seconds(outputs.timings) if seconds is None else seconds
+                self._await(possible(expectations, outputs), bounded(limit))
             case Watch(seconds):
                 self._tell(f"{WATCHING} for {bounded(seconds):.0f} s")
                 time.sleep(bounded(seconds))

@@ -16,7 +16,6 @@ from pgpool_lab.harness.scenarios.model import (
     Switchover,
     Watch,
 )
-from pgpool_lab.harness.timing import FAILOVER_SECONDS
 
 QUIET_SECONDS = 25.0
 """Longer than any detection in the `fast` preset: what has not moved by then does not move."""
@@ -35,7 +34,7 @@ TOGETHER, APART = Arrangement.TOGETHER, Arrangement.APART
 
 def expect(*names: str) -> Await:
     """Expectations within the time that a failover may take."""
-    return Await(names, FAILOVER_SECONDS)
+    return Await(names)
 
 
 PROCEDURE = (

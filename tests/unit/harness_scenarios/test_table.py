@@ -24,7 +24,7 @@ def test_a_scenario_uses_known_faults_and_expectations_and_ends_healthy(scenario
             assert step.fault in FAULTS
         if isinstance(step, Await):
             assert step.expectations and set(step.expectations) <= set(EXPECTATIONS)
-            assert step.seconds > 0
+            assert step.seconds is None or step.seconds > 0
     assert isinstance(scenario.steps[-1], Restore)
 
 
