@@ -9,6 +9,7 @@ from pulumi.runtime.config import CONFIG, get_config_env
 
 from components.cluster import Cluster
 from components.cluster.outputs import outputs
+from pgpool_lab import given
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor import probe_domain_type
 from pgpool_lab.image import builder
@@ -22,6 +23,7 @@ def main() -> None:
     settings = from_engine({**get_config_env(), **CONFIG.get()}, f"stacks/{paths.stack_file.name}")
     libvirt_uri = settings.libvirt_uri or os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
     recipe = ImageRecipe.of(settings)
+    given.check(settings, paths.stack_file)
     builder.check(recipe)
     cluster = Cluster(
         "lab",

@@ -33,11 +33,17 @@ def given(settings: LabSettings) -> Iterator[Given]:
 
 
 def check(settings: LabSettings, stack_file: Path) -> None:
-    """Name all that are missing at once, before anything is created. Raises LabError."""
+    """Name all that are missing at once, before anything is created; and what cannot be used yet. Raises LabError."""
     missing = [file for file in given(settings) if not file.path.is_file()]
     if missing:
         lines = "".join(f"\n  {file.key}: {file.path}: {file.what}" for file in missing)
         raise LabError(
             f"the lab needs files that are not there:{lines}",
             f"put each where its key says, or correct the path in {stack_file}, and add its sha256 beside the source",
+        )
+    if settings.image.source is not None or settings.postgresql.source == "project":
+        raise LabError(
+            "image.source, postgresql.source: machines are not made from cloud images yet, nor from the PostgreSQL "
+            "project's packages: their configuration is rendered and checked only",
+            "leave both away (the lab builds an image of debian12), or give PostgreSQL as an archive",
         )

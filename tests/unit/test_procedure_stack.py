@@ -93,8 +93,13 @@ def test_each_missing_file_is_named_with_its_key_and_what_it_is(
 
 
 def test_what_is_there_or_needs_no_file_is_not_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "tarball").touch()
+    given.check(from_mapping(VALID, "file"), STACK)
+    given.check(from_mapping(VALID | {"pgpool": {"source": f"path:{tmp_path}/tarball"}}, "file"), STACK)
+
+
+def test_a_cloud_image_is_refused_before_anything_is_made_of_it(tmp_path: Path) -> None:
     (tmp_path / "image").touch()
-    given.check(with_sources(f"path:{tmp_path}/image", "distribution"), STACK)
-    with pytest.raises(LabError, match=r"pgpool\.source") as raised:
-        given.check(with_sources(f"path:{tmp_path}/image", f"path:{tmp_path}/none"), STACK)
-    assert "image.source" not in str(raised.value)
+    with pytest.raises(LabError, match=r"image\.source") as raised:
+        given.check(with_sources(f"path:{tmp_path}/image", "distribution"), STACK)
+    assert "debian12" in raised.value.remedy
