@@ -81,3 +81,25 @@ def test_nothing_of_the_lab_listens_outside_its_namespace(lab: LiveLab) -> None:
 def test_a_standby_takes_no_writes(ready: LiveLab) -> None:
     with direct(ready.outputs, ready.nodes[1]) as connection:
         assert rows(connection, "SELECT pg_is_in_recovery() AS standby") == [{"standby": True}]
+
+
+IDENTITY = "SELECT system_identifier::text, timeline_id FROM pg_control_system(), pg_control_checkpoint()"
+
+
+def test_the_join_goes_by_the_data_not_by_markers(ready: LiveLab) -> None:
+    first, others = ready.nodes[0], ready.nodes[1:]
+    with direct(ready.outputs, first) as connection:
+        before = rows(connection, IDENTITY)
+    for services in ("pgpool", "postgresql"):
+        for node in ready.nodes:
+            ready.shell(node, f"systemctl stop {getattr(node.services, services)}")
+    for node in ready.nodes:
+        ready.shell(node, "rm -rf /run/pgpool-lab-* /run/lock/pgpool-lab-* /run/pgpool")
+    # As if no cluster had ever been known of.
+    joined = ready.agent(first, "join")
+    assert joined["primary"] == first.name
+    assert joined["actions"] == [f"start-primary {first.name}", *[f"follow {node.name}" for node in others]]
+    ready.agent(first, "start")
+    with direct(ready.outputs, first) as connection:
+        assert rows(connection, IDENTITY) == before
+    assert ready.wait_until_healthy()["healthy"]
