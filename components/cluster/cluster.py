@@ -142,19 +142,15 @@ class Cluster(pulumi.ComponentResource):
             after=[*mesh.trusted, *files],
             also=settings,
         )
-        # One after the other: a changed configuration must not restart all of them at once.
-        started: list[pulumi.Resource] = [join]
-        for component in pgpool:
-            started.append(component.start(after=started))
-        settled = self._on_first_node(
-            "settle",
-            create="exec /usr/local/sbin/lab-node settle",
+        serving = self._on_first_node(
+            "serve",
+            create="exec /usr/local/sbin/lab-node serve",
             update=None,
-            after=started,
+            after=[join, *[component.command for component in pgpool]],
             also=[*settings, *[component.digest for component in pgpool]],
         )
         # It logs in many times at once, which would starve an emulated node's way to healthy.
-        mesh.check("ssh-mesh-check", after=[settled])
+        mesh.check("ssh-mesh-check", after=[serving])
 
     def _agent(self, node: Node, child: pulumi.ResourceOptions) -> Agent:
         return Agent(

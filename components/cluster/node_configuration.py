@@ -9,7 +9,7 @@ from typing import Any
 from components.pgpool import layout as pgpool
 from components.postgres import layout as postgres
 from pgpool_lab.settings import LabSettings
-from pgpool_lab.versions.distributions import DISTRIBUTIONS
+from pgpool_lab.versions.distributions import DISTRIBUTIONS, server_binaries
 from pgpool_lab.versions.postgresql import PostgresqlTraits
 from pgpool_lab.versions.postgresql import traits as version_traits
 
@@ -27,8 +27,8 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
         ],
         "ssh_account": "postgres" if settings.ssh_mesh == "service" else "root",
         "postgresql": {
-            "bin": postgres.binaries(distribution, server.version, server.source),
-            "client_bin": postgres.binaries(distribution, client, "distribution"),
+            "bin": server_binaries(distribution, server.version, server.source),
+            "client_bin": server_binaries(distribution, client, "distribution"),
             "data_directory": postgres.DATA_DIRECTORY,
             "replication_conf": postgres.REPLICATION_CONF,
             "config_file": postgres.CONFIG_FILE,

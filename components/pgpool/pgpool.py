@@ -1,4 +1,4 @@
-"""Writes pgpool's files to one node and starts its service, restarting it when the configuration has changed."""
+"""Writes pgpool's files to one node. Nothing is started here: that is the cluster's part (components/cluster)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PgpoolArgs:
 
 
 class Pgpool(pulumi.ComponentResource):
-    """pgpool's files on one node. It is started by `start`, after the join."""
+    """pgpool's files on one node. It is started after the join (components/cluster)."""
 
     command: remote.Command
     digest: pulumi.Output[str]
@@ -53,35 +53,20 @@ class Pgpool(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PgpoolArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgpool-lab:index:Pgpool", name, None, opts)
-        self._name = name
-        self._node = args.node
-        self._configuration = args.passwords.apply(lambda passwords: configuration(args, passwords))
+        written = args.passwords.apply(lambda passwords: configuration(args, passwords))
         # A hash tells nothing of the passwords in it.
         self.digest = pulumi.Output.unsecret(
-            self._configuration.apply(lambda text: hashlib.sha256((text + access(args)).encode()).hexdigest())
+            written.apply(lambda text: hashlib.sha256((text + access(args)).encode()).hexdigest())
         )
         self.command = write_files(
             f"{name}-files",
             node=args.node,
-            files=pgpool_files(args, self._configuration),
+            files=pgpool_files(args, written),
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[args.node.ready, *args.after], deleted_with=args.node.domain
             ),
         )
         self.register_outputs({})
-
-    def start(self, after: Sequence[pulumi.Resource]) -> remote.Command:
-        """Start the service once `after` is done; a later change of the configuration restarts it."""
-        return remote.Command(
-            f"{self._name}-start",
-            connection=self._node.connection,
-            create="exec /usr/local/sbin/lab-node pgpool-apply",
-            # What makes it run again; the agent compares with what it started last.
-            stdin=self.digest,
-            add_previous_output_in_env=False,
-            triggers=[self._node.domain_id],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.command, *after], deleted_with=self._node.domain),
-        )
 
 
 def configuration(args: PgpoolArgs, passwords: dict[str, str]) -> str:

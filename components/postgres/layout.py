@@ -18,13 +18,6 @@ USERS = {"superuser": "postgres", "replication": "replication", "check": "pgpool
 """The database users by their part; `check` is pgpool's for health and replication checks."""
 
 
-def binaries(distribution: str, version: str, source: str) -> str:
-    """Folder of the server's programs: where packages install them, or where an archive of them was put."""
-    if source not in distributions.PACKAGED:
-        return f"{distributions.ARCHIVE_PREFIX}/bin"
-    return distributions.binaries(distribution, version)
-
-
 def client_version(distribution: str, version: str, source: str) -> str:
     """Version of psql and pg_basebackup: an archive of binaries may come without, so the distribution's are taken."""
     return version if source in distributions.PACKAGED else distributions.client_version(distribution)

@@ -14,7 +14,7 @@ from pulumi_command import remote
 from components.node import Node, NodeFile, write_files
 from components.postgres import layout
 from components.rendering import render
-from pgpool_lab.versions.distributions import PACKAGED
+from pgpool_lab.versions.distributions import PACKAGED, server_binaries
 from pgpool_lab.versions.postgresql import traits
 from pgpool_lab.versions.postgresql_parameters import knows
 
@@ -97,7 +97,7 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
             f"/etc/systemd/system/{layout.SERVICE}",
             render(
                 TEMPLATES / "lab-postgresql.service.j2",
-                binaries=layout.binaries(args.distribution, args.version, args.source),
+                binaries=server_binaries(args.distribution, args.version, args.source),
                 # What an archive's binaries were configured with is not known.
                 notifies=traits(args.version).notifies and args.source in PACKAGED,
                 data_directory=layout.DATA_DIRECTORY,

@@ -14,14 +14,13 @@ PHASES: tuple[tuple[str, str], ...] = (
     ("boot to ssh", r".* .*-ready"),
     ("files and keys", r".* ((agent|postgres)-.*-files|ssh-mesh-(keys|trust)-.*)"),
     ("join", r".* (join|pgpool-.*-files)"),
-    ("pgpool started", r".* pgpool-.*-start"),
-    ("watchdog forms, all agree", r".* settle"),
+    ("pgpool started, all agree", r".* serve"),
     ("key mesh checked", r".* ssh-mesh-check-.*"),
 )
 """What ends each phase: the last resource whose type and name match. A phase begins where the one before ends, since
 each needs it."""
 
-HEALTHY = "watchdog forms, all agree"
+HEALTHY = "pgpool started, all agree"
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ START_SECONDS = 300
 """A stop with its checkpoint and a start with crash recovery, emulated and starved."""
 RELOAD_SECONDS = 30
 RECONNECT_SECONDS = 12
-"""A standby tries again every 5 s (wal_retrieve_retry_interval): until then it is too early to look for a reason."""
+"""A standby tries again every 5 s unless told otherwise (wal_retrieve_retry_interval): earlier nothing is known."""
 
 
 def initialise(config: Config) -> None:

@@ -216,10 +216,17 @@ def leader(answers: Mapping[str, Mapping[str, Any] | None]) -> str | None:
 
 def start(config: Config) -> dict[str, Any]:
     """Start everything after the machines were started: PostgreSQL by the rules of join, then every pgpool."""
-    result = join(config, initialised=True)
+    return join(config, initialised=True) | serve(config)
+
+
+def serve(config: Config) -> dict[str, Any]:
+    """Every pgpool with its present configuration, and the wait until all agree.
+
+    One node after the other: a changed configuration must not restart all of them at once.
+    """
     for node in config["nodes"]:
         on_node(config, node["name"], ["local", "pgpool-apply"], seconds=STEP_SECONDS)
-    return result | settle(config)
+    return settle(config)
 
 
 def rejoin(config: Config, name: str, force_primary: str | None = None) -> dict[str, Any]:

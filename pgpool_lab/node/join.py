@@ -98,7 +98,7 @@ def decide(
                 "use ./lab switchover, or stop PostgreSQL there first",
             )
         return follow_all(answers, primaries[0], rejoin)
-    return find_primary(answers, first=first, initialised=initialised, force_primary=force_primary)
+    return find_primary(answers, first=first, initialised=initialised, force_primary=force_primary, rejoin=rejoin)
 
 
 def follow_all(answers: Sequence[Answer], primary: Answer, rejoin: str | None) -> Plan | Wait | Refusal:
@@ -157,9 +157,9 @@ def unanswered(answer: Answer) -> Wait | None:
 
 
 def find_primary(
-    answers: Sequence[Answer], *, first: str, initialised: bool, force_primary: str | None
+    answers: Sequence[Answer], *, first: str, initialised: bool, force_primary: str | None, rejoin: str | None
 ) -> Plan | Wait | Refusal:
-    """Rule 3: nobody is primary, so all must answer before one is chosen."""
+    """Rule 3: nobody is primary, so all must answer before one is chosen. Its standbys are started with it."""
     by_name = {answer.name: answer for answer in answers}
     with_data = [answer for answer in answers if answer.reachable and answer.data == "present"]
     if force_primary is not None:
@@ -182,7 +182,18 @@ def find_primary(
             )
         return Plan(first, (Action("initialise", first, first),))
     best = max(with_data, key=lambda answer: (answer.timeline, was_primary(answer), answer.lsn))
-    return Plan(best.name, (Action(start_verb(best), best.name, best.name),))
+    others = [answer for answer in answers if answer is not best and rejoin in (None, answer.name)]
+    start = Action(start_verb(best), best.name, best.name)
+    return Plan(
+        best.name, (start, *[Action("follow", other.name, best.name) for other in others if at_once(other, best)])
+    )
+
+
+def at_once(answer: Answer, best: Answer) -> bool:
+    """Whether a stopped standby can be started together with its primary: whatever that does, it only adds WAL."""
+    if start_verb(best) != "start-primary" or answer.data != "present" or answer.running or was_primary(answer):
+        return False
+    return relation(answer, best) == "follows"
 
 
 def start_verb(answer: Answer) -> str:

@@ -12,7 +12,7 @@ USAGE = """usage: lab-node facts [--settled]
        lab-node join [--initialised] [--force-primary NODE]
        lab-node rejoin NODE [--force-primary NODE]
        lab-node switchover [NODE]
-       lab-node start | settle | pgpool-apply
+       lab-node start | serve
        lab-node local VERB [--primary NODE] [--immediate]
        lab-node watch      (a sample for every line on standard input)
        lab-node isolation  (the service that stops a primary which is cut off)
@@ -89,9 +89,9 @@ def dispatch(arguments: Sequence[str]) -> object | None:
             return cluster.switchover(config, node)
         case ["start"]:
             return cluster.start(config)
-        case ["settle"]:
-            return cluster.settle(config)
-        case ["pgpool-apply"] | ["local", "pgpool-apply"]:
+        case ["serve"]:
+            return cluster.serve(config)
+        case ["local", "pgpool-apply"]:
             return {"pgpool": pgpool.apply(config)}
         case ["local", "pgpool-stop"]:
             return {"pgpool": pgpool.stop(config)}

@@ -114,6 +114,11 @@ def binaries(distribution: str, postgresql: str) -> str:
     return named(family(distribution).binaries, postgresql)
 
 
+def server_binaries(distribution: str, postgresql: str, source: str) -> str:
+    """Folder of the server's programs: where packages install them, or where an archive of them is put."""
+    return binaries(distribution, postgresql) if source in PACKAGED else f"{ARCHIVE_PREFIX}/bin"
+
+
 def client_version(distribution: str) -> str:
     """The distribution's own PostgreSQL: its clients speak to a server that came without any.
 

@@ -13,6 +13,7 @@ SPANS: dict[str, tuple[str, str | None]] = {
     "wal_keep_segments": ("9.4", "13"),
     "wal_keep_size": ("13", None),
     "log_replication_commands": ("9.5", None),
+    "wal_retrieve_retry_interval": ("9.5", None),
     "jit": ("11", None),
     "primary_conninfo": ("12", None),
     "recovery_target_timeline": ("12", None),

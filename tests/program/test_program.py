@@ -31,7 +31,7 @@ VOLUME = "libvirt:index/volume:Volume"
 DOMAIN = "libvirt:index/domain:Domain"
 STASH = "pulumi:index:Stash"
 
-WHOLE_CLUSTER = ("join", "settle")
+WHOLE_CLUSTER = ("join", "serve")
 """Commands that act on all nodes from the first one."""
 PER_NODE = (
     "{0}-ready",
@@ -41,7 +41,6 @@ PER_NODE = (
     "agent-{0}-files",
     "postgres-{0}-files",
     "pgpool-{0}-files",
-    "pgpool-{0}-start",
 )
 
 
@@ -127,8 +126,8 @@ def test_the_join_waits_for_trust_and_files_on_every_node(lab: Recording, size: 
 
 
 def test_pgpool_starts_after_the_join_and_its_files(lab: Recording, size: int) -> None:
-    for node in names(size):
-        assert {"join", f"pgpool-{node}-files"} <= lab.before(lab.named(f"pgpool-{node}-start"))
+    before = lab.before(lab.named("serve"))
+    assert {"join", *[f"pgpool-{node}-files" for node in names(size)]} <= before
 
 
 def test_trust_waits_for_every_node_s_keys(lab: Recording, size: int) -> None:
@@ -143,21 +142,13 @@ def test_pairs_are_tried_when_every_node_trusts_the_others(lab: Recording, size:
         assert trusted <= lab.before(lab.named(f"ssh-mesh-check-{node}"))
 
 
-def test_pgpool_starts_after_the_join_one_node_after_the_other(lab: Recording, size: int) -> None:
-    for index, node in enumerate(names(size)):
-        before = lab.before(lab.named(f"pgpool-{node}-start"))
-        assert {"join", f"pgpool-{node}-files"} <= before
-        started = {name for name in before if name.endswith("-start")}
-        assert started == {f"pgpool-{earlier}-start" for earlier in names(size)[:index]}
-
-
 def test_the_wait_until_all_agree_comes_last(lab: Recording) -> None:
-    settle = lab.named("settle")
+    serve = lab.named("serve")
     checks = {item.name for item in remote(lab) if item.name.startswith("ssh-mesh-check")}
     assert checks
-    assert lab.before(settle) >= {item.name for item in remote(lab)} - {"settle"} - checks
+    assert lab.before(serve) >= {item.name for item in remote(lab)} - {"serve"} - checks
     # The check of the key mesh is expensive: it does not stand in the way.
-    assert {item.name for item in lab.custom() if settle.urn in item.dependencies} == checks
+    assert {item.name for item in lab.custom() if serve.urn in item.dependencies} == checks
 
 
 def test_nothing_is_sent_to_a_node_that_is_not_ready(lab: Recording) -> None:
@@ -223,7 +214,7 @@ def test_a_replaced_machine_makes_the_cluster_s_steps_run_again(lab: Recording, 
         given = json.loads(lab.named(name).plain("stdin"))
         assert given["machines"] == {node: f"id-of-{node}" for node in names(size)}
         # Two digests of each node's settings for PostgreSQL, and one of its pgpool's.
-        assert len(given["also"]) == size * (3 if name == "settle" else 2)
+        assert len(given["also"]) == size * (3 if name == "serve" else 2)
         assert "triggers" not in lab.named(name).inputs
 
 
@@ -365,10 +356,8 @@ def test_what_was_generated_once_is_handed_on_by_an_update(lab: Recording) -> No
 def test_a_changed_setting_changes_the_stdin_that_restarts_pgpool() -> None:
     before = run_program(configuration(2))
     after = run_program(configuration(2) | {"pgpool": {"parameters": {"max_pool": 7}}})
-    for node in names(2):
-        name = f"pgpool-{node}-start"
-        assert after.named(name).plain("stdin") != before.named(name).plain("stdin")
-        assert after.named(name).plain("triggers") == before.named(name).plain("triggers")
+    assert after.named("serve").plain("stdin") != before.named("serve").plain("stdin")
+    assert after.named("join").plain("stdin") == before.named("join").plain("stdin")
 
 
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, set[str]]]] = {

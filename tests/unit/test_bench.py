@@ -24,9 +24,9 @@ UPDATE = [
     event(62, COMMAND, "node4-ready"),
     event(70, COMMAND, "ssh-mesh-trust-node0"),
     event(72, COMMAND, "postgres-node4-files"),
+    event(80, COMMAND, "pgpool-node4-files"),
     event(92, COMMAND, "join"),
-    event(96, COMMAND, "pgpool-node4-start"),
-    event(110, COMMAND, "settle"),
+    event(110, COMMAND, "serve"),
     event(130, COMMAND, "ssh-mesh-check-node4"),
 ]
 
@@ -37,8 +37,7 @@ def test_each_phase_begins_where_the_one_before_ends() -> None:
         (12, 62),
         (62, 72),
         (72, 92),
-        (92, 96),
-        (96, 110),
+        (92, 110),
         (110, 130),
     ]
 
@@ -51,6 +50,6 @@ def test_ratios_compare_with_the_bare_machines_of_the_same_run() -> None:
 
 
 def test_an_update_that_did_not_start_from_nothing_is_refused() -> None:
-    repeated = [item for item in UPDATE if "settle" not in str(item)]
-    with pytest.raises(ValueError, match="watchdog forms"):
-        phases([*repeated, event(110, COMMAND, "settle", op="same")])
+    repeated = [item for item in UPDATE if "serve" not in str(item)]
+    with pytest.raises(ValueError, match="all agree"):
+        phases([*repeated, event(110, COMMAND, "serve", op="same")])

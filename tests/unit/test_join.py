@@ -132,7 +132,19 @@ PLANS: dict[str, tuple[Decision, Plan]] = {
     ),
     "all down, the former primary starts": (
         decided(stopped("node0"), stopped("node4", "shut down")),
-        plan("node4", ("start-primary", "node4")),
+        plan("node4", ("start-primary", "node4"), ("follow", "node0")),
+    ),
+    "all down, a standby that may have diverged is started later": (
+        decided(stopped("node0", "shut down"), stopped("node4", lsn=1001), stopped("node5", lsn=999)),
+        plan("node0", ("start-primary", "node0"), ("follow", "node5")),
+    ),
+    "all down, one is asked to rejoin": (
+        decided(stopped("node0", "shut down"), stopped("node4"), stopped("node5"), rejoin="node5"),
+        plan("node0", ("start-primary", "node0"), ("follow", "node5")),
+    ),
+    "all down, the next primary is promoted, so that nobody follows it yet": (
+        decided(stopped("node0"), stopped("node4", lsn=900)),
+        plan("node0", ("promote", "node0")),
     ),
     "all down after a power cut": (
         decided(stopped("node0", "in production", lsn=900), stopped("node4", "in archive recovery", lsn=1000)),

@@ -139,7 +139,7 @@ PLANS: dict[str, tuple[Sequence[Answer], dict[str, Any], Plan]] = {
     "after a power cut: wherever the former primary is": (
         [stopped("node0", AS_STANDBY), stopped("node4", CRASHED)],
         {},
-        plan("node4", "start-primary node4"),
+        plan("node4", "start-primary node4", "follow node0"),
     ),
     "the primary was stopped, and the standbys run": (
         [stopped("node0", CLEAN), standby("node4", None), standby("node5", None)],
