@@ -14,6 +14,7 @@ from components.node import Node, NodeFile, write_files
 from components.pgpool import layout
 from components.pgpool.parameters import Value, literal, pgpool_parameters
 from components.rendering import render
+from pgpool_lab.node.script import FENCE
 from pgpool_lab.versions.pgpool import traits
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -150,7 +151,13 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
         ),
         NodeFile(
             "/etc/sudoers.d/pgpool-lab",
-            render(TEMPLATES / "sudoers.j2", virtual_ip=layout.VIRTUAL_IP, ips=args.ips, port=args.ports["postgresql"]),
+            render(
+                TEMPLATES / "sudoers.j2",
+                virtual_ip=layout.VIRTUAL_IP,
+                fence=FENCE,
+                ips=args.ips,
+                port=args.ports["postgresql"],
+            ),
             mode="0440",
         ),
         NodeFile(

@@ -14,6 +14,9 @@ from pulumi_command import remote
 from components.node import Node, NodeFile, write_files
 from components.postgres import layout
 from components.rendering import render
+from pgpool_lab.node import locks
+from pgpool_lab.node.failover import FENCE_SECONDS
+from pgpool_lab.node.script import FENCE
 from pgpool_lab.versions.distributions import PACKAGED, server_binaries
 from pgpool_lab.versions.postgresql import traits
 from pgpool_lab.versions.postgresql_parameters import knows
@@ -92,6 +95,17 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
             args.passwords.apply(lambda passwords: password_file(args, passwords)),
             mode="0600",
             owner="postgres:postgres",
+        ),
+        NodeFile(
+            FENCE,
+            render(
+                TEMPLATES / "lab-fence.j2",
+                lock=locks.STOP,
+                seconds=FENCE_SECONDS,
+                data_directory=layout.DATA_DIRECTORY,
+                service=layout.SERVICE,
+            ),
+            mode="0755",
         ),
         NodeFile(
             f"/etc/systemd/system/{layout.SERVICE}",

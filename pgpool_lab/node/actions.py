@@ -236,29 +236,11 @@ def recover(config: Config, directory: Path) -> None:
     run(as_service([*single, "-c", f"config_file={postgres['config_file']}", "postgres"]), stdin="")
 
 
-def stop(config: Config, *, immediate: bool = False) -> None:
-    """Stop PostgreSQL; `immediate` takes no time and leaves crash recovery to the next start.
-
-    Only a clean stop has the standbys receive all of the WAL: one that is under way is waited for.
-    """
-    service = config["postgresql"]["service"]
+def stop(config: Config) -> None:
+    """Stop PostgreSQL cleanly, so that the standbys receive all of its WAL; who fences it waits meanwhile."""
     with locks.STOP.open("w") as lock:
         locks.take(lock)
-        if immediate:
-            kill(service)
-        else:
-            run(["systemctl", "stop", service], seconds=120)
-
-
-def kill(service: str) -> None:
-    """End the service's processes within seconds: in PostgreSQL's own way, else in the kernel's."""
-    if service_active(service):
-        run(["systemctl", "kill", "--signal=SIGQUIT", "--kill-who=main", service], seconds=10)
-        deadline = time.monotonic() + 1
-        while service_active(service) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if service_active(service):
-            run(["systemctl", "kill", "--signal=SIGKILL", service], seconds=10)
+        run(["systemctl", "stop", config["postgresql"]["service"]], seconds=120)
 
 
 def start(config: Config) -> None:

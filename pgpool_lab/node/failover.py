@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from . import advisory, dialect
 from .connections import drop_connections
-from .script import CONFIGURATION, log, on_node, start_on_node
+from .script import CONFIGURATION, FENCE, log, on_node, run_as_root, start_on_node
 from .standing import Answer, Failed, Question, psql
 
 PROBE_SECONDS = 1.2
@@ -74,7 +74,7 @@ def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
         return "nothing listens there"
     except OSError as failure:
         return f"it cannot be reached ({failure})"
-    return on_node(node, "stop --immediate", FENCE_SECONDS) or "stopped"
+    return run_as_root(node, FENCE, FENCE_SECONDS) or "stopped"
 
 
 def wait_for_end(config: Mapping[str, Any], node: Mapping[str, Any]) -> None:
@@ -126,13 +126,15 @@ def main(arguments: Sequence[str]) -> int:
     log(f"called: {' '.join(arguments)}")
     failed_id, old_primary_id, expected_id = int(arguments[0]), int(arguments[2]), int(arguments[3])
     failed = config["nodes"][failed_id]
-    drop_connections(failed["ip"], config["postgresql"]["port"])
     if failed_id != old_primary_id:
         decision = decide(failed_id, old_primary_id, [])
         log(decision.reason)
+        drop_connections(failed["ip"], config["postgresql"]["port"])
         return 0 if decision.complete else 1
     others = [node for node in config["nodes"] if node is not failed]
     question = Question(config, others)
+    # While the others answer; and before the fence, whose own connection would be dropped with the rest.
+    drop_connections(failed["ip"], config["postgresql"]["port"])
     log(f"fencing {failed['name']}: {fence(config, failed)}")
     if any(answer.preferred for answer in question.answers()):
         log(f"a switchover: waiting until {failed['name']} has ended")

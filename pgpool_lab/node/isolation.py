@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import subprocess
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .role import standby_file
+from .script import FENCE
 
 PERIOD_SECONDS = 1.0
 """Between two rounds of questions."""
@@ -116,12 +118,10 @@ def is_primary(config: Mapping[str, Any]) -> bool:
 
 def stop(config: Mapping[str, Any], reachable: int, *, gateway: bool) -> None:
     """Stop PostgreSQL at once: a clean stop would wait for standbys that it cannot reach."""
-    from .actions import stop as stop_postgresql
-
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     print(
         f"{moment} cut off: {reachable} of {len(config['nodes']) - 1} peers and {'the' if gateway else 'no'} gateway"
         " answer; stopping PostgreSQL, since another may be promoted",
         flush=True,
     )
-    stop_postgresql(config, immediate=True)
+    subprocess.run([FENCE], check=True)

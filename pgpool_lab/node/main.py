@@ -13,7 +13,7 @@ USAGE = """usage: lab-node facts [--settled]
        lab-node rejoin NODE [--force-primary NODE]
        lab-node switchover [NODE]
        lab-node start | serve
-       lab-node local VERB [--primary NODE] [--immediate]
+       lab-node local VERB [--primary NODE]
        lab-node watch      (a sample for every line on standard input)
        lab-node isolation  (the service that stops a primary which is cut off)
        lab-node failover …   (pgpool's failover_command)
@@ -130,15 +130,9 @@ def act(config: dict[str, object], verb: str, options: list[str]) -> object | No
     from .answer import all_facts
     from .configuration import StepFailed
 
-    if verb == "stop":
-        # Neither waits nor asks anything afterwards: it fences, while the clients are out.
-        match options:
-            case []:
-                actions.stop(config)
-            case ["--immediate"]:
-                actions.stop(config, immediate=True)
-            case _:
-                return None
+    if [verb, *options] == ["stop"]:
+        # Neither waits for another step nor asks anything afterwards: the clients are out.
+        actions.stop(config)
         return {"node": config["name"], "stopped": True}
     with locks.CHANGE.open("w") as lock:
         # A pgpool before 3.3 runs failover_command on every node: of two promotions one waits, then finds it done.

@@ -14,6 +14,9 @@ from typing import Any
 
 CONFIGURATION = "/etc/pgpool-lab/node.json"
 LOG = "/var/log/pgpool-lab/failover.log"
+AGENT = "/usr/local/sbin/lab-node local"
+FENCE = "/usr/local/sbin/lab-fence"
+"""The script that ends PostgreSQL on a node at once."""
 
 
 def log(message: str) -> None:
@@ -28,8 +31,13 @@ def log(message: str) -> None:
 
 def on_node(node: Mapping[str, Any], words: str, seconds: float) -> str:
     """Run a step of the agent on a node; what went wrong, empty when it was done."""
+    return run_as_root(node, f"{AGENT} {words}", seconds)
+
+
+def run_as_root(node: Mapping[str, Any], program: str, seconds: float) -> str:
+    """Run a program on a node that the service account may run as root; what went wrong, empty when it was done."""
     try:
-        done = subprocess.run(command(node, words), capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(command(node, program), capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         return f"no answer within {seconds} s"
     return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
@@ -38,11 +46,12 @@ def on_node(node: Mapping[str, Any], words: str, seconds: float) -> str:
 def start_on_node(node: Mapping[str, Any], words: str) -> None:
     """Start a step of the agent on a node, which logs there what comes of it."""
     nobody = subprocess.DEVNULL
-    subprocess.Popen(command(node, words), stdin=nobody, stdout=nobody, stderr=nobody, start_new_session=True)
+    program = command(node, f"{AGENT} {words}")
+    subprocess.Popen(program, stdin=nobody, stdout=nobody, stderr=nobody, start_new_session=True)
 
 
-def command(node: Mapping[str, Any], words: str) -> list[str]:
+def command(node: Mapping[str, Any], program: str) -> list[str]:
     """The ssh command line; a node that dies meanwhile is noticed."""
     options = ["BatchMode=yes", "ConnectTimeout=2", "ServerAliveInterval=15"]
     ssh = ["ssh", "-n", *[word for option in options for word in ("-o", option)], f"postgres@{node['name']}"]
-    return [*ssh, f"sudo -n /usr/local/sbin/lab-node local {words}"]
+    return [*ssh, f"sudo -n {program}"]

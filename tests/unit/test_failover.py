@@ -89,6 +89,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return ""
 
     monkeypatch.setattr(failover, "on_node", on_node)
+    monkeypatch.setattr(failover, "run_as_root", on_node)
     monkeypatch.setattr(failover, "start_on_node", lambda node, words: taken.append(f"{node['name']}: {words}"))
     return taken
 
@@ -104,7 +105,7 @@ def promotion(done: list[str]) -> Callable[[Any, Any], bool]:
 
 
 FENCES: dict[str, tuple[Exception | None, str, list[str]]] = {
-    "it listens": (None, "stopped", ["node0: stop --immediate"]),
+    "it listens": (None, "stopped", ["node0: /usr/local/sbin/lab-fence"]),
     "nothing listens": (ConnectionRefusedError(), "nothing listens there", []),
     "the host is gone": (TimeoutError("timed out"), "it cannot be reached (timed out)", []),
     "its network is gone": (OSError(113, "No route"), "it cannot be reached ([Errno 113] No route)", []),
@@ -175,8 +176,11 @@ def test_what_the_script_does_and_says(
     monkeypatch.setattr(failover, "fence", lambda config, node: "stopped")
     monkeypatch.setattr(failover, "promote", promotion(done))
     assert failover.main([*words, "node0"]) == code
-    assert done[0].startswith("drop "), "before anything that can hang"
-    assert [*done[1:], *[step.split(": ")[1] for step in steps]] == expected
+    assert [step for step in done if step.startswith("drop ")] == [f"drop {CONFIG['nodes'][int(words[0])]['ip']}"]
+    assert [
+        *[step for step in done if not step.startswith("drop ")],
+        *[step.split(": ")[1] for step in steps],
+    ] == expected
     assert "called:" in (tmp_path / "failover.log").read_text()
 
 
@@ -220,4 +224,4 @@ def test_a_switchover_s_stop_is_waited_for_and_everyone_asked_again(
     assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == 0
     # The first probe is the fence's; its step waits on the node for a clean stop that is under way.
     assert events == ["ask", *["probe 127.0.0.1"] * 3, "ask", "promote node5"]
-    assert steps == ["node0: stop --immediate", "node5: admit"]
+    assert steps == ["node0: /usr/local/sbin/lab-fence", "node5: admit"]

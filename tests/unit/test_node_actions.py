@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
-import threading
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from components.cluster.node_configuration import dialect
+from components.postgres import postgres
+from components.rendering import render
 from pgpool_lab.node import actions, facts, locks
 from pgpool_lab.node.configuration import StepFailed
 from pgpool_lab.node.passwords import stored
@@ -123,61 +126,63 @@ def test_nothing_is_set_aside_without_a_source(config: dict[str, Any], monkeypat
 
 
 class Service:
-    """systemd's view of PostgreSQL; SIGQUIT ends it unless it hangs."""
+    """systemd's view of PostgreSQL."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, active: bool = True, hangs: bool = False) -> None:
-        self.active, self.hangs = active, hangs
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.told: list[str] = []
-        monkeypatch.setattr(actions, "service_active", lambda name: self.active)
-        monkeypatch.setattr(actions, "run", self.run)
+        monkeypatch.setattr(actions, "service_active", lambda name: True)
+        monkeypatch.setattr(actions, "run", lambda command, **_: self.told.append(command[1]))
         monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
-    def run(self, command: list[str], *, seconds: float) -> str:
-        word = next((word for word in command if word.startswith("--signal=")), command[1])
-        self.told.append(word)
-        self.active = self.hangs and word == "--signal=SIGQUIT"
-        return ""
 
-
-STOPS: dict[str, tuple[dict[str, bool], bool, list[str]]] = {
-    "clean": ({}, False, ["stop"]),
-    "immediate": ({}, True, ["--signal=SIGQUIT"]),
-    "immediate, and it hangs": ({"hangs": True}, True, ["--signal=SIGQUIT", "--signal=SIGKILL"]),
-    "immediate, after somebody's clean stop": ({"active": False}, True, []),
-}
-
-
-@pytest.mark.parametrize(("state", "immediate", "told"), STOPS.values(), ids=STOPS.keys())
-def test_stop(
-    state: dict[str, bool],
-    immediate: bool,
-    told: list[str],
-    config: dict[str, Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(locks, "STOP", tmp_path / "stop")
-    clock = itertools.count()
-    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
-    service = Service(monkeypatch, **state)
-    actions.stop(config, immediate=immediate)
-    assert service.told == told
-
-
-def test_fencing_waits_for_a_clean_stop_that_is_under_way(
+def test_a_clean_stop_says_that_it_is_under_way(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "STOP", tmp_path / "stop")
-    service = Service(monkeypatch)
-    with locks.STOP.open("w") as lock:
+    held: list[bool] = []
+    monkeypatch.setattr(actions, "run", lambda command, **_: held.append(locks.is_held(locks.STOP)))
+    actions.stop(config)
+    assert held == [True]
+
+
+FENCED: dict[str, tuple[str | None, list[str]]] = {
+    "it runs": ("1\n/data\n0\n5432\n\n*\n1 2\nready   \n", ["kill --signal=SIGKILL lab-postgresql.service"]),
+    "it has ended": (None, []),
+    "it has not ended in time": ("stopping\n", ["kill --signal=SIGKILL lab-postgresql.service"]),
+}
+
+
+@pytest.mark.parametrize(("pid_file", "told"), FENCED.values(), ids=FENCED.keys())
+def test_who_is_fenced_ends_at_once_or_when_it_stops_anyway(
+    pid_file: str | None, told: list[str], tmp_path: Path
+) -> None:
+    if pid_file is not None:
+        (tmp_path / "postmaster.pid").write_text(pid_file)
+    assert fenced(tmp_path) == (0, told)
+
+
+def test_fencing_waits_for_a_clean_stop_no_longer_than_the_failover(tmp_path: Path) -> None:
+    (tmp_path / "postmaster.pid").write_text("ready\n")
+    with (tmp_path / "stop").open("w") as lock:
         locks.take(lock)
-        fence = threading.Thread(target=actions.stop, args=(config,), kwargs={"immediate": True})
-        fence.start()
-        fence.join(0.2)
-        assert service.told == []
-        service.active = False
-    fence.join(10)
-    assert service.told == []
+        assert fenced(tmp_path) == (1, [])
+
+
+def fenced(folder: Path) -> tuple[int, list[str]]:
+    """Exit code of the fence on a data directory, and what it told systemd."""
+    told = folder / "told"
+    (folder / "systemctl").write_text(f'#!/bin/sh\necho "$*" >>{told}\n')
+    (folder / "systemctl").chmod(0o755)
+    text = render(
+        postgres.TEMPLATES / "lab-fence.j2",
+        lock=folder / "stop",
+        seconds=1,
+        data_directory=folder,
+        service="lab-postgresql.service",
+    )
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", text], env=environment, timeout=20, check=False)
+    return done.returncode, told.read_text().splitlines() if told.exists() else []
 
 
 def test_a_node_that_is_promoted_while_it_follows_keeps_its_data(
@@ -191,7 +196,6 @@ def test_a_node_that_is_promoted_while_it_follows_keeps_its_data(
         facts, "asked", lambda config: {"in_recovery": next(answers), "streaming_from": None, "lsn": None}
     )
     monkeypatch.setattr(actions, "source_state", lambda config, source: "f 00000002")
-    monkeypatch.setattr(actions, "run", lambda command, **_: service.told.append(command[1]))
     with pytest.raises(StepFailed, match="running primary"):
         actions.follow_or_clone(config, "node0")
     assert service.told == ["reload"]

@@ -26,6 +26,7 @@ from components.postgres import layout as postgres_layout
 from components.postgres.postgres import postgres_files
 from components.rendering import render
 from pgpool_lab.identity import ACCOUNTS
+from pgpool_lab.node.script import FENCE
 from pgpool_lab.settings import LabSettings, from_mapping
 from pgpool_lab.settings.presets import PRESETS
 from pgpool_lab.versions.numbers import parse
@@ -370,6 +371,7 @@ def test_the_service_account_may_be_root_for_named_commands_only() -> None:
         "/usr/local/sbin/lab-vip announce",
         "/usr/local/sbin/lab-node local *",
         "/usr/local/sbin/lab-node facts",
+        FENCE,
         *[f"/usr/bin/ss -K dst 192.168.31.{10 + index} dport \\= 5432" for index in range(3)],
     ]
 
@@ -381,6 +383,7 @@ def test_scripts_can_be_executed() -> None:
         pgpool_layout.ESCALATION,
         pgpool_layout.DEESCALATION,
         pgpool_layout.VIRTUAL_IP,
+        FENCE,
     }
     assert {file.mode for file in scripts.values()} == {"0755"}
 

@@ -195,6 +195,7 @@ def consequences(fault: Fault, role: Role) -> tuple[Step, ...]:
     awaited = expect(
         "vip-moves" if moves else "vip-stays",
         "primary-changes" if changes else "primary-stays",
+        *(["target-believed-down"] if changes else []),
         "writes-flow",
     )
     return (awaited,) if moves or changes else (Watch(QUIET_SECONDS), awaited)
@@ -210,7 +211,7 @@ EXPERIMENTS = (
         (
             Inject("connections-kept", Role.ALL),
             Inject("machine-power-off", Role.BOTH),
-            Await(("vip-moves", "primary-changes", "writes-flow"), HANG_SECONDS),
+            Await(("vip-moves", "primary-changes", "target-believed-down", "writes-flow"), HANG_SECONDS),
             Heal(),
             Restore(),
         ),

@@ -53,10 +53,10 @@ def test_every_fault_is_tried_on_every_role(fault: str, role: str) -> None:
         ("pgpool-kill-on-holder", ("vip-moves", "primary-stays", "writes-flow")),
         ("pgpool-kill-on-primary", ("vip-stays", "primary-stays", "writes-flow")),
         ("postgresql-hang-on-holder", ("vip-stays", "primary-stays", "writes-flow")),
-        ("postgresql-hang-on-primary", ("vip-stays", "primary-changes", "writes-flow")),
-        ("machine-power-off-on-both", ("vip-moves", "primary-changes", "writes-flow")),
+        ("postgresql-hang-on-primary", ("vip-stays", "primary-changes", "target-believed-down", "writes-flow")),
+        ("machine-power-off-on-both", ("vip-moves", "primary-changes", "target-believed-down", "writes-flow")),
         ("machine-power-off-on-holder", ("vip-moves", "primary-stays", "writes-flow")),
-        ("machine-power-off-on-primary", ("vip-stays", "primary-changes", "writes-flow")),
+        ("machine-power-off-on-primary", ("vip-stays", "primary-changes", "target-believed-down", "writes-flow")),
         ("link-down-on-standby", ("vip-stays", "primary-stays", "writes-flow")),
     ],
 )

@@ -87,6 +87,7 @@ def awaited(strike: Strike, *, holder: str, primary: str) -> set[str]:
 
 def test_what_must_follow_is_what_the_struck_role_says() -> None:
     kill = Strike(1, "postgresql-kill", "node4", calm=2, lasts=4)
-    assert awaited(kill, holder="node0", primary="node4") == {"vip-stays", "primary-changes", "writes-flow"}
+    changed = {"vip-stays", "primary-changes", "target-believed-down", "writes-flow"}
+    assert awaited(kill, holder="node0", primary="node4") == changed
     assert awaited(kill, holder="node4", primary="node0") == {"vip-stays", "primary-stays", "writes-flow"}
     assert awaited(Strike(1, "clock-back", "node4", calm=2, lasts=4), holder="node4", primary="node0") == set()
