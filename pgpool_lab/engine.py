@@ -83,12 +83,25 @@ class Engine:
     def outputs(self) -> LabOutputs:
         """The stack's outputs, secrets shown. Raises LabError where the lab was never brought up whole."""
         text = self.ask(["stack", "output", "--stack", self.lab.stack, "--json", "--show-secrets"])
+        if not json.loads(text):
+            raise LabError(
+                f"the lab {self.lab.stack} was never brought up whole", f"./lab up {self.lab.stack} goes on with it"
+            )
         return from_json(text, f"the stack {self.lab.stack}")
 
 
 def has_state(lab: LabPaths) -> bool:
     """Whether the engine keeps a state of this lab."""
     return any(lab.backend.glob(f".pulumi/stacks/*/{lab.stack}.json"))
+
+
+def has_resources(lab: LabPaths) -> bool:
+    """Whether that state records anything: a preview and a destroyed lab leave an empty one."""
+    for file in lab.backend.glob(f".pulumi/stacks/*/{lab.stack}.json"):
+        latest = json.loads(file.read_text() or "{}").get("checkpoint", {}).get("latest") or {}
+        if latest.get("resources"):
+            return True
+    return False
 
 
 def open_engine(lab: LabPaths, toolchain: Toolchain, *, prefix: Sequence[str], extra: Mapping[str, str]) -> Engine:

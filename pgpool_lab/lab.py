@@ -17,7 +17,7 @@ from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.cluster.outputs import from_json as outputs_from_json
 from pgpool_lab.cluster.status import status
-from pgpool_lab.engine import Engine, has_state, open_engine
+from pgpool_lab.engine import Engine, has_resources, has_state, open_engine
 from pgpool_lab.errors import LabError
 from pgpool_lab.image import builder
 from pgpool_lab.image.recipe import ImageRecipe
@@ -63,11 +63,13 @@ class Lab:
         given.check(settings, self.paths.stack_file)
         recipe = ImageRecipe.of(settings)
         builder.check(recipe)
-        if not has_state(self.paths):
+        if not has_resources(self.paths):
             hypervisor.check_memory(settings.memory_mib)
-            self.paths.root.mkdir(parents=True, exist_ok=True)
             hypervisor.check_disk(DISK_MIB, self.paths.root)
+        self._refuse_unused_libvirt(settings)
         machine.install(self.paths.logs / "packages.log")
+        if self.system:
+            hypervisor.connect_check(settings.libvirt_uri or SYSTEM_URI)
         tools = self._toolchain()
         builder.build(recipe)
         engine = self._open(tools, settings)
@@ -88,6 +90,15 @@ class Lab:
                 self._wait_for_logins(outputs)
             with step("Starting PostgreSQL and pgpool by the rules of join"):
                 self.agent(outputs, outputs.nodes[0], "start")
+
+    def _refuse_unused_libvirt(self, settings: LabSettings) -> None:
+        """Raises LabError when the settings name a libvirt beside the lab's own: half of the lab would be on each."""
+        if settings.libvirt_uri and not self.system:
+            raise LabError(
+                f"libvirt_uri: {settings.libvirt_uri} is not used together with the lab's own libvirt",
+                f"./lab up {self.paths.stack} --system, pulumi without ./lab run, or remove it from "
+                f"{self.paths.stack_file}",
+            )
 
     @property
     def _events(self) -> Path:
@@ -171,7 +182,7 @@ class Lab:
 
     def bench(self) -> Bench:
         """Measure bare machines, then build the lab from nothing and measure its phases; it is left as it is then."""
-        if has_state(self.paths):
+        if has_resources(self.paths):
             raise LabError(f"the lab {self.paths.stack} exists", f"./lab down {self.paths.stack}, then measure")
         settings = self.settings
         node = settings.nodes[0]
@@ -218,7 +229,7 @@ class Lab:
 
     def engine(self) -> Engine:
         """The engine of a lab that exists; its libvirt is started when it is not running."""
-        if not has_state(self.paths):
+        if not has_resources(self.paths):
             from_stack_file(self.paths.stack_file)
             raise LabError(f"the lab {self.paths.stack} does not exist", f"./lab up {self.paths.stack}")
         return self._open(self._toolchain(), None)
@@ -226,6 +237,7 @@ class Lab:
     def engine_for_run(self) -> Engine:
         """The engine whether or not the lab exists: a preview or a first `pulumi up` by hand works, too."""
         settings = self.settings
+        self._refuse_unused_libvirt(settings)
         machine.install(self.paths.logs / "packages.log")
         return self._open(self._toolchain(), settings)
 
@@ -262,7 +274,6 @@ class Lab:
 
     def _open(self, tools: toolchain.Toolchain, settings: LabSettings | None) -> Engine:
         """Start the libvirt where it is the lab's own, and open the engine beside it."""
-        self.paths.root.mkdir(parents=True, exist_ok=True)
         if self.system:
             uri = (settings.libvirt_uri if settings else "") or SYSTEM_URI
             hypervisor.connect_check(uri)

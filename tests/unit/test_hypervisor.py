@@ -21,6 +21,7 @@ from pgpool_lab.hypervisor.configuration import (
     uri,
     with_entry,
 )
+from pgpool_lab.hypervisor.connection import reason
 from pgpool_lab.hypervisor.daemon import prepare, script
 from pgpool_lab.hypervisor.leftovers import Kind, parse_volumes, unrecorded
 from pgpool_lab.hypervisor.probe import boot_sector, guest_runs, probe_domain_type
@@ -160,6 +161,12 @@ def test_available_memory_is_read_in_mib() -> None:
 def test_an_unreachable_libvirt_is_an_error_that_names_the_setting() -> None:
     with pytest.raises(LabError, match="libvirt_uri"):
         connect_check("qemu:///system?socket=/nowhere/libvirt-sock")
+
+
+def test_virsh_s_complaint_becomes_one_line() -> None:
+    said = "error: failed to connect to the hypervisor\nerror: unable to connect to server at 'a:1': Refused\n\n"
+    assert reason(said) == "failed to connect to the hypervisor: unable to connect to server at 'a:1': Refused"
+    assert reason("") == ""
 
 
 def test_a_command_enters_the_network_only(tmp_path: Path) -> None:
