@@ -15,7 +15,7 @@ from pgpool_lab import given, hypervisor, machine, rolling, toolchain
 from pgpool_lab.bench import Bench, boot_times, description, phases, read_log
 from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
-from pgpool_lab.cluster.outputs import from_json as outputs_from_json
+from pgpool_lab.cluster.outputs import from_file as outputs_from_file
 from pgpool_lab.cluster.status import status
 from pgpool_lab.engine import Engine, has_resources, has_state, open_engine
 from pgpool_lab.errors import LabError
@@ -245,12 +245,7 @@ class Lab:
         """The lab's outputs: from the file that LAB_OUTPUTS names, or from the stack."""
         given = os.environ.get("LAB_OUTPUTS")
         if given:
-            path = Path(given)
-            if not path.is_file():
-                raise LabError(
-                    f"LAB_OUTPUTS: {path} does not exist", "pulumi stack output --json --show-secrets > FILE"
-                )
-            return outputs_from_json(path.read_text(), given)
+            return outputs_from_file(Path(given))
         return self.engine().outputs()
 
     def agent(self, outputs: LabOutputs, node: NodeOutput, *words: str) -> str:
