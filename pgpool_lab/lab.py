@@ -204,7 +204,15 @@ class Lab:
         )
 
     def down(self) -> None:
-        """Destroy the stack and remove everything that belongs to the lab, from whatever state it is in."""
+        """Destroy the stack and remove everything that belongs to the lab, from whatever state it is in.
+
+        Raises LabError where there is neither a lab nor a stack of this name: it was mistyped.
+        """
+        if not hypervisor.any_left(self.paths) and not self.paths.root.exists():
+            if not self.paths.stack_file.exists():
+                from_stack_file(self.paths.stack_file)
+            console.print(f"  the lab {self.paths.stack} does not exist: there is nothing to remove")
+            return
         if self.system and has_state(self.paths):
             engine = self._open(self._toolchain(), None)
             if engine.run(["destroy", "--stack", self.paths.stack, "--yes", "--non-interactive"]) != 0:
