@@ -71,8 +71,9 @@ class Engine:
         return done.stdout
 
     def recorded(self) -> set[str]:
-        """Ids of the libvirt objects that the state records."""
-        state: dict[str, Any] = json.loads(self.ask(["stack", "export", "--stack", self.lab.stack]))
+        """Ids of the libvirt objects that the state records. Raises LabError where the passphrase does not fit it."""
+        # Without the option the engine would find that out only in the update, in which it speaks for itself.
+        state: dict[str, Any] = json.loads(self.ask(["stack", "export", "--stack", self.lab.stack, "--show-secrets"]))
         resources = (state.get("deployment") or {}).get("resources") or []
         return {
             resource["id"]
@@ -98,7 +99,11 @@ def has_state(lab: LabPaths) -> bool:
 def has_resources(lab: LabPaths) -> bool:
     """Whether that state records anything: a preview and a destroyed lab leave an empty one."""
     for file in lab.backend.glob(f".pulumi/stacks/*/{lab.stack}.json"):
-        latest = json.loads(file.read_text() or "{}").get("checkpoint", {}).get("latest") or {}
+        try:
+            latest = json.loads(file.read_text())["checkpoint"].get("latest") or {}
+        except (ValueError, KeyError):
+            # The engine will say what is wrong with it.
+            return True
         if latest.get("resources"):
             return True
     return False

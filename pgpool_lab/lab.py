@@ -75,8 +75,9 @@ class Lab:
         engine = self._open(tools, settings)
         # Without this variable the CLI does not know the options that are for its developers.
         engine = replace(engine, variables={**engine.variables, "PULUMI_DEBUG_COMMANDS": "true"})
+        recorded = engine.recorded()
         if not self.system:
-            removed = hypervisor.forget_unrecorded(self.paths, engine.recorded())
+            removed = hypervisor.forget_unrecorded(self.paths, recorded)
             if removed:
                 console.print(f"  left by an interrupted run, removed: {len(removed)} objects")
         if self._update(engine, options) != 0:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from pgpool_lab.engine import Engine, has_resources
 from pgpool_lab.errors import LabError
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import PROJECT, LabPaths
+from pgpool_lab.toolchain import ensure_stack
 
 ELSEWHERE = "qemu+tcp://127.0.0.1:1/system"
 
@@ -112,3 +117,57 @@ def test_a_lab_that_was_never_whole_says_so(paths: LabPaths, monkeypatch: pytest
     with pytest.raises(LabError, match="never brought up whole") as raised:
         Engine(paths, {}, ()).outputs()
     assert raised.value.remedy.startswith("./lab up two-node")
+
+
+def test_what_is_mistyped_is_not_removed_without_a_word(paths: LabPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(LabError, match="there is no stack 'tow-node'"):
+        Lab(LabPaths("tow-node", paths.project)).down()
+    Lab(paths).down()
+    assert "does not exist: there is nothing to remove" in capsys.readouterr().err
+
+
+def test_a_lab_whose_settings_are_gone_can_be_removed(paths: LabPaths) -> None:
+    (paths.root / "seeds").mkdir(parents=True)
+    paths.stack_file.unlink()
+    Lab(paths).down()
+    assert not paths.root.parent.exists()
+
+
+def test_the_copy_of_settings_that_are_gone_is_kept(paths: LabPaths, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "pulumi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    copy = paths.root / paths.stack_file.name
+
+    def ensure() -> None:
+        environment = {"PATH": str(program.parent), "PULUMI_BACKEND_URL": "file:///backend"}
+        ensure_stack(
+            paths.stack, project="pgpool-lab", settings=paths.stack_file, config_file=copy, environment=environment
+        )
+
+    ensure()
+    kept = copy.read_text()
+    paths.stack_file.unlink()
+    ensure()
+    assert copy.read_text() == kept
+    copy.unlink()
+    with pytest.raises(LabError, match=re.escape(str(paths.stack_file))):
+        ensure()
+
+
+def test_secrets_are_opened_before_an_update(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = paths.project / "pulumi"
+    program.write_text(
+        '#!/bin/sh\ncase "$*" in *--show-secrets*) echo "error: incorrect passphrase" >&2; exit 1;; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(paths.project), prepend=os.pathsep)
+    with pytest.raises(LabError, match=re.escape(str(paths.passphrase))):
+        Engine(paths, dict(os.environ), ()).recorded()
+
+
+def test_the_help_speaks_of_the_command_that_was_typed() -> None:
+    command = [sys.executable, "-m", "pgpool_lab", "soak", "--help"]
+    shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert "Usage: ./lab soak" in shown and "python" not in shown
