@@ -97,7 +97,7 @@ class Lab:
         if settings.libvirt_uri and not self.system:
             raise LabError(
                 f"libvirt_uri: {settings.libvirt_uri} is not used together with the lab's own libvirt",
-                f"./lab up {self.paths.stack} --system, pulumi without ./lab run, or remove it from "
+                f"./lab up {self.paths.stack} --system, or pulumi outside ./lab run; or remove libvirt_uri from "
                 f"{self.paths.stack_file}",
             )
 

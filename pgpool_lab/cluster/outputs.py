@@ -98,8 +98,10 @@ def from_file(path: Path) -> LabOutputs:
     """Outputs from the file that LAB_OUTPUTS names: of a lab that somebody else may have built."""
     try:
         text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabError(f"LAB_OUTPUTS: cannot read {path}: {error}", FILE_REMEDY) from None
+    except OSError as error:
+        raise LabError(f"LAB_OUTPUTS: cannot read {path}: {error.strerror}", FILE_REMEDY) from None
+    except UnicodeDecodeError:
+        raise LabError(f"LAB_OUTPUTS: {path} is no text", FILE_REMEDY) from None
     return from_json(text, f"LAB_OUTPUTS: {path}", FILE_REMEDY)
 
 

@@ -99,7 +99,9 @@ def from_stack_file(path: Path) -> LabSettings:
         )
     try:
         document = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise LabError(f"cannot read {path}: {error.strerror}", "put a file with the stack's settings there") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise LabError(f"cannot read {path}: {error}", "correct the file") from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):
