@@ -19,6 +19,11 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "pgpool-lab"
 
 
+def given_file(where: str) -> Path:
+    """A file that a setting names: in the checkout unless it is absolute, from wherever a command was called."""
+    return PROJECT / where
+
+
 def checkout_hash(project: Path = PROJECT) -> str:
     """Eight hexadecimal digits that tell one checkout's labs from another's."""
     return hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:8]
