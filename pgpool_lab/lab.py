@@ -243,12 +243,19 @@ class Lab:
             raise LabError(f"the lab {self.paths.stack} does not exist", f"./lab up {self.paths.stack}")
         return self._open(self._toolchain(), None)
 
-    def engine_for_run(self) -> Engine:
-        """The engine whether or not the lab exists: a preview or a first `pulumi up` by hand works, too."""
+    def engine_for_run(self, command: Sequence[str]) -> Engine:
+        """The engine whether or not the lab exists: a preview or a first `pulumi up` by hand works, too.
+
+        The image for such an update is built before: the lab's network has no way to where its packages come from.
+        """
         settings = self.settings
         self._refuse_unused_libvirt(settings)
         machine.install(self.paths.logs / "packages.log")
-        return self._open(self._toolchain(), settings)
+        tools = self._toolchain()
+        if Path(command[0]).name == "pulumi" and "up" in command:
+            given.check(settings, self.paths.stack_file)
+            builder.build(ImageRecipe.of(settings))
+        return self._open(tools, settings)
 
     def outputs(self) -> LabOutputs:
         """The lab's outputs: from the file that LAB_OUTPUTS names, or from the stack."""

@@ -16,10 +16,12 @@ import pytest
 from pgpool_lab import hypervisor, machine, toolchain
 from pgpool_lab.engine import Engine, has_resources
 from pgpool_lab.errors import LabError
+from pgpool_lab.image import builder
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.toolchain import ensure_stack
 
+COMMANDS: tuple[Callable[[Lab], object], ...] = (Lab.up, lambda lab: lab.engine_for_run(["true"]))
 ELSEWHERE = "qemu+tcp://127.0.0.1:1/system"
 
 
@@ -58,9 +60,9 @@ def elsewhere(paths: LabPaths) -> None:
 
 
 def test_the_checks_end_where_something_would_be_made(paths: LabPaths) -> None:
-    for command in (Lab(paths).up, Lab(paths).engine_for_run):
+    for command in COMMANDS:
         with pytest.raises(TookToolchain):
-            command()
+            command(Lab(paths))
     assert not paths.root.exists()
 
 
@@ -87,7 +89,7 @@ def test_room_is_looked_for_unless_the_lab_has_taken_it(
     assert bool(looked) == looks
 
 
-@pytest.mark.parametrize("command", [Lab.up, Lab.engine_for_run])
+@pytest.mark.parametrize("command", COMMANDS, ids=["up", "run"])
 def test_another_libvirt_is_not_mixed_with_the_lab_s_own(command: Callable[[Lab], object], paths: LabPaths) -> None:
     elsewhere(paths)
     with pytest.raises(LabError) as raised:
@@ -102,6 +104,26 @@ def test_a_libvirt_that_does_not_answer_is_found_out_first(paths: LabPaths) -> N
     with pytest.raises(LabError, match=f"libvirt_uri: the libvirt at {ELSEWHERE.replace('+', '.')} cannot be reached"):
         Lab(paths, system=True).up()
     assert not paths.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "builds"),
+    [
+        ("pulumi up --stack two-node", True),
+        ("/bin/pulumi --logflow up", True),
+        ("pulumi preview", False),
+        ("up", False),
+    ],
+)
+def test_an_update_by_hand_has_its_image_built_outside_the_lab_s_network(
+    command: str, builds: bool, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(builder, "build", lambda recipe: done.append("image"))
+    monkeypatch.setattr(Lab, "_open", lambda self, tools, settings: done.append("network"))
+    Lab(paths).engine_for_run(command.split())
+    assert done == ["image", "network"] if builds else done == ["network"]
 
 
 def test_a_lab_that_was_only_previewed_does_not_exist(paths: LabPaths) -> None:
