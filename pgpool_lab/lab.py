@@ -69,10 +69,10 @@ class Lab:
         self._refuse_unused_libvirt(settings)
         machine.install(self.paths.logs / "packages.log")
         if self.system:
-            hypervisor.connect_check(settings.libvirt_uri or SYSTEM_URI)
+            hypervisor.connect_check(self._system_uri)
         tools = self._toolchain()
         builder.build(recipe)
-        engine = self._open(tools, settings)
+        engine = self._open(tools)
         # Without this variable the CLI does not know the options that are for its developers.
         engine = replace(engine, variables={**engine.variables, "PULUMI_DEBUG_COMMANDS": "true"})
         recorded = engine.recorded()
@@ -91,6 +91,16 @@ class Lab:
                 self._wait_for_logins(outputs)
             with step("Starting PostgreSQL and pgpool by the rules of join"):
                 self.agent(outputs, outputs.nodes[0], "start")
+
+    @property
+    def _system_uri(self) -> str:
+        """The libvirt of a lab that has none of its own, as the program finds it."""
+        try:
+            configured = self.settings.libvirt_uri
+        except LabError:
+            # A lab whose settings are wrong or gone can be removed all the same.
+            configured = ""
+        return configured or os.environ.get("LIBVIRT_DEFAULT_URI") or SYSTEM_URI
 
     def _refuse_unused_libvirt(self, settings: LabSettings) -> None:
         """Raises LabError when the settings name a libvirt beside the lab's own: half of the lab would be on each."""
@@ -215,7 +225,7 @@ class Lab:
             console.print(f"  the lab {self.paths.stack} does not exist: there is nothing to remove")
             return
         if self.system and has_state(self.paths):
-            engine = self._open(self._toolchain(), None)
+            engine = self._open(self._toolchain())
             if engine.run(["destroy", "--stack", self.paths.stack, "--yes", "--non-interactive"]) != 0:
                 raise LabError("pulumi destroy failed: see above", "repeat it when the libvirt can be reached")
         elif has_state(self.paths) and self._destroy() != 0:
@@ -228,7 +238,7 @@ class Lab:
 
     def _destroy(self) -> int:
         try:
-            engine = self._open(self._toolchain(), None)
+            engine = self._open(self._toolchain())
             return engine.run(
                 ["destroy", "--stack", self.paths.stack, "--yes", "--non-interactive", "--suppress-outputs"]
             )
@@ -241,7 +251,7 @@ class Lab:
         if not has_resources(self.paths):
             from_stack_file(self.paths.stack_file)
             raise LabError(f"the lab {self.paths.stack} does not exist", f"./lab up {self.paths.stack}")
-        return self._open(self._toolchain(), None)
+        return self._open(self._toolchain())
 
     def engine_for_run(self, command: Sequence[str]) -> Engine:
         """The engine whether or not the lab exists: a preview or a first `pulumi up` by hand works, too.
@@ -255,7 +265,7 @@ class Lab:
         if Path(command[0]).name == "pulumi" and "up" in command:
             given.check(settings, self.paths.stack_file)
             builder.build(ImageRecipe.of(settings))
-        return self._open(tools, settings)
+        return self._open(tools)
 
     def outputs(self) -> LabOutputs:
         """The lab's outputs: from the file that LAB_OUTPUTS names, or from the stack."""
@@ -283,10 +293,10 @@ class Lab:
     def _toolchain(self) -> toolchain.Toolchain:
         return toolchain.take(os.environ.get("LAB_TOOLCHAIN"))
 
-    def _open(self, tools: toolchain.Toolchain, settings: LabSettings | None) -> Engine:
+    def _open(self, tools: toolchain.Toolchain) -> Engine:
         """Start the libvirt where it is the lab's own, and open the engine beside it."""
         if self.system:
-            uri = (settings.libvirt_uri if settings else "") or SYSTEM_URI
+            uri = self._system_uri
             hypervisor.connect_check(uri)
             return open_engine(self.paths, tools, prefix=(), extra={"LIBVIRT_DEFAULT_URI": uri})
         private = hypervisor.start(self.paths)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pgpool_lab import hypervisor, machine, toolchain
+from pgpool_lab import lab as module
 from pgpool_lab.engine import Engine, has_resources
 from pgpool_lab.errors import LabError
 from pgpool_lab.image import builder
@@ -22,6 +23,7 @@ from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.toolchain import ensure_stack
 
 COMMANDS: tuple[Callable[[Lab], object], ...] = (Lab.up, lambda lab: lab.engine_for_run(["true"]))
+VARIABLE = "LIBVIRT_DEFAULT_URI"
 ELSEWHERE = "qemu+tcp://127.0.0.1:1/system"
 
 
@@ -99,6 +101,32 @@ def test_another_libvirt_is_not_mixed_with_the_lab_s_own(command: Callable[[Lab]
     assert not paths.root.exists()
 
 
+@pytest.mark.parametrize(
+    ("setting", "variable", "expected"),
+    [
+        (True, "qemu:///session", ELSEWHERE),
+        (False, "qemu:///session", "qemu:///session"),
+        (False, "", "qemu:///system"),
+    ],
+)
+def test_a_lab_on_another_libvirt_is_looked_for_there(
+    setting: bool, variable: str, expected: str, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if setting:
+        elsewhere(paths)
+    monkeypatch.setenv(VARIABLE, variable)
+    asked: list[str] = []
+    monkeypatch.setattr(hypervisor, "connect_check", asked.append)
+    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(module, "open_engine", lambda lab, tools, prefix, extra: asked.append(extra[VARIABLE]))
+    write_state(paths, [{"urn": "urn:pulumi:x"}])
+    Lab(paths, system=True).engine()
+    assert asked == [expected, expected]
+    paths.stack_file.unlink()
+    Lab(paths, system=True).engine()
+    assert asked[2:] == [variable or "qemu:///system"] * 2
+
+
 def test_a_libvirt_that_does_not_answer_is_found_out_first(paths: LabPaths) -> None:
     elsewhere(paths)
     with pytest.raises(LabError, match=f"libvirt_uri: the libvirt at {ELSEWHERE.replace('+', '.')} cannot be reached"):
@@ -121,7 +149,7 @@ def test_an_update_by_hand_has_its_image_built_outside_the_lab_s_network(
     done: list[str] = []
     monkeypatch.setattr(toolchain, "take", lambda setting: None)
     monkeypatch.setattr(builder, "build", lambda recipe: done.append("image"))
-    monkeypatch.setattr(Lab, "_open", lambda self, tools, settings: done.append("network"))
+    monkeypatch.setattr(Lab, "_open", lambda self, tools: done.append("network"))
     Lab(paths).engine_for_run(command.split())
     assert done == ["image", "network"] if builds else done == ["network"]
 
