@@ -21,7 +21,7 @@ from pgpool_lab.settings import from_engine
 def main() -> None:
     paths = LabPaths(pulumi.get_stack())
     settings = from_engine({**get_config_env(), **CONFIG.get()}, f"stacks/{paths.stack_file.name}")
-    libvirt_uri = settings.libvirt_uri or os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
+    libvirt_uri = settings.libvirt_uri or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system"
     recipe = ImageRecipe.of(settings)
     given.check(settings, paths.stack_file)
     builder.check(recipe)

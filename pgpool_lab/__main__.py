@@ -9,7 +9,7 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.progress import fail
 
 try:
-    app()
+    app(prog_name="./lab")
 except LabError as error:
     sys.exit(fail(error))
 except KeyboardInterrupt:

@@ -71,8 +71,9 @@ class Engine:
         return done.stdout
 
     def recorded(self) -> set[str]:
-        """Ids of the libvirt objects that the state records."""
-        state: dict[str, Any] = json.loads(self.ask(["stack", "export", "--stack", self.lab.stack]))
+        """Ids of the libvirt objects that the state records. Raises LabError where the passphrase does not fit it."""
+        # Without the option the engine would find that out only in the update, in which it speaks for itself.
+        state: dict[str, Any] = json.loads(self.ask(["stack", "export", "--stack", self.lab.stack, "--show-secrets"]))
         resources = (state.get("deployment") or {}).get("resources") or []
         return {
             resource["id"]
@@ -83,12 +84,29 @@ class Engine:
     def outputs(self) -> LabOutputs:
         """The stack's outputs, secrets shown. Raises LabError where the lab was never brought up whole."""
         text = self.ask(["stack", "output", "--stack", self.lab.stack, "--json", "--show-secrets"])
+        if not json.loads(text):
+            raise LabError(
+                f"the lab {self.lab.stack} was never brought up whole", f"./lab up {self.lab.stack} goes on with it"
+            )
         return from_json(text, f"the stack {self.lab.stack}")
 
 
 def has_state(lab: LabPaths) -> bool:
     """Whether the engine keeps a state of this lab."""
     return any(lab.backend.glob(f".pulumi/stacks/*/{lab.stack}.json"))
+
+
+def has_resources(lab: LabPaths) -> bool:
+    """Whether that state records anything: a preview and a destroyed lab leave an empty one."""
+    for file in lab.backend.glob(f".pulumi/stacks/*/{lab.stack}.json"):
+        try:
+            latest = json.loads(file.read_text())["checkpoint"].get("latest") or {}
+        except (ValueError, KeyError):
+            # The engine will say what is wrong with it.
+            return True
+        if latest.get("resources"):
+            return True
+    return False
 
 
 def open_engine(lab: LabPaths, toolchain: Toolchain, *, prefix: Sequence[str], extra: Mapping[str, str]) -> Engine:

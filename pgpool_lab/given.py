@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pgpool_lab.errors import LabError
+from pgpool_lab.paths import given_file
 from pgpool_lab.settings import LabSettings
 
 
@@ -29,7 +30,7 @@ def given(settings: LabSettings) -> Iterator[Given]:
     for key, what, source in sources:
         kind, _, where = (source or "").partition(":")
         if kind == "path":
-            yield Given(key, what, Path(where).absolute())
+            yield Given(key, what, given_file(where))
 
 
 def check(settings: LabSettings, stack_file: Path) -> None:

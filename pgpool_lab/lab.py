@@ -15,9 +15,9 @@ from pgpool_lab import given, hypervisor, machine, rolling, toolchain
 from pgpool_lab.bench import Bench, boot_times, description, phases, read_log
 from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
-from pgpool_lab.cluster.outputs import from_json as outputs_from_json
+from pgpool_lab.cluster.outputs import from_file as outputs_from_file
 from pgpool_lab.cluster.status import status
-from pgpool_lab.engine import Engine, has_state, open_engine
+from pgpool_lab.engine import Engine, has_resources, has_state, open_engine
 from pgpool_lab.errors import LabError
 from pgpool_lab.image import builder
 from pgpool_lab.image.recipe import ImageRecipe
@@ -63,18 +63,21 @@ class Lab:
         given.check(settings, self.paths.stack_file)
         recipe = ImageRecipe.of(settings)
         builder.check(recipe)
-        if not has_state(self.paths):
+        if not has_resources(self.paths):
             hypervisor.check_memory(settings.memory_mib)
-            self.paths.root.mkdir(parents=True, exist_ok=True)
             hypervisor.check_disk(DISK_MIB, self.paths.root)
+        self._refuse_unused_libvirt(settings)
         machine.install(self.paths.logs / "packages.log")
+        if self.system:
+            hypervisor.connect_check(self._system_uri)
         tools = self._toolchain()
         builder.build(recipe)
-        engine = self._open(tools, settings)
+        engine = self._open(tools)
         # Without this variable the CLI does not know the options that are for its developers.
         engine = replace(engine, variables={**engine.variables, "PULUMI_DEBUG_COMMANDS": "true"})
+        recorded = engine.recorded()
         if not self.system:
-            removed = hypervisor.forget_unrecorded(self.paths, engine.recorded())
+            removed = hypervisor.forget_unrecorded(self.paths, recorded)
             if removed:
                 console.print(f"  left by an interrupted run, removed: {len(removed)} objects")
         if self._update(engine, options) != 0:
@@ -88,6 +91,25 @@ class Lab:
                 self._wait_for_logins(outputs)
             with step("Starting PostgreSQL and pgpool by the rules of join"):
                 self.agent(outputs, outputs.nodes[0], "start")
+
+    @property
+    def _system_uri(self) -> str:
+        """The libvirt of a lab that has none of its own, as the program finds it."""
+        try:
+            configured = self.settings.libvirt_uri
+        except LabError:
+            # A lab whose settings are wrong or gone can be removed all the same.
+            configured = ""
+        return configured or os.environ.get("LIBVIRT_DEFAULT_URI") or SYSTEM_URI
+
+    def _refuse_unused_libvirt(self, settings: LabSettings) -> None:
+        """Raises LabError when the settings name a libvirt beside the lab's own: half of the lab would be on each."""
+        if settings.libvirt_uri and not self.system:
+            raise LabError(
+                f"libvirt_uri: {settings.libvirt_uri} is not used together with the lab's own libvirt",
+                f"./lab up {self.paths.stack} --system, or pulumi outside ./lab run; or remove libvirt_uri from "
+                f"{self.paths.stack_file}",
+            )
 
     @property
     def _events(self) -> Path:
@@ -171,7 +193,7 @@ class Lab:
 
     def bench(self) -> Bench:
         """Measure bare machines, then build the lab from nothing and measure its phases; it is left as it is then."""
-        if has_state(self.paths):
+        if has_resources(self.paths):
             raise LabError(f"the lab {self.paths.stack} exists", f"./lab down {self.paths.stack}, then measure")
         settings = self.settings
         node = settings.nodes[0]
@@ -193,9 +215,17 @@ class Lab:
         )
 
     def down(self) -> None:
-        """Destroy the stack and remove everything that belongs to the lab, from whatever state it is in."""
+        """Destroy the stack and remove everything that belongs to the lab, from whatever state it is in.
+
+        Raises LabError where there is neither a lab nor a stack of this name: it was mistyped.
+        """
+        if not hypervisor.any_left(self.paths) and not self.paths.root.exists():
+            if not self.paths.stack_file.exists():
+                from_stack_file(self.paths.stack_file)
+            console.print(f"  the lab {self.paths.stack} does not exist: there is nothing to remove")
+            return
         if self.system and has_state(self.paths):
-            engine = self._open(self._toolchain(), None)
+            engine = self._open(self._toolchain())
             if engine.run(["destroy", "--stack", self.paths.stack, "--yes", "--non-interactive"]) != 0:
                 raise LabError("pulumi destroy failed: see above", "repeat it when the libvirt can be reached")
         elif has_state(self.paths) and self._destroy() != 0:
@@ -208,7 +238,7 @@ class Lab:
 
     def _destroy(self) -> int:
         try:
-            engine = self._open(self._toolchain(), None)
+            engine = self._open(self._toolchain())
             return engine.run(
                 ["destroy", "--stack", self.paths.stack, "--yes", "--non-interactive", "--suppress-outputs"]
             )
@@ -218,27 +248,30 @@ class Lab:
 
     def engine(self) -> Engine:
         """The engine of a lab that exists; its libvirt is started when it is not running."""
-        if not has_state(self.paths):
+        if not has_resources(self.paths):
             from_stack_file(self.paths.stack_file)
             raise LabError(f"the lab {self.paths.stack} does not exist", f"./lab up {self.paths.stack}")
-        return self._open(self._toolchain(), None)
+        return self._open(self._toolchain())
 
-    def engine_for_run(self) -> Engine:
-        """The engine whether or not the lab exists: a preview or a first `pulumi up` by hand works, too."""
+    def engine_for_run(self, command: Sequence[str]) -> Engine:
+        """The engine whether or not the lab exists: a preview or a first `pulumi up` by hand works, too.
+
+        The image for such an update is built before: the lab's network has no way to where its packages come from.
+        """
         settings = self.settings
+        self._refuse_unused_libvirt(settings)
         machine.install(self.paths.logs / "packages.log")
-        return self._open(self._toolchain(), settings)
+        tools = self._toolchain()
+        if Path(command[0]).name == "pulumi" and "up" in command:
+            given.check(settings, self.paths.stack_file)
+            builder.build(ImageRecipe.of(settings))
+        return self._open(tools)
 
     def outputs(self) -> LabOutputs:
         """The lab's outputs: from the file that LAB_OUTPUTS names, or from the stack."""
         given = os.environ.get("LAB_OUTPUTS")
         if given:
-            path = Path(given)
-            if not path.is_file():
-                raise LabError(
-                    f"LAB_OUTPUTS: {path} does not exist", "pulumi stack output --json --show-secrets > FILE"
-                )
-            return outputs_from_json(path.read_text(), given)
+            return outputs_from_file(Path(given))
         return self.engine().outputs()
 
     def agent(self, outputs: LabOutputs, node: NodeOutput, *words: str) -> str:
@@ -260,11 +293,10 @@ class Lab:
     def _toolchain(self) -> toolchain.Toolchain:
         return toolchain.take(os.environ.get("LAB_TOOLCHAIN"))
 
-    def _open(self, tools: toolchain.Toolchain, settings: LabSettings | None) -> Engine:
+    def _open(self, tools: toolchain.Toolchain) -> Engine:
         """Start the libvirt where it is the lab's own, and open the engine beside it."""
-        self.paths.root.mkdir(parents=True, exist_ok=True)
         if self.system:
-            uri = (settings.libvirt_uri if settings else "") or SYSTEM_URI
+            uri = self._system_uri
             hypervisor.connect_check(uri)
             return open_engine(self.paths, tools, prefix=(), extra={"LIBVIRT_DEFAULT_URI": uri})
         private = hypervisor.start(self.paths)

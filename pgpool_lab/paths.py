@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from pgpool_lab.errors import LabError
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -16,6 +19,11 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "pgpool-lab"
 
 
+def given_file(where: str) -> Path:
+    """A file that a setting names: in the checkout unless it is absolute, from wherever a command was called."""
+    return PROJECT / where
+
+
 def checkout_hash(project: Path = PROJECT) -> str:
     """Eight hexadecimal digits that tell one checkout's labs from another's."""
     return hashlib.sha256(str(project.resolve()).encode()).hexdigest()[:8]
@@ -23,10 +31,18 @@ def checkout_hash(project: Path = PROJECT) -> str:
 
 @dataclass(frozen=True)
 class LabPaths:
-    """The folders and names that belong to one stack of one checkout."""
+    """The folders and names that belong to one stack of one checkout. Raises LabError for a name that is none."""
 
     stack: str
     project: Path = PROJECT
+
+    def __post_init__(self) -> None:
+        # It becomes part of folders, which `lab down` removes: `..` would be the checkout itself.
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.stack):
+            raise LabError(
+                f"the stack's name {self.stack!r} is none: it takes letters, digits, '-' and '_'",
+                "give NAME of a file stacks/Pulumi.NAME.yaml",
+            )
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pgpool_lab import hypervisor
 from pgpool_lab.errors import LabError
+from pgpool_lab.harness.timing import factor
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.progress import console
@@ -65,6 +66,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     chosen = chosen_by(arguments)
     stacks, options = chosen.stacks, chosen.options
+    factor()  # Raises LabError now, and not in every test.
     for stack in stacks:
         if not LabPaths(stack).stack_file.is_file():
             raise LabError(f"there is no stack {stack!r}", "see stacks/; arguments for pytest come after --")

@@ -70,7 +70,7 @@ def status(stack: Stack = DEFAULT_STACK, as_json: Json = False) -> None:
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run(command: Annotated[list[str], typer.Argument(help="The command.")], stack: StackOption = DEFAULT_STACK) -> None:
     """Run a command inside the lab's network, with toolchain, backend and passphrase set: `lab run -- pulumi up`."""
-    engine = lab_of(stack).engine_for_run()
+    engine = lab_of(stack).engine_for_run(command)
     os.execvpe((*engine.prefix, *command)[0], [*engine.prefix, *command], dict(engine.variables))
 
 

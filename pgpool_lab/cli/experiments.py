@@ -27,6 +27,7 @@ from pgpool_lab.harness.report import summary
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import SCENARIOS, scenario_named
 from pgpool_lab.harness.soak import Soak
+from pgpool_lab.harness.timing import factor
 from pgpool_lab.harness.trials import Trials
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.testing import new_report_folder
@@ -53,7 +54,7 @@ def inject_fault(
 ) -> None:
     """Inject a fault and see that it takes effect; it lasts until `lab fault heal`."""
     chosen = fault_named(name)
-    outputs = lab_of(stack).outputs()
+    outputs = outputs_of(stack)
     peers = [outputs.node(each) for each in peer or []]
     injector(outputs, stack).inject(chosen, outputs.node(node), peers)
     console.print(f"{name} on {node}; ./lab fault heal takes it back")
@@ -62,7 +63,7 @@ def inject_fault(
 @fault.command("heal")
 def heal_faults(stack: StackOption = DEFAULT_STACK) -> None:
     """Take back every fault that is recorded, whoever injected it. What was stopped comes back by `lab rejoin`."""
-    healed = injector(lab_of(stack).outputs(), stack).heal_all()
+    healed = injector(outputs_of(stack), stack).heal_all()
     for entry in healed:
         console.print(f"healed {entry.fault} on {entry.node}")
     if not healed:
@@ -159,9 +160,15 @@ def soak(
     sys.exit(0 if result.passed else 1)
 
 
+def outputs_of(stack: str) -> LabOutputs:
+    """The lab's outputs, for a command that waits. Raises LabError, before anything is broken, for no valid factor."""
+    factor()
+    return lab_of(stack).outputs()
+
+
 def outputs_from_inside(stack: str) -> LabOutputs:
     """The lab's outputs, in its network: the clients are this process, which goes on there when it is outside."""
-    outputs = lab_of(stack).outputs()
+    outputs = outputs_of(stack)
     if prefix := network_prefix(outputs.network.namespace):
         os.execvp(prefix[0], [*prefix, sys.executable, "-m", "pgpool_lab", *sys.argv[1:]])
     return outputs
@@ -179,7 +186,7 @@ def report(results: Sequence[Result], reports: Path) -> None:
 
 def snapshot(stack: Stack = DEFAULT_STACK) -> None:
     """Capture all machines of a healthy lab, memory included."""
-    outputs = lab_of(stack).outputs()
+    outputs = outputs_of(stack)
     if problems := status(outputs, stack)["problems"]:
         raise LabError(f"the lab is not healthy: {'; '.join(problems)}", "./lab rejoin NODE, then repeat")
     began = time.monotonic()
@@ -189,7 +196,7 @@ def snapshot(stack: Stack = DEFAULT_STACK) -> None:
 
 def rewind(stack: Stack = DEFAULT_STACK) -> None:
     """Take all machines back to the snapshot, faults included; ends when the lab is healthy."""
-    outputs = lab_of(stack).outputs()
+    outputs = outputs_of(stack)
     began = time.monotonic()
     rewound = snapshots.rewind(Control(outputs), Record(LabPaths(stack).faults))
     behind = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in rewound.behind.items())

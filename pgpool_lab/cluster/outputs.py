@@ -91,7 +91,21 @@ class LabOutputs(BaseModel):
         raise LabError(f"there is no node {name!r}", f"choose one of {', '.join(node.name for node in self.nodes)}")
 
 
-def from_json(text: str, origin: str) -> LabOutputs:
+FILE_REMEDY = "pulumi stack output --json --show-secrets > FILE"
+
+
+def from_file(path: Path) -> LabOutputs:
+    """Outputs from the file that LAB_OUTPUTS names: of a lab that somebody else may have built."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise LabError(f"LAB_OUTPUTS: cannot read {path}: {error.strerror}", FILE_REMEDY) from None
+    except UnicodeDecodeError:
+        raise LabError(f"LAB_OUTPUTS: {path} is no text", FILE_REMEDY) from None
+    return from_json(text, f"LAB_OUTPUTS: {path}", FILE_REMEDY)
+
+
+def from_json(text: str, origin: str, remedy: str = "bring the lab up: ./lab up") -> LabOutputs:
     """Outputs from what `pulumi stack output --json --show-secrets` prints."""
     try:
         values: Any = json.loads(text)
@@ -101,4 +115,4 @@ def from_json(text: str, origin: str) -> LabOutputs:
         wrong = ", ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
     except ValueError:
         wrong = "it is not JSON"
-    raise LabError(f"{origin} does not hold a lab's outputs: {wrong}", "bring the lab up: ./lab up")
+    raise LabError(f"{origin} does not hold a lab's outputs: {wrong}", remedy)

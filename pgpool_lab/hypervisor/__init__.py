@@ -5,12 +5,13 @@ from pgpool_lab.hypervisor.daemon import PrivateLibvirt, start
 from pgpool_lab.hypervisor.leftovers import forget_unrecorded
 from pgpool_lab.hypervisor.namespace import enter
 from pgpool_lab.hypervisor.probe import DomainType, probe_domain_type
-from pgpool_lab.hypervisor.removal import stop
+from pgpool_lab.hypervisor.removal import any_left, stop
 from pgpool_lab.hypervisor.resources import check_disk, check_memory
 
 __all__ = [
     "DomainType",
     "PrivateLibvirt",
+    "any_left",
     "check_disk",
     "check_memory",
     "connect_check",

@@ -28,13 +28,18 @@ def unreachable(uri: str) -> str:
         return f"no answer within {ANSWER_SECONDS} s"
     if asked.returncode == 0:
         return ""
-    return " ".join(asked.stderr.split()) or f"virsh ended with exit code {asked.returncode}"
+    return reason(asked.stderr) or f"virsh ended with exit code {asked.returncode}"
+
+
+def reason(said: str) -> str:
+    """virsh's complaint on one line; every line of it begins with `error:`."""
+    return ": ".join(line.removeprefix("error:").strip().rstrip(":") for line in said.splitlines() if line.strip())
 
 
 def connect_check(uri: str) -> None:
     """Raise a LabError that names the setting when the libvirt at `uri` cannot be reached."""
-    if reason := unreachable(uri):
+    if why := unreachable(uri):
         raise LabError(
-            f"libvirt_uri: the libvirt at {uri} cannot be reached: {reason}",
-            "start that libvirt, correct libvirt_uri, or leave it out so that the lab uses a libvirt of its own",
+            f"libvirt_uri: the libvirt at {uri} cannot be reached: {why}",
+            "start that libvirt, correct libvirt_uri, or leave it and --system out: the lab then has one of its own",
         )

@@ -9,6 +9,11 @@ from pgpool_lab.hypervisor.daemon import exclusively, require_root
 from pgpool_lab.paths import LabPaths
 
 
+def any_left(lab: LabPaths) -> bool:
+    """Whether anything of the lab's libvirt is there: folders, sockets or the namespace."""
+    return any(place.exists() for place in (lab.libvirt, lab.runtime, namespace.NAMESPACES / lab.name))
+
+
 def stop(lab: LabPaths) -> None:
     """End every process of the lab, remove its namespace and libvirt's folders. Does nothing where nothing is.
 
@@ -17,7 +22,7 @@ def stop(lab: LabPaths) -> None:
     interfaces and firewall rules in their network namespace: they go with the last process. The folder /run/netns
     is iproute2's and stays.
     """
-    if not any(place.exists() for place in (lab.libvirt, lab.runtime, namespace.NAMESPACES / lab.name)):
+    if not any_left(lab):
         return
     require_root()
     with exclusively(lab):

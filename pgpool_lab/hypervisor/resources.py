@@ -23,8 +23,8 @@ def enough_memory(needed_mib: int, available_mib: int) -> None:
     """Raise LabError when the machines would not fit into memory. Both in MiB."""
     if needed_mib > available_mib:
         raise LabError(
-            f"not enough free memory: the nodes need {needed_mib} MiB, {available_mib} MiB are available",
-            "end other programs, run ./lab down on another stack, or lower memory_mib of the nodes",
+            f"not enough free memory: nodes[].memory_mib add up to {needed_mib} MiB, {available_mib} MiB are available",
+            "end other programs, run ./lab down on another stack, or lower memory_mib",
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-from pgpool_lab.paths import PROJECT
+from pgpool_lab.paths import PROJECT, given_file
 from pgpool_lab.settings import LabSettings
 from pgpool_lab.versions import distributions, pgpool
 
@@ -99,7 +99,7 @@ class ImageRecipe:
         digest.update((Path(__file__).parent / "builder.py").read_bytes())
         for source in (self.pgpool_source, self.postgresql_source):
             if source.startswith("path:"):
-                file = Path(source.removeprefix("path:"))
+                file = given_file(source.removeprefix("path:"))
                 digest.update(file.read_bytes() if file.is_file() else b"missing")
         return digest.hexdigest()
 

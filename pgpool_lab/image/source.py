@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
+from pgpool_lab.paths import given_file
 from pgpool_lab.progress import run
 
 
@@ -26,7 +27,7 @@ def check(source: Source) -> None:
     """Refuse what can be known to be wrong before anything is done: a missing file, a wrong checksum."""
     kind, _, where = source.where.partition(":")
     if kind == "path":
-        path = Path(where)
+        path = given_file(where)
         if not path.is_file():
             raise LabError(f"{source.key}.source: {path} does not exist", f"give the path of {source.what}")
         verify(source, path)
@@ -49,7 +50,7 @@ def fetch(source: Source, folder: Path, log: Path) -> Path:
     check(source)
     kind, _, where = source.where.partition(":")
     if kind == "path":
-        return Path(where)
+        return given_file(where)
     remedy = f"check {source.key}.source, or download it yourself and give its path"
     if kind == "url":
         target = folder / f"{source.key}.download"

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pgpool_lab import toolchain
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor.probe import probe_domain_type
 from pgpool_lab.hypervisor.resources import available_disk_mib, available_memory_mib
@@ -19,6 +20,7 @@ from pgpool_lab.image.sources import debian_sources
 from pgpool_lab.machine.installation import by_hand
 from pgpool_lab.machine.packages import Requirement, missing
 from pgpool_lab.paths import PROJECT, cache_directory
+from pgpool_lab.toolchain import Toolchain
 
 MEMORY_MIB = 2560
 """Two nodes of 768 MiB with QEMU's own share, and 1 GiB for the engine and its plugins."""
@@ -52,7 +54,7 @@ def doctor() -> list[Check]:
         acceleration_check(),
         memory_check(available_memory_mib()),
         disk_check({str(folder): available_disk_mib(folder) for folder in (cache_directory(), PROJECT)}),
-        toolchain_check(os.environ.get("LAB_TOOLCHAIN", ""), shutil.which, reachable(DOWNLOAD_HOST)),
+        toolchain_check(os.environ.get("LAB_TOOLCHAIN", ""), shutil.which, reachable(DOWNLOAD_HOST), toolchain.made()),
         source_check(),
     ]
 
@@ -115,8 +117,10 @@ def disk_check(free_mib: Mapping[str, int]) -> Check:
     return Check("disk", ok, f"{detail}; {DISK_MIB} MiB wanted", "" if ok else "free space, or set XDG_CACHE_HOME")
 
 
-def toolchain_check(wanted: str, which: Callable[[str], str | None], internet: bool) -> Check:
-    """Where the Pulumi engine would come from; `wanted` is LAB_TOOLCHAIN."""
+def toolchain_check(
+    wanted: str, which: Callable[[str], str | None], internet: bool, made: Toolchain | None = None
+) -> Check:
+    """Where the Pulumi engine would come from; `wanted` is LAB_TOOLCHAIN, `made` what an earlier command made."""
     name = "toolchain"
     if wanted and wanted not in TOOLCHAIN_SOURCES:
         return Check(name, False, f"LAB_TOOLCHAIN={wanted}", f"set it to one of {', '.join(TOOLCHAIN_SOURCES)}")
@@ -129,6 +133,8 @@ def toolchain_check(wanted: str, which: Callable[[str], str | None], internet: b
         )
     if pulumi and wanted in ("", "path"):
         return Check(name, True, f"{pulumi}, if its version fits")
+    if made and not wanted:
+        return Check(name, True, f"made before: {made.bin}")
     if internet and wanted in ("", "download"):
         return Check(name, True, f"to be downloaded from {DOWNLOAD_HOST}")
     return Check(name, True, f"to be built with {go or 'Go from the Python package index'}")

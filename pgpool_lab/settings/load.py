@@ -30,6 +30,14 @@ def from_mapping(values: Mapping[str, Any], origin: str) -> LabSettings:
         raise LabError(f"{origin} is not a valid lab:\n{problems}", f"correct it in {origin}") from None
 
 
+KINDS = {
+    "tuple_type": "must be a list",
+    "dict_type": "must be a section of its own, with keys",
+    "model_type": "must be a section of its own, with keys",
+}
+"""pydantic's types of errors whose own words speak of Python."""
+
+
 def describe(problem: Any) -> str:
     """One validation problem as `key: what is wrong`."""
     key = ""
@@ -40,7 +48,12 @@ def describe(problem: Any) -> str:
         message = "unknown key"
     elif problem["type"] == "missing":
         message = "missing"
+    elif problem["type"] in ("string_type", "literal_error") and isinstance(problem["input"], int | float):
+        # A version such as 9.10, a checksum of digits, and in YAML 1.1 even 52:54:00:31:01:33 (in base 60) and `no`.
+        taken_for = "true or false" if isinstance(problem["input"], bool) else "a number"
+        message = f"put it in quotes: without them it is read as {taken_for}"
     elif problem["type"] != "value_error":
+        message = KINDS.get(problem["type"], message)
         message += f" (given: {problem['input']!r})"
     return f"{key}: {message}" if key else message
 
@@ -78,7 +91,7 @@ def nested(text: str) -> Any:
 def from_stack_file(path: Path) -> LabSettings:
     """Read the settings of `stacks/Pulumi.STACK.yaml`, as the engine will hand them to the program."""
     stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
-    if not path.is_file():
+    if not path.exists():
         known = sorted(file.name.split(".")[1] for file in path.parent.glob("Pulumi.*.yaml"))
         raise LabError(
             f"there is no stack {stack!r}: {path} does not exist",
@@ -86,7 +99,9 @@ def from_stack_file(path: Path) -> LabSettings:
         )
     try:
         document = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise LabError(f"cannot read {path}: {error.strerror}", "put a file with the stack's settings there") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise LabError(f"cannot read {path}: {error}", "correct the file") from None
     config = document.get("config") if isinstance(document, dict) else None
     if not isinstance(config, dict):

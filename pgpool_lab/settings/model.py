@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from pgpool_lab.settings.overrides import problem
 from pgpool_lab.settings.presets import PRESETS, QUERY_LIFECHECK, Value
@@ -42,14 +42,6 @@ class NodeSettings(Settings):
     memory_mib: Annotated[int, Field(ge=512)] = 768
     vcpus: Annotated[int, Field(ge=1)] = 2
 
-    @field_validator("mac", mode="before")
-    @classmethod
-    def quoted(cls, value: object) -> object:
-        if isinstance(value, int):
-            # YAML 1.1 reads 52:54:00:31:01:33 as a number in base 60.
-            raise ValueError("put it in quotes: without them it is read as a number")
-        return value
-
 
 class NetworkSettings(Settings):
     """The nodes' LAN and the virtual IP on it."""
@@ -60,7 +52,8 @@ class NetworkSettings(Settings):
     @property
     def gateway(self) -> IPv4Address:
         """The host's own address on the bridge: the first one of the subnet."""
-        return next(self.cidr.hosts())
+        # Of a subnet of one address this is a list, which is no iterator.
+        return next(iter(self.cidr.hosts()))
 
     def interface(self, address: IPv4Address) -> IPv4Interface:
         return IPv4Interface(f"{address}/{self.cidr.prefixlen}")
@@ -141,6 +134,13 @@ class PostgresqlSettings(Settings):
         return postgresql.traits(self.version)
 
 
+def simple(value: object) -> object:
+    """Refuse a parameter's value that pgpool.conf cannot hold, once instead of once a possible type."""
+    if not isinstance(value, int | str):
+        raise ValueError(f"must be a whole number, a text, true or false (given: {value!r})")
+    return value
+
+
 class PgpoolSettings(Settings):
     version: str = "4.3.5"
     source: str = "distribution"
@@ -150,7 +150,7 @@ class PgpoolSettings(Settings):
     wd_port: Port = 9000
     timing_preset: str = "fast"
     restart: Literal["no", "on-failure"] = "no"
-    parameters: dict[str, Value] = {}
+    parameters: dict[str, Annotated[Value, BeforeValidator(simple)]] = {}
 
     @field_validator("version")
     @classmethod
@@ -204,7 +204,7 @@ class PgpoolSettings(Settings):
 class LabSettings(Settings):
     """Everything that can be set for one lab."""
 
-    nodes: Annotated[tuple[NodeSettings, ...], Field(min_length=2)]
+    nodes: tuple[NodeSettings, ...]
     network: NetworkSettings
     image: ImageSettings = ImageSettings()
     postgresql: PostgresqlSettings = PostgresqlSettings()
@@ -217,6 +217,7 @@ class LabSettings(Settings):
     @field_validator("nodes", mode="before")
     @classmethod
     def at_least_two(cls, value: object) -> object:
+        # Before the nodes are looked at: one with a mistake counts, too.
         if isinstance(value, list | tuple) and len(value) < 2:
             raise ValueError(f"a lab needs at least two nodes, {len(value)} given")
         return value

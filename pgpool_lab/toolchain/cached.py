@@ -60,12 +60,18 @@ def prepare(choice: Choice) -> Toolchain:
 
 def take(setting: str | None) -> Toolchain:
     """The toolchain for a value of LAB_TOOLCHAIN. One that was made before is taken without asking the network."""
-    if not setting and installed.find().missing:
-        for source in ("download", "build"):
-            target = cache_directory() / "toolchain" / f"{source}-{key(source)}"
-            if target.exists():
-                return Toolchain(target / "bin", target, source)
+    if not setting and installed.find().missing and (kept := made()):
+        return kept
     return prepare(choose(setting))
+
+
+def made() -> Toolchain | None:
+    """The toolchain that was made before."""
+    for source in ("download", "build"):
+        target = cache_directory() / "toolchain" / f"{source}-{key(source)}"
+        if target.exists():
+            return Toolchain(target / "bin", target, source)
+    return None
 
 
 def key(source: str, modules: Path = MODULES) -> str:

@@ -18,7 +18,8 @@ def ensure_stack(
 
     `pulumi stack init` knows no `--config-file` and writes the new stack's salt beside the `Pulumi.yaml` that it
     finds: so it is given a throwaway one of the same name. Call this before each use of the stack, so that the copy is
-    never older than the settings.
+    never older than the settings. Where those are gone the last copy stays: a lab whose file was removed or renamed
+    can still be looked at and removed. Raises LabError when there is neither, or the engine refuses.
     """
     with tempfile.TemporaryDirectory(prefix="stack-") as folder:
         (Path(folder) / "Pulumi.yaml").write_text(f"name: {project}\nruntime: python\n")
@@ -35,4 +36,7 @@ def ensure_stack(
             "see what is in the backend's folder; `./lab down` and removing it starts afresh",
         )
     config_file.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(settings, config_file)
+    if settings.is_file():
+        shutil.copyfile(settings, config_file)
+    elif not config_file.is_file():
+        raise LabError(f"the settings of the stack {stack}, {settings}, are gone", "restore that file")

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from pgpool_lab.cli import app, experiments
 from pgpool_lab.cluster.outputs import LabOutputs
+from pgpool_lab.errors import LabError
 from pgpool_lab.harness import recording as files
 from pgpool_lab.harness.assessment import Place
 from pgpool_lab.harness.measurements import collect
@@ -145,3 +146,24 @@ def test_a_soak_ends_with_what_repeats_it(
 @pytest.mark.parametrize("words", [["--minutes", "1"], ["--seed", "7"], ["--seed", "7", "--minutes", "0"]])
 def test_a_soak_without_its_seed_or_its_length_is_refused(words: list[str]) -> None:
     assert CliRunner().invoke(app, ["soak", *words]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["soak", "--seed", "7", "--minutes", "1"],
+        ["scenario", "run", "procedure-3"],
+        ["measure"],
+        ["fault", "inject", "machine-reboot", "node0"],
+        ["fault", "heal"],
+        ["rewind"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_factor_is_refused_before_anything_is_broken(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_WAIT_FACTOR", "x")
+    monkeypatch.setattr(experiments, "lab_of", lambda stack: pytest.fail("the lab was asked"))
+    done: Any = CliRunner().invoke(app, words)
+    assert isinstance(done.exception, LabError) and "LAB_WAIT_FACTOR" in done.exception.problem

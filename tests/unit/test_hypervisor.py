@@ -21,6 +21,7 @@ from pgpool_lab.hypervisor.configuration import (
     uri,
     with_entry,
 )
+from pgpool_lab.hypervisor.connection import reason
 from pgpool_lab.hypervisor.daemon import prepare, script
 from pgpool_lab.hypervisor.leftovers import Kind, parse_volumes, unrecorded
 from pgpool_lab.hypervisor.probe import boot_sector, guest_runs, probe_domain_type
@@ -76,13 +77,13 @@ def test_the_socket_fits_into_a_socket_address() -> None:
 
 
 def test_the_daemon_sees_the_labs_folders_as_its_own(tmp_path: Path) -> None:
-    lab = LabPaths("it's", tmp_path)
+    lab = LabPaths("two-node", tmp_path / "it's")
     lines = script(lab).splitlines()
     assert lines[0] == "set -eu"
     assert lines[-2].endswith(" /run"), "sources below /run are bound before /run is covered"
     assert lines[-1].startswith("exec libvirtd ")
     assert sum(line.startswith("mount --bind ") for line in lines) == len(folders(lab))
-    assert all("it'\"'\"'s" in line for line in lines if line.startswith("mount"))
+    assert all("it'\"'\"'s" in line for line in lines if line.startswith("mount") and not line.endswith(" /run"))
 
 
 def test_folders_are_closed_to_others_and_open_to_qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +161,12 @@ def test_available_memory_is_read_in_mib() -> None:
 def test_an_unreachable_libvirt_is_an_error_that_names_the_setting() -> None:
     with pytest.raises(LabError, match="libvirt_uri"):
         connect_check("qemu:///system?socket=/nowhere/libvirt-sock")
+
+
+def test_virsh_s_complaint_becomes_one_line() -> None:
+    said = "error: failed to connect to the hypervisor\nerror: unable to connect to server at 'a:1': Refused\n\n"
+    assert reason(said) == "failed to connect to the hypervisor: unable to connect to server at 'a:1': Refused"
+    assert reason("") == ""
 
 
 def test_a_command_enters_the_network_only(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from pgpool_lab import given
 from pgpool_lab.errors import LabError
 from pgpool_lab.image import binaries, builder, recipe, source, tarball
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.image.sources import debian_sources
 from pgpool_lab.paths import PROJECT
-from pgpool_lab.settings import from_mapping
+from pgpool_lab.settings import from_mapping, from_stack_file
 from pgpool_lab.versions import pgpool
 
 DEB822 = """\
@@ -147,6 +148,19 @@ def file(tmp_path: Path) -> Path:
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_relative_path_is_the_checkout_s_wherever_the_command_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = ImageRecipe(pgpool_source="path:README.md")
+    known = wanted.content_hash()
+    monkeypatch.chdir(tmp_path)
+    builder.check(wanted)
+    assert wanted.content_hash() == known
+    assert tarball.obtain(wanted, tmp_path, tmp_path / "log") == PROJECT / "README.md"
+    settings = from_stack_file(PROJECT / "stacks" / "Pulumi.procedure.yaml")
+    assert {file.path.parent for file in given.given(settings)} == {PROJECT / "files"}
 
 
 @pytest.mark.parametrize("key", ["pgpool", "postgresql"])

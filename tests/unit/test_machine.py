@@ -21,6 +21,7 @@ from pgpool_lab.machine.checks import (
 )
 from pgpool_lab.machine.installation import parse_known
 from pgpool_lab.machine.packages import REQUIREMENTS, Requirement, choose, has, missing
+from pgpool_lab.toolchain import Toolchain
 
 POLICY = """\
 xsltproc:
@@ -173,6 +174,16 @@ def test_the_toolchains_source(wanted: str, programs: set[str], internet: bool, 
     assert found.ok is ok
     assert detail in found.detail
     assert bool(found.mend) is not ok
+
+
+def test_a_toolchain_that_was_made_before_is_found() -> None:
+    made = Toolchain(Path("/cache/bin"), Path("/cache"), "build")
+
+    def nowhere(name: str) -> None:
+        return None
+
+    assert toolchain_check("", nowhere, True, made).detail == "made before: /cache/bin"
+    assert "downloaded" in toolchain_check("download", nowhere, True, made).detail
 
 
 def test_the_doctor_looks_at_everything_on_this_machine() -> None:

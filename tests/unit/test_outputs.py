@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.cluster.outputs import LabOutputs, from_json
+from pgpool_lab.cluster.outputs import LabOutputs, from_file, from_json
 from pgpool_lab.errors import LabError
 from tests.unit import lab_outputs
 
@@ -43,6 +43,25 @@ def test_what_holds_no_outputs_is_named_with_the_next_step(text: str) -> None:
         from_json(text, "outputs.json")
     assert raised.value.problem.startswith("outputs.json does not hold a lab's outputs: ")
     assert raised.value.remedy == "bring the lab up: ./lab up"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"{}", b"no json"], ids=["folder", "no text", "empty", "text"])
+def test_a_file_that_holds_none_is_named_with_how_to_write_it(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "outputs.json"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(LabError) as raised:
+        from_file(path)
+    assert raised.value.problem.startswith("LAB_OUTPUTS: ") and str(path) in raised.value.problem
+    assert raised.value.remedy == "pulumi stack output --json --show-secrets > FILE"
+
+
+def test_a_file_with_outputs_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "outputs.json"
+    path.write_text(json.dumps(lab_outputs.values()))
+    assert from_file(path) == read(lab_outputs.values())
 
 
 @pytest.mark.parametrize("name", sorted(lab_outputs.values()))

@@ -9,7 +9,7 @@ import pytest
 from components.cluster.node_configuration import node_configuration
 from components.pgpool import layout as pgpool_layout
 from components.postgres import layout as postgres_layout
-from pgpool_lab import given
+from pgpool_lab import given, paths
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import PROJECT
 from pgpool_lab.settings import LabSettings, from_mapping, from_stack_file
@@ -82,7 +82,7 @@ def with_sources(image: str, tarball: str) -> LabSettings:
 def test_each_missing_file_is_named_with_its_key_and_what_it_is(
     settings: LabSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
     with pytest.raises(LabError) as raised:
         given.check(settings, STACK)
     assert raised.value.problem.splitlines()[1:] == [

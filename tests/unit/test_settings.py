@@ -87,6 +87,12 @@ BAD: dict[str, tuple[Values, str]] = {
     ),
     "name that is no host name": (changed("nodes", 0, "name", to="Node_0"), "nodes[0].name:"),
     "MAC without quotes": (changed("nodes", 0, "mac", to=41193669093), "nodes[0].mac: put it in quotes"),
+    "version without quotes": (changed("postgresql", "version", to=15), "postgresql.version: put it in quotes"),
+    "checksum without quotes": (changed("pgpool", "sha256", to=int("1" * 64)), "pgpool.sha256: put it in quotes"),
+    "no without quotes": (changed("pgpool", "restart", to=False), "pgpool.restart: put it in quotes: without them"),
+    "nodes that are no list": (changed("nodes", to="two"), "nodes: must be a list"),
+    "network that is no section": (changed("network", to="10.20.30.0/24"), "network: must be a section"),
+    "subnet of one address": (changed("network", "cidr", to="10.20.30.11/32"), "network.vip: 10.20.30.100 is not"),
     "MAC that is none": (changed("nodes", 0, "mac", to="52:54:00:00:00"), "nodes[0].mac:"),
     "too little memory": (changed("nodes", 0, "memory_mib", to=128), "nodes[0].memory_mib:"),
     "no processor": (changed("nodes", 0, "vcpus", to=0), "nodes[0].vcpus:"),
@@ -181,6 +187,23 @@ def test_a_bad_value_is_refused_by_its_key(values: Values, expected: str) -> Non
     assert f"\n  {expected}" in raised.value.problem or f" {expected}" in raised.value.problem
     assert raised.value.problem.startswith("stacks/Pulumi.mine.yaml is not a valid lab:\n")
     assert "stacks/Pulumi.mine.yaml" in raised.value.remedy
+
+
+ALONE: dict[str, Values] = {
+    "node with a mistake": changed("nodes", 0, "mac", to="52:54:00:00:00"),
+    "node with an unknown key": changed("nodes", 0, "colour", to="red"),
+    "one node": changed("nodes", to=VALID["nodes"][:1]),
+    "parameter that is a list": changed("pgpool", "parameters", to={"health_check_period": [1]}),
+    "parameter without value": changed("pgpool", "parameters", to={"health_check_period": None}),
+    "parameter with a fraction": changed("pgpool", "parameters", to={"health_check_period": 0.5}),
+}
+
+
+@pytest.mark.parametrize("values", ALONE.values(), ids=ALONE.keys())
+def test_one_mistake_is_told_once(values: Values) -> None:
+    with pytest.raises(LabError) as raised:
+        from_mapping(values, "file")
+    assert len(raised.value.problem.splitlines()) == 2
 
 
 def test_several_mistakes_are_told_together() -> None:
@@ -311,6 +334,13 @@ def test_an_unreadable_stack_file_is_named(tmp_path: Path, content: bytes) -> No
         from_stack_file(path)
     assert str(path) in raised.value.problem
     assert raised.value.remedy
+
+
+def test_a_folder_in_the_place_of_a_stack_file_is_not_called_missing(tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.mine.yaml"
+    path.mkdir()
+    with pytest.raises(LabError, match=r"cannot read .*Pulumi\.mine\.yaml: .*directory"):
+        from_stack_file(path)
 
 
 def test_a_key_without_namespace_says_how_to_write_it(tmp_path: Path) -> None:

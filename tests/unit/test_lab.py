@@ -1,0 +1,223 @@
+"""What a command refuses, it refuses before it has made anything; and it says what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from pgpool_lab import hypervisor, machine, toolchain
+from pgpool_lab import lab as module
+from pgpool_lab.engine import Engine, has_resources
+from pgpool_lab.errors import LabError
+from pgpool_lab.image import builder
+from pgpool_lab.lab import Lab
+from pgpool_lab.paths import PROJECT, LabPaths
+from pgpool_lab.toolchain import ensure_stack
+
+COMMANDS: tuple[Callable[[Lab], object], ...] = (Lab.up, lambda lab: lab.engine_for_run(["true"]))
+VARIABLE = "LIBVIRT_DEFAULT_URI"
+ELSEWHERE = "qemu+tcp://127.0.0.1:1/system"
+
+
+class TookToolchain(Exception):
+    """All checks are behind, and what follows would make something."""
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabPaths:
+    """A checkout with one stack, on a machine that has room for it; whoever asks for a toolchain has gone too far."""
+
+    def take(setting: str | None) -> None:
+        raise TookToolchain
+
+    monkeypatch.setattr(toolchain, "take", take)
+    monkeypatch.setattr(machine, "install", lambda log: [])
+    monkeypatch.setattr(hypervisor, "check_memory", lambda mib: None)
+    monkeypatch.setattr(hypervisor, "check_disk", lambda mib, folder: None)
+    paths = LabPaths("two-node", tmp_path)
+    paths.stack_file.parent.mkdir()
+    shutil.copyfile(PROJECT / "stacks" / "Pulumi.two-node.yaml", paths.stack_file)
+    return paths
+
+
+def write_state(paths: LabPaths, resources: Sequence[object]) -> None:
+    """What the engine's backend of files keeps of a stack."""
+    file = paths.backend / ".pulumi" / "stacks" / "pgpool-lab" / f"{paths.stack}.json"
+    file.parent.mkdir(parents=True)
+    latest = {"resources": list(resources)} if resources else {}
+    file.write_text(json.dumps({"version": 3, "checkpoint": {"stack": paths.stack, "latest": latest}}))
+
+
+def elsewhere(paths: LabPaths) -> None:
+    with paths.stack_file.open("a") as stream:
+        stream.write(f"  pgpool-lab:libvirt_uri: {ELSEWHERE}\n")
+
+
+def test_the_checks_end_where_something_would_be_made(paths: LabPaths) -> None:
+    for command in COMMANDS:
+        with pytest.raises(TookToolchain):
+            command(Lab(paths))
+    assert not paths.root.exists()
+
+
+@pytest.mark.parametrize("check", ["check_memory", "check_disk"])
+def test_a_machine_without_room_is_left_as_it_is(check: str, paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise LabError("no room")
+
+    monkeypatch.setattr(hypervisor, check, full)
+    with pytest.raises(LabError, match="no room"):
+        Lab(paths).up()
+    assert not paths.root.exists()
+
+
+@pytest.mark.parametrize(("resources", "looks"), [([], True), ([{"urn": "urn:pulumi:x"}], False)])
+def test_room_is_looked_for_unless_the_lab_has_taken_it(
+    resources: list[object], looks: bool, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(hypervisor, "check_memory", looked.append)
+    write_state(paths, resources)
+    with pytest.raises(TookToolchain):
+        Lab(paths).up()
+    assert bool(looked) == looks
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=["up", "run"])
+def test_another_libvirt_is_not_mixed_with_the_lab_s_own(command: Callable[[Lab], object], paths: LabPaths) -> None:
+    elsewhere(paths)
+    with pytest.raises(LabError) as raised:
+        command(Lab(paths))
+    assert raised.value.problem.startswith(f"libvirt_uri: {ELSEWHERE} ")
+    assert "--system" in raised.value.remedy and str(paths.stack_file) in raised.value.remedy
+    assert not paths.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "variable", "expected"),
+    [
+        (True, "qemu:///session", ELSEWHERE),
+        (False, "qemu:///session", "qemu:///session"),
+        (False, "", "qemu:///system"),
+    ],
+)
+def test_a_lab_on_another_libvirt_is_looked_for_there(
+    setting: bool, variable: str, expected: str, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if setting:
+        elsewhere(paths)
+    monkeypatch.setenv(VARIABLE, variable)
+    asked: list[str] = []
+    monkeypatch.setattr(hypervisor, "connect_check", asked.append)
+    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(module, "open_engine", lambda lab, tools, prefix, extra: asked.append(extra[VARIABLE]))
+    write_state(paths, [{"urn": "urn:pulumi:x"}])
+    Lab(paths, system=True).engine()
+    assert asked == [expected, expected]
+    paths.stack_file.unlink()
+    Lab(paths, system=True).engine()
+    assert asked[2:] == [variable or "qemu:///system"] * 2
+
+
+def test_a_libvirt_that_does_not_answer_is_found_out_first(paths: LabPaths) -> None:
+    elsewhere(paths)
+    with pytest.raises(LabError, match=f"libvirt_uri: the libvirt at {ELSEWHERE.replace('+', '.')} cannot be reached"):
+        Lab(paths, system=True).up()
+    assert not paths.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "builds"),
+    [
+        ("pulumi up --stack two-node", True),
+        ("/bin/pulumi --logflow up", True),
+        ("pulumi preview", False),
+        ("up", False),
+    ],
+)
+def test_an_update_by_hand_has_its_image_built_outside_the_lab_s_network(
+    command: str, builds: bool, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(builder, "build", lambda recipe: done.append("image"))
+    monkeypatch.setattr(Lab, "_open", lambda self, tools: done.append("network"))
+    Lab(paths).engine_for_run(command.split())
+    assert done == ["image", "network"] if builds else done == ["network"]
+
+
+def test_a_lab_that_was_only_previewed_does_not_exist(paths: LabPaths) -> None:
+    write_state(paths, [])
+    assert not has_resources(paths)
+    with pytest.raises(LabError, match="the lab two-node does not exist") as raised:
+        Lab(paths).status()
+    assert raised.value.remedy == "./lab up two-node"
+
+
+def test_a_lab_that_was_never_whole_says_so(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "ask", lambda self, arguments: "{}\n")
+    with pytest.raises(LabError, match="never brought up whole") as raised:
+        Engine(paths, {}, ()).outputs()
+    assert raised.value.remedy.startswith("./lab up two-node")
+
+
+def test_what_is_mistyped_is_not_removed_without_a_word(paths: LabPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(LabError, match="there is no stack 'tow-node'"):
+        Lab(LabPaths("tow-node", paths.project)).down()
+    Lab(paths).down()
+    assert "does not exist: there is nothing to remove" in capsys.readouterr().err
+
+
+def test_a_lab_whose_settings_are_gone_can_be_removed(paths: LabPaths) -> None:
+    (paths.root / "seeds").mkdir(parents=True)
+    paths.stack_file.unlink()
+    Lab(paths).down()
+    assert not paths.root.parent.exists()
+
+
+def test_the_copy_of_settings_that_are_gone_is_kept(paths: LabPaths, tmp_path: Path) -> None:
+    program = tmp_path / "bin" / "pulumi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    copy = paths.root / paths.stack_file.name
+
+    def ensure() -> None:
+        environment = {"PATH": str(program.parent), "PULUMI_BACKEND_URL": "file:///backend"}
+        ensure_stack(
+            paths.stack, project="pgpool-lab", settings=paths.stack_file, config_file=copy, environment=environment
+        )
+
+    ensure()
+    kept = copy.read_text()
+    paths.stack_file.unlink()
+    ensure()
+    assert copy.read_text() == kept
+    copy.unlink()
+    with pytest.raises(LabError, match=re.escape(str(paths.stack_file))):
+        ensure()
+
+
+def test_secrets_are_opened_before_an_update(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = paths.project / "pulumi"
+    program.write_text(
+        '#!/bin/sh\ncase "$*" in *--show-secrets*) echo "error: incorrect passphrase" >&2; exit 1;; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(paths.project), prepend=os.pathsep)
+    with pytest.raises(LabError, match=re.escape(str(paths.passphrase))):
+        Engine(paths, dict(os.environ), ()).recorded()
+
+
+def test_the_help_speaks_of_the_command_that_was_typed() -> None:
+    command = [sys.executable, "-m", "pgpool_lab", "soak", "--help"]
+    shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert "Usage: ./lab soak" in shown and "python" not in shown
