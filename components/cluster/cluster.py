@@ -138,9 +138,7 @@ class Cluster(pulumi.ComponentResource):
         )
         agents = [self._agent(node, child) for node in self.nodes]
         postgres = [self._postgres(node, child) for node in self.nodes]
-        pgpool = [
-            self._pgpool(index, node, child, mesh.trusted) for index, node in enumerate([*self.nodes, *witness])
-        ]
+        pgpool = [self._pgpool(index, node, child, mesh.trusted) for index, node in enumerate([*self.nodes, *witness])]
         files = [
             *[component.command for component in agents],
             *[component.command for component in postgres],

@@ -192,9 +192,6 @@ def test_a_witness_that_is_not_waited_for_is_no_problem() -> None:
 def test_what_a_witness_believes_is_mended_as_well() -> None:
     down = changed(a_witness(), "witness", "pgpool", "backends", 1, "status", to="down")
     assert health.to_attach(healthy(), witness=down) == ["node4"]
-    blind = changed(a_witness(), "witness", "pgpool", "backends", 0, "role", to="standby")
-    assert health.to_restart(healthy(), witness=blind) == ["witness"]
-    assert health.to_restart(healthy(), witness=a_witness()) == []
 
 
 ABSENT: dict[str, tuple[Answers, list[str]]] = {
