@@ -184,7 +184,7 @@ class Lab:
 
     def _wait_for_logins(self, outputs: LabOutputs) -> None:
         def silent() -> list[str]:
-            return [node.name for node in outputs.nodes if not answers(outputs, node)]
+            return [machine.name for machine in outputs.machines if not answers(outputs, machine)]
 
         try:
             wait_for(silent, lambda names: not names, seconds=BOOT_SECONDS, what="every node takes logins", pause=2)

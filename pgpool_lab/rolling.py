@@ -34,8 +34,12 @@ def node_options(*nodes: str) -> list[str]:
 
 
 def order(report: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """From a status document: the nodes that are down, and the others with the primary last."""
-    down = [node["name"] for node in report["nodes"] if not node["reachable"]]
+    """From a status document: the machines that are down, and the other nodes with the primary last.
+
+    A witness that is not down is left to the update that follows, which has no other machine to replace then.
+    """
+    witness = [report["witness"]] if "witness" in report else []
+    down = [machine["name"] for machine in (*report["nodes"], *witness) if not machine["reachable"]]
     up = [node["name"] for node in report["nodes"] if node["reachable"]]
     last = primaries(report)
     return down, sorted(up, key=lambda name: name in last)

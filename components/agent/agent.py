@@ -36,6 +36,15 @@ ExecStart=/usr/local/sbin/lab-node isolation
 Restart=on-failure
 StandardOutput=append:/var/log/pgpool-lab/isolation.log
 """
+WITNESS = """# A witness that leads hands over when a node is back (the agent's witness.py). Started with pgpool.
+[Unit]
+Description=Keep the lead of the watchdog cluster with the nodes
+
+[Service]
+ExecStart=/usr/local/sbin/lab-node witness
+Restart=on-failure
+StandardOutput=append:/var/log/pgpool-lab/witness.log
+"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class AgentArgs:
     configuration: Mapping[str, Any]
     """What /etc/pgpool-lab/node.json holds: plain data, no secrets."""
     passwords: pulumi.Output[dict[str, str]]
+    witness: bool = False
+    """Whether this is the machine without PostgreSQL."""
 
 
 class Agent(pulumi.ComponentResource):
@@ -59,7 +70,9 @@ class Agent(pulumi.ComponentResource):
         files = [NodeFile(f"{INSTALLED}/{source.name}", source.read_text()) for source in sorted(SOURCES.glob("*.py"))]
         files += [
             NodeFile("/usr/local/sbin/lab-node", LAUNCHER, mode="0755"),
-            NodeFile("/etc/systemd/system/lab-isolation.service", ISOLATION),
+            NodeFile("/etc/systemd/system/lab-witness.service", WITNESS)
+            if args.witness
+            else NodeFile("/etc/systemd/system/lab-isolation.service", ISOLATION),
             NodeFile(
                 "/etc/pgpool-lab/node.json",
                 configuration,

@@ -16,7 +16,7 @@ from components.image import BaseImage, BaseImageArgs
 from components.network import LabNetwork, LabNetworkArgs
 from components.node import Node, NodeArgs
 from components.pgpool import Pgpool, PgpoolArgs
-from components.postgres import Postgres, PostgresArgs, layout
+from components.postgres import Postgres, PostgresArgs, PostgresClient, PostgresClientArgs, layout
 from components.ssh_mesh import SshMesh, SshMeshArgs
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.paths import LabPaths
@@ -29,6 +29,7 @@ class Cluster(pulumi.ComponentResource):
     network: LabNetwork
     identity: Identity
     nodes: list[Node]
+    witness: Node | None
 
     def __init__(
         self,
@@ -49,8 +50,8 @@ class Cluster(pulumi.ComponentResource):
         self.identity = Identity(
             "identity",
             IdentityArgs(
-                nodes=self._names,
-                addresses={node.name: str(node.ip) for node in settings.nodes},
+                nodes=[machine.name for machine in settings.machines],
+                addresses={machine.name: str(machine.ip) for machine in settings.machines},
                 operator_key=paths.operator_key,
                 known_hosts=paths.known_hosts,
             ),
@@ -73,16 +74,18 @@ class Cluster(pulumi.ComponentResource):
         )
         kept = KeptSettings("kept-settings", kept_settings(settings), stack=paths.stack, parent=self)
         guard = OneMachineAtATime(paths.stack)
-        self.nodes = [
+        machines = [
             Node(
-                node.name,
+                machine.name,
                 self._node_args(
-                    node, domain_type=domain_type, image=image, image_hash=image_hash, kept=kept, guard=guard
+                    machine, domain_type=domain_type, image=image, image_hash=image_hash, kept=kept, guard=guard
                 ),
                 child,
             )
-            for node in settings.nodes
+            for machine in settings.machines
         ]
+        self.nodes = machines[: len(settings.nodes)]
+        self.witness = machines[-1] if settings.witness else None
         self._set_up(child)
         self.register_outputs({})
 
@@ -96,6 +99,9 @@ class Cluster(pulumi.ComponentResource):
         kept: KeptSettings,
         guard: OneMachineAtATime,
     ) -> NodeArgs:
+        # The witness is known to itself alone: it would be part of every node's first boot, and one that comes later
+        # would have all of them replaced.
+        known = dict.fromkeys((each.name, str(each.ip)) for each in (*self._settings.nodes, node))
         return NodeArgs(
             name=node.name,
             ip=str(node.ip),
@@ -103,7 +109,7 @@ class Cluster(pulumi.ComponentResource):
             memory_mib=node.memory_mib,
             vcpus=node.vcpus,
             prefix_length=self._settings.network.cidr.prefixlen,
-            hosts=[(peer.name, str(peer.ip)) for peer in self._settings.nodes],
+            hosts=list(known),
             domain_name=self._paths.domain(node.name),
             domain_type=domain_type,
             seeds=self._paths.seeds,
@@ -118,10 +124,12 @@ class Cluster(pulumi.ComponentResource):
         )
 
     def _set_up(self, child: pulumi.ResourceOptions) -> None:
+        witness = [self.witness] if self.witness else []
         mesh = SshMesh(
             "ssh-mesh",
             SshMeshArgs(
-                nodes=self.nodes,
+                nodes=[*self.nodes, *witness],
+                unnamed=witness,
                 mesh=self._settings.ssh_mesh,
                 operator_key=self.identity.operator,
                 host_keys=self.identity.host_keys,
@@ -130,8 +138,12 @@ class Cluster(pulumi.ComponentResource):
         )
         agents = [self._agent(node, child) for node in self.nodes]
         postgres = [self._postgres(node, child) for node in self.nodes]
-        pgpool = [self._pgpool(index, node, child, mesh.trusted) for index, node in enumerate(self.nodes)]
-        files = [agent.command for agent in agents] + [component.command for component in postgres]
+        pgpool = [self._pgpool(index, node, child, mesh.trusted) for index, node in enumerate([*self.nodes, *witness])]
+        files = [
+            *[component.command for component in agents],
+            *[component.command for component in postgres],
+            *[command for node in witness for command in self._witness(node, child)],
+        ]
         # What a running PostgreSQL has to read again, and what the agent writes its replication settings from.
         settings = [agent.digest for agent in agents] + [component.digest for component in postgres]
         # An update is what the state knows as an already initialised cluster: see the rules of join.
@@ -147,10 +159,23 @@ class Cluster(pulumi.ComponentResource):
             create="exec /usr/local/sbin/lab-node serve",
             update=None,
             after=[join, *[component.command for component in pgpool]],
-            also=[*settings, *[component.digest for component in pgpool]],
+            also=[*settings, *[component.digest for component in pgpool], *[node.domain_id for node in witness]],
         )
         # It logs in many times at once, which would starve an emulated node's way to healthy.
         mesh.check("ssh-mesh-check", after=[serving])
+
+    def _witness(self, node: Node, child: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        """What the witness has in place of a node's agent and PostgreSQL."""
+        client = PostgresClient(
+            f"postgres-{node.name}",
+            PostgresClientArgs(node=node, addresses=self._addresses(), passwords=self.identity.passwords),
+            child,
+        )
+        return [self._agent(node, child).command, client.command]
+
+    def _addresses(self) -> list[str]:
+        """Names and addresses under which PostgreSQL and pgpool are reached."""
+        return [*self._names, *[str(node.ip) for node in self._settings.nodes], str(self._settings.network.vip)]
 
     def _agent(self, node: Node, child: pulumi.ResourceOptions) -> Agent:
         return Agent(
@@ -159,6 +184,7 @@ class Cluster(pulumi.ComponentResource):
                 node=node,
                 configuration=node_configuration(self._settings, lab=self._paths.name, node=node.name),
                 passwords=self.identity.passwords,
+                witness=node is self.witness,
             ),
             child,
         )
@@ -169,11 +195,7 @@ class Cluster(pulumi.ComponentResource):
             f"postgres-{node.name}",
             PostgresArgs(
                 node=node,
-                addresses=[
-                    *self._names,
-                    *[str(peer.ip) for peer in settings.nodes],
-                    str(settings.network.vip),
-                ],
+                addresses=self._addresses(),
                 distribution=settings.image.distribution,
                 version=settings.postgresql.version,
                 source=settings.postgresql.source,
@@ -186,7 +208,7 @@ class Cluster(pulumi.ComponentResource):
         )
 
     def _pgpool(
-        self, backend_id: int, node: Node, child: pulumi.ResourceOptions, after: Sequence[pulumi.Resource]
+        self, member_id: int, node: Node, child: pulumi.ResourceOptions, after: Sequence[pulumi.Resource]
     ) -> Pgpool:
         settings = self._settings
         return Pgpool(
@@ -194,9 +216,10 @@ class Cluster(pulumi.ComponentResource):
             PgpoolArgs(
                 node=node,
                 version=settings.pgpool.version,
-                backend_id=backend_id,
+                member_id=member_id,
                 nodes=self._names,
                 ips=[str(peer.ip) for peer in settings.nodes],
+                witness=self.witness.ip if self.witness else None,
                 vip=str(settings.network.vip),
                 cidr=str(settings.network.cidr),
                 ports={

@@ -57,7 +57,14 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
         "auth": settings.auth,
         "password_encryption": postgres.password_method(settings.auth, traits),
         "locale": DISTRIBUTIONS[settings.image.distribution].locale,
+        **witness(settings),
     }
+
+
+def witness(settings: LabSettings) -> dict[str, Any]:
+    """The watchdog member without PostgreSQL; nothing where there is none."""
+    machine = settings.witness_machine
+    return {"witness": {"name": machine.name, "ip": str(machine.ip)}} if machine else {}
 
 
 def dialect(traits: PostgresqlTraits) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from components.postgres import layout as postgres
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.settings import LabSettings
 
+AGENT = "/usr/local/sbin/lab-node"
+WITNESS_SERVICE = "lab-witness.service"
+
 NAMESPACE_VARIABLE = "PGPOOL_LAB_NAMESPACE"
 """Set by `lab` while it runs the engine: the network namespace that holds the lab."""
 
@@ -43,13 +46,14 @@ def outputs(cluster: Cluster, settings: LabSettings, paths: LabPaths, libvirt_ur
                 "interface": machine.interface,
                 "services": {"postgresql": postgres.SERVICE, "pgpool": pgpool.SERVICE},
                 "scripts": {
-                    "agent": "/usr/local/sbin/lab-node",
+                    "agent": AGENT,
                     "failover": pgpool.FAILOVER,
                     "virtual_ip": pgpool.VIRTUAL_IP,
                 },
             }
             for index, (node, machine) in enumerate(zip(settings.nodes, cluster.nodes, strict=True))
         ],
+        **witness(cluster, settings, paths),
         "ssh": {
             "user": "root",
             "port": 22,
@@ -78,4 +82,25 @@ def outputs(cluster: Cluster, settings: LabSettings, paths: LabPaths, libvirt_ur
                 }
             )
         ),
+    }
+
+
+def witness(cluster: Cluster, settings: LabSettings, paths: LabPaths) -> dict[str, Any]:
+    """The output of that name; nothing without a witness."""
+    machine = settings.witness_machine
+    if machine is None or cluster.witness is None:
+        return {}
+    return {
+        "witness": {
+            "name": machine.name,
+            "ip": str(machine.ip),
+            "pgpool_port": settings.pgpool.port,
+            "wd_port": settings.pgpool.wd_port,
+            "pcp_port": settings.pgpool.pcp_port,
+            "domain": paths.domain(machine.name),
+            "mac": machine.mac,
+            "interface": cluster.witness.interface,
+            "services": {"pgpool": pgpool.SERVICE, "witness": WITNESS_SERVICE},
+            "scripts": {"agent": AGENT, "failover": pgpool.FAILOVER},
+        }
     }

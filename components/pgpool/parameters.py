@@ -7,12 +7,30 @@ Source: pgpool-II 4.3 manual, "Server Configuration"; for earlier forms the samp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from string import digits
 
 from components.pgpool import layout
 from pgpool_lab.versions.pgpool import PgpoolTraits
 from pgpool_lab.versions.pgpool_parameters import only_known
 
 Value = int | str | bool
+
+OF_A_WITNESS: dict[str, Value] = {
+    # Without an address to take, escalation is its command alone (wd_escalation.c, fork_escalation_process), and peers
+    # compare neither (watchdog.c, verify_pool_configurations).
+    "delegate_IP": "",
+    "delegate_ip": "",
+    "wd_escalation_command": "",
+    "wd_de_escalation_command": "",
+    # It has no part in serving, so that it asks for no failover either: it carries out, should it lead, what a node's
+    # pgpool asks for. Nor does a checker of its own wait for a dead host, which can stop a failover for ever.
+    "health_check_period": 0,
+    "sr_check_period": 0,
+    "failover_on_backend_shutdown": False,
+    "failover_on_backend_error": False,
+    "fail_over_on_backend_error": False,
+}
+"""What the pgpool of a witness does otherwise than the nodes', whatever the user has set."""
 
 FOLLOW_COMMANDS = ("follow_primary_command", "follow_master_command")
 """The command's names, since 4.2 and before."""
@@ -23,6 +41,7 @@ def pgpool_parameters(
     *,
     traits: PgpoolTraits,
     nodes: Sequence[str],
+    members: Sequence[str],
     this: str,
     vip: str,
     ports: Mapping[str, int],
@@ -37,7 +56,8 @@ def pgpool_parameters(
 ) -> dict[str, dict[str, Value]]:
     """Parameters grouped by concern. `ports` has `postgresql`, `pgpool`, `pcp` and `watchdog`.
 
-    All groups but `watchdog of this node` are the same on every node, whose name is `this`.
+    `members` of the watchdog are the `nodes`, which are the backends, and a witness where there is one, under its
+    address. All groups but `watchdog of this node` are the same on every node; `this` is the member's name among them.
     """
     # An empty password means "look it up in pool_passwd", where pgpool can.
     password = "" if auth == "trust" or traits.checks_look_up_passwords else check_password
@@ -112,11 +132,11 @@ def pgpool_parameters(
             "failover_when_quorum_exists": True,
             # The leader decides: with two nodes a second opinion cannot be had when one of them is gone.
             "failover_require_consensus": False,
-            # Two nodes: one of two is a quorum, or the death of either would take the virtual IP away.
-            "enable_consensus_with_half_votes": len(nodes) % 2 == 0,
+            # Two members: one of two is a quorum, or the death of either would take the virtual IP away.
+            "enable_consensus_with_half_votes": len(members) % 2 == 0,
             # One that was stopped does not count: of three the last one left still takes the address. One that crashed
             # or is cut off does.
-            **({"wd_remove_shutdown_nodes": True} if len(nodes) > 2 else {}),
+            **({"wd_remove_shutdown_nodes": True} if len(members) > 2 else {}),
             # No shell runs these commands, and 3.2 cuts words and whole ones off: hence a script of the lab's own.
             "if_cmd_path": "/usr/bin",
             "ifconfig_path": "/usr/bin",
@@ -133,7 +153,7 @@ def pgpool_parameters(
             "wd_monitoring_interfaces_list": "any",
             **{name: value for name, value in timings.items() if name.startswith("wd_")},
             **numbered(
-                nodes,
+                members,
                 {
                     "hostname": "{node}",
                     "wd_port": ports["watchdog"],
@@ -145,7 +165,7 @@ def pgpool_parameters(
         },
         "watchdog of this node": {
             "wd_priority": wd_priority,
-            **per_host(nodes, this, ports),
+            **per_host(members, this, ports),
         },
         "lifecheck by query": {} if heartbeat else by_query(check_user, password),
     }
@@ -154,12 +174,17 @@ def pgpool_parameters(
     for group in groups.values():
         group.update({name: value for name, value in overrides.items() if name in group})
     groups["further parameters"] = {name: value for name, value in overrides.items() if name not in given}
-    return groups
+    return groups if this in nodes else {concern: of_a_witness(group) for concern, group in groups.items()}
 
 
-def per_host(nodes: Sequence[str], this: str, ports: Mapping[str, int]) -> dict[str, Value]:
+def of_a_witness(group: Mapping[str, Value]) -> dict[str, Value]:
+    """A group of parameters as a witness has them, those of a single backend (`health_check_period0`) included."""
+    return {name: OF_A_WITNESS.get(name.rstrip(digits), value) for name, value in group.items()}
+
+
+def per_host(members: Sequence[str], this: str, ports: Mapping[str, int]) -> dict[str, Value]:
     """How a pgpool was told of itself and its peers until 4.1: a configuration of its own on every node."""
-    peers = [node for node in nodes if node != this]
+    peers = [member for member in members if member != this]
     return {
         "wd_hostname": this,
         "wd_port": ports["watchdog"],

@@ -1,4 +1,4 @@
-"""Writes pgpool's files to one node. Nothing is started here: that is the cluster's part (components/cluster)."""
+"""Writes pgpool's files to one machine. Nothing is started here: that is the cluster's part (components/cluster)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ METHODS = {"scram": "scram-sha-256", "md5": "md5", "trust": "trust"}
 class PgpoolArgs:
     node: Node
     version: str
-    backend_id: int
+    member_id: int
+    """Its place among the watchdog's members: the nodes in backend order, then the witness."""
     nodes: Sequence[str]
     ips: Sequence[str]
+    witness: str | None
+    """The witness's address, by which it is known; None without one."""
     vip: str
     cidr: str
     ports: Mapping[str, int]
@@ -44,9 +47,18 @@ class PgpoolArgs:
     after: Sequence[pulumi.Resource] = ()
     """What goes before these files: nothing needs them until the join is done."""
 
+    @property
+    def members(self) -> list[str]:
+        """How the watchdog's members are known to each other."""
+        return [*self.nodes, *([self.witness] if self.witness else [])]
+
+    @property
+    def for_witness(self) -> bool:
+        return self.member_id >= len(self.nodes)
+
 
 class Pgpool(pulumi.ComponentResource):
-    """pgpool's files on one node. It is started after the join (components/cluster)."""
+    """pgpool's files on one machine. It is started after the join (components/cluster)."""
 
     command: remote.Command
     digest: pulumi.Output[str]
@@ -71,14 +83,15 @@ class Pgpool(pulumi.ComponentResource):
 
 
 def configuration(args: PgpoolArgs, passwords: dict[str, str]) -> str:
-    """pgpool.conf of one node."""
+    """pgpool.conf of one member."""
     return render(
         TEMPLATES / "pgpool.conf.j2",
         literal=literal,
         groups=pgpool_parameters(
             traits=traits(args.version),
             nodes=args.nodes,
-            this=args.nodes[args.backend_id],
+            members=args.members,
+            this=args.members[args.member_id],
             vip=args.vip,
             ports=args.ports,
             data_directory=args.data_directory,
@@ -86,8 +99,9 @@ def configuration(args: PgpoolArgs, passwords: dict[str, str]) -> str:
             check_password=passwords["check"],
             auth=args.auth,
             wd_authkey=passwords["watchdog"],
-            # The first node leads when all start together, and deescalation.sh counts on this order.
-            wd_priority=len(args.nodes) - args.backend_id,
+            # The first node leads when all start together, and deescalation.sh counts on this order. A witness, which
+            # has the lowest, gives way to every node that stands for leader.
+            wd_priority=len(args.nodes) - args.member_id,
             timings=args.timings,
             overrides=args.overrides,
         ),
@@ -100,18 +114,18 @@ def access(args: PgpoolArgs) -> str:
 
 
 def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
-    """Every file that pgpool needs on a node; pool_passwd is made there, by pgpool's own tool."""
+    """Every file that pgpool needs on a machine; pool_passwd is made there, by pgpool's own tool."""
     service = "postgres:postgres"
     scripts = {
         layout.FAILOVER: render(TEMPLATES / "failover.sh.j2"),
         **({layout.FOLLOW: render(TEMPLATES / "follow.sh.j2")} if len(args.nodes) > 2 else {}),
-        layout.DEESCALATION: handover(args),
-        layout.ESCALATION: render(TEMPLATES / "escalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP),
     }
+    # A witness has no program that could bring the virtual IP up.
+    virtual_ip = None if args.for_witness else layout.VIRTUAL_IP
     return [
         NodeFile(layout.CONFIG_FILE, conf, mode="0600", owner=service),
         *(
-            [NodeFile(f"{layout.CONFIGURATION}/pgpool_node_id", f"{args.backend_id}\n", owner=service)]
+            [NodeFile(f"{layout.CONFIGURATION}/pgpool_node_id", f"{args.member_id}\n", owner=service)]
             if traits(args.version).peers == "all"
             else []
         ),
@@ -144,17 +158,13 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
             owner=service,
         ),
         *[NodeFile(path, content, mode="0755", owner=service) for path, content in scripts.items()],
-        NodeFile(
-            layout.VIRTUAL_IP,
-            render(TEMPLATES / "lab-vip.j2", vip=args.vip, cidr=args.cidr),
-            mode="0755",
-        ),
+        *([] if args.for_witness else virtual_ip_files(args)),
         NodeFile(
             "/etc/sudoers.d/pgpool-lab",
             render(
                 TEMPLATES / "sudoers.j2",
-                virtual_ip=layout.VIRTUAL_IP,
-                fence=FENCE,
+                virtual_ip=virtual_ip,
+                fence=None if args.for_witness else FENCE,
                 ips=args.ips,
                 port=args.ports["postgresql"],
             ),
@@ -165,10 +175,21 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
             render(
                 TEMPLATES / "lab-pgpool.service.j2",
                 prefix=layout.PREFIX,
-                virtual_ip=layout.VIRTUAL_IP,
+                virtual_ip=virtual_ip,
                 restart=args.restart,
             ),
         ),
+    ]
+
+
+def virtual_ip_files(args: PgpoolArgs) -> list[NodeFile]:
+    """What moves the virtual IP, on the nodes and between them alone."""
+    service = "postgres:postgres"
+    escalation = render(TEMPLATES / "escalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP)
+    return [
+        NodeFile(layout.DEESCALATION, handover(args), mode="0755", owner=service),
+        NodeFile(layout.ESCALATION, escalation, mode="0755", owner=service),
+        NodeFile(layout.VIRTUAL_IP, render(TEMPLATES / "lab-vip.j2", vip=args.vip, cidr=args.cidr), mode="0755"),
     ]
 
 

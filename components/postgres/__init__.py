@@ -1,5 +1,5 @@
 """PostgreSQL on the nodes: configuration files, and the join that decides who is primary."""
 
-from components.postgres.postgres import Postgres, PostgresArgs
+from components.postgres.postgres import Postgres, PostgresArgs, PostgresClient, PostgresClientArgs
 
-__all__ = ["Postgres", "PostgresArgs"]
+__all__ = ["Postgres", "PostgresArgs", "PostgresClient", "PostgresClientArgs"]

@@ -60,6 +60,30 @@ class Postgres(pulumi.ComponentResource):
         self.register_outputs({})
 
 
+@dataclass(frozen=True)
+class PostgresClientArgs:
+    node: Node
+    addresses: Sequence[str]
+    """Names and addresses under which the nodes and the virtual IP are reached."""
+    passwords: pulumi.Output[dict[str, str]]
+
+
+class PostgresClient(pulumi.ComponentResource):
+    """What a machine without a server needs to ask the nodes' servers."""
+
+    command: remote.Command
+
+    def __init__(self, name: str, args: PostgresClientArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pgpool-lab:index:PostgresClient", name, None, opts)
+        self.command = write_files(
+            f"{name}-files",
+            node=args.node,
+            files=[password_file(args.addresses, args.passwords)],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.node.ready], deleted_with=args.node.domain),
+        )
+        self.register_outputs({})
+
+
 def parameters(args: PostgresArgs) -> str:
     """postgresql.conf."""
     return render(
@@ -90,12 +114,7 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
     return [
         NodeFile(layout.CONFIG_FILE, parameters(args)),
         NodeFile(layout.HBA_FILE, access(args)),
-        NodeFile(
-            layout.PASSWORD_FILE,
-            args.passwords.apply(lambda passwords: password_file(args, passwords)),
-            mode="0600",
-            owner="postgres:postgres",
-        ),
+        password_file(args.addresses, args.passwords),
         NodeFile(
             FENCE,
             render(
@@ -121,13 +140,16 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
     ]
 
 
-def password_file(args: PostgresArgs, passwords: dict[str, str]) -> str:
+def password_file(addresses: Sequence[str], passwords: pulumi.Output[dict[str, str]]) -> NodeFile:
     """libpq's password file for the service account (PostgreSQL manual, "The Password File").
 
     For every port: pgpool takes the same passwords, and a server that has not taken another port yet is still asked.
     """
-    return "".join(
-        f"{address}:*:*:{user}:{passwords[part]}\n"
-        for address in (*args.addresses, "localhost", "127.0.0.1")
-        for part, user in layout.USERS.items()
+    content = passwords.apply(
+        lambda known: "".join(
+            f"{address}:*:*:{user}:{known[part]}\n"
+            for address in (*addresses, "localhost", "127.0.0.1")
+            for part, user in layout.USERS.items()
+        )
     )
+    return NodeFile(layout.PASSWORD_FILE, content, mode="0600", owner="postgres:postgres")

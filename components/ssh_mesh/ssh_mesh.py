@@ -34,6 +34,8 @@ class SshMeshArgs:
     """`full` or `service`."""
     operator_key: pulumi.Output[dict[str, str]]
     host_keys: dict[str, pulumi.Output[dict[str, str]]]
+    unnamed: Sequence[Node] = ()
+    """Those among `nodes` whose names the others' /etc/hosts lack."""
 
 
 class SshMesh(pulumi.ComponentResource):
@@ -57,7 +59,7 @@ class SshMesh(pulumi.ComponentResource):
         )
         files = [
             NodeFile("/etc/ssh/ssh_known_hosts", known_hosts),
-            NodeFile("/etc/ssh/ssh_config.d/pgpool-lab.conf", CLIENT_CONFIGURATION),
+            NodeFile("/etc/ssh/ssh_config.d/pgpool-lab.conf", client_configuration(args.unnamed)),
         ]
         files += [
             NodeFile(
@@ -108,6 +110,11 @@ class SshMesh(pulumi.ComponentResource):
             triggers=[node.domain_id],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[node.ready], deleted_with=node.domain),
         )
+
+
+def client_configuration(unnamed: Sequence[Node]) -> str:
+    """How the accounts of a node enter the other nodes."""
+    return CLIENT_CONFIGURATION + "".join(f"Host {node.name}\n    HostName {node.ip}\n" for node in unnamed)
 
 
 def authorized_keys(

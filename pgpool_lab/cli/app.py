@@ -82,7 +82,7 @@ def ssh(
 ) -> None:
     """A root shell on a node, or one command there."""
     outputs = lab_of(stack).outputs()
-    words = ssh_command(outputs, outputs.node(node), interactive=True)
+    words = ssh_command(outputs, outputs.machine(node), interactive=True)
     if not command and sys.stdin.isatty():
         words.insert(-1, "-t")
     sys.exit(subprocess.run([*words, *(command or [])], check=False).returncode)
@@ -134,7 +134,7 @@ def logs(
 ) -> None:
     """The nodes' logs: PostgreSQL, pgpool, failover, join."""
     outputs = lab_of(stack).outputs()
-    for each in [outputs.node(node)] if node else outputs.nodes:
+    for each in [outputs.machine(node)] if node else outputs.machines:
         print(f"===== {each.name}\n{last_lines(outputs, each)}")
 
 

@@ -21,6 +21,8 @@ def print_status(report: dict[str, Any]) -> None:
         table.add_column(column)
     for node in report["nodes"]:
         table.add_row(*node_row(node, report["vip"]["holders"]))
+    if "witness" in report:
+        table.add_row(*witness_row(report["witness"], report["vip"]["holders"]))
     console.print(table)
     vip = report["vip"]
     console.print(
@@ -36,9 +38,8 @@ def node_row(node: dict[str, Any], holders: Sequence[str]) -> list[str]:
     """One node's cells."""
     if not node["reachable"]:
         return [node["name"], node["ip"], "", "unreachable", "", "", "", ""]
-    postgres, pgpool = node["postgres"], node["pgpool"]
+    postgres = node["postgres"]
     role = (postgres["role"] or "no answer") if postgres["running"] else "stopped"
-    believes = ", ".join(f"{item['name']} {item['role']} {item['status']}" for item in pgpool["backends"])
     return [
         node["name"],
         node["ip"],
@@ -46,9 +47,21 @@ def node_row(node: dict[str, Any], holders: Sequence[str]) -> list[str]:
         role,
         str(postgres["timeline"] or ""),
         "" if postgres["lag_bytes"] is None else f"{postgres['lag_bytes']} B",
-        (pgpool["watchdog_role"] or "no answer").lower() if pgpool["running"] else "stopped",
-        believes,
+        *pgpool_cells(node["pgpool"]),
     ]
+
+
+def witness_row(witness: dict[str, Any], holders: Sequence[str]) -> list[str]:
+    """The witness's cells: what is PostgreSQL's is left out."""
+    holds = "✓" if witness["name"] in holders else ""
+    cells = pgpool_cells(witness["pgpool"]) if witness["reachable"] else ["unreachable", ""]
+    return [witness["name"], witness["ip"], holds, "none", "", "", *cells]
+
+
+def pgpool_cells(pgpool: dict[str, Any]) -> list[str]:
+    """What a pgpool is, and what it believes."""
+    believes = ", ".join(f"{item['name']} {item['role']} {item['status']}" for item in pgpool["backends"])
+    return [(pgpool["watchdog_role"] or "no answer").lower() if pgpool["running"] else "stopped", believes]
 
 
 def print_checks(checks: Sequence[Check]) -> None:

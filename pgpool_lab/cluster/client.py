@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput
 
 Facts = dict[str, Any]
 
@@ -29,7 +29,7 @@ def network_prefix(namespace: str | None) -> list[str]:
     return ["nsenter", f"--net={path}", "--"]
 
 
-def ssh_command(outputs: LabOutputs, node: NodeOutput, *, interactive: bool = False) -> list[str]:
+def ssh_command(outputs: LabOutputs, node: MachineOutput, *, interactive: bool = False) -> list[str]:
     """An ssh command line up to (and without) the remote command."""
     ssh = outputs.ssh
     options = {
@@ -53,7 +53,7 @@ def ssh_command(outputs: LabOutputs, node: NodeOutput, *, interactive: bool = Fa
 
 
 def run_on(
-    outputs: LabOutputs, node: NodeOutput, command: Sequence[str] | str, *, seconds: float = 120
+    outputs: LabOutputs, node: MachineOutput, command: Sequence[str] | str, *, seconds: float = 120
 ) -> subprocess.CompletedProcess[str]:
     """Run a command on a node as root. A text is a shell's; a list is quoted. Raises subprocess.TimeoutExpired."""
     text = command if isinstance(command, str) else shlex.join(command)
@@ -67,7 +67,7 @@ def run_on(
     )
 
 
-def answers(outputs: LabOutputs, node: NodeOutput) -> bool:
+def answers(outputs: LabOutputs, node: MachineOutput) -> bool:
     """Whether a node takes an ssh login."""
     try:
         return run_on(outputs, node, "true", seconds=20).returncode == 0
@@ -75,7 +75,7 @@ def answers(outputs: LabOutputs, node: NodeOutput) -> bool:
         return False
 
 
-def facts(outputs: LabOutputs, node: NodeOutput) -> Facts | None:
+def facts(outputs: LabOutputs, node: MachineOutput) -> Facts | None:
     """What a node says of itself; None when it does not answer."""
     try:
         answer = run_on(outputs, node, [node.scripts.agent, "facts"], seconds=FACTS_SECONDS)
@@ -89,9 +89,23 @@ def facts(outputs: LabOutputs, node: NodeOutput) -> Facts | None:
 
 def all_facts(outputs: LabOutputs) -> dict[str, Facts | None]:
     """Facts of every node, asked at the same time."""
-    with ThreadPoolExecutor(len(outputs.nodes)) as pool:
-        answers = pool.map(lambda node: facts(outputs, node), outputs.nodes)
-        return {node.name: answer for node, answer in zip(outputs.nodes, answers, strict=True)}
+    return facts_of(outputs, outputs.nodes)
+
+
+def members_facts(outputs: LabOutputs) -> tuple[dict[str, Facts | None], dict[str, Facts | None]]:
+    """Facts of every node, and of the witness where there is one, asked at the same time."""
+    said = facts_of(outputs, outputs.machines)
+    nodes = {node.name for node in outputs.nodes}
+    return {name: said[name] for name in said if name in nodes}, {
+        name: said[name] for name in said if name not in nodes
+    }
+
+
+def facts_of(outputs: LabOutputs, machines: Sequence[MachineOutput]) -> dict[str, Facts | None]:
+    """Facts of machines, asked at the same time."""
+    with ThreadPoolExecutor(len(machines)) as pool:
+        answers = pool.map(lambda machine: facts(outputs, machine), machines)
+        return {machine.name: answer for machine, answer in zip(machines, answers, strict=True)}
 
 
 def vip_mac(outputs: LabOutputs) -> str | None:

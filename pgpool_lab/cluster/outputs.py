@@ -3,39 +3,63 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from pgpool_lab.errors import LabError
 
 
-class Services(BaseModel):
-    postgresql: str
+class MachineServices(BaseModel):
     pgpool: str
 
 
-class Scripts(BaseModel):
+class Services(MachineServices):
+    postgresql: str
+
+
+class WitnessServices(MachineServices):
+    witness: str
+
+
+class MachineScripts(BaseModel):
     agent: str
     failover: str
+
+
+class Scripts(MachineScripts):
     virtual_ip: str
 
 
-class NodeOutput(BaseModel):
+class MachineOutput(BaseModel):
+    """What a node and a witness have in common."""
+
     name: str
     ip: str
-    pg_port: int
     pgpool_port: int
     wd_port: int
     pcp_port: int
-    backend_id: int
-    data_directory: str
     domain: str
     mac: str
     interface: str
+    services: MachineServices
+    scripts: MachineScripts
+
+
+class NodeOutput(MachineOutput):
+    pg_port: int
+    backend_id: int
+    data_directory: str
     services: Services
     scripts: Scripts
+
+
+class WitnessOutput(MachineOutput):
+    """The watchdog member without PostgreSQL."""
+
+    services: WitnessServices
 
 
 class SshOutput(BaseModel):
@@ -79,16 +103,32 @@ class LabOutputs(BaseModel):
     versions: dict[str, str]
     timings: dict[str, int | bool | str]
     replication: Literal["async", "sync"]
-    witness: object = None
-    """The third watchdog member without PostgreSQL, where there is one."""
+    witness: WitnessOutput | None = None
     credentials: Credentials
+
+    @property
+    def machines(self) -> list[MachineOutput]:
+        """Every virtual machine, each of which runs a pgpool: the nodes in backend order, then the witness."""
+        return [*self.nodes, *([self.witness] if self.witness else [])]
 
     def node(self, name: str) -> NodeOutput:
         """A node by its name. Raises LabError that names the ones there are."""
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise LabError(f"there is no node {name!r}", f"choose one of {', '.join(node.name for node in self.nodes)}")
+        return named(name, self.nodes)
+
+    def machine(self, name: str) -> MachineOutput:
+        """A node or the witness by its name. Raises LabError that names the ones there are."""
+        return named(name, self.machines)
+
+
+Named = TypeVar("Named", bound=MachineOutput)
+
+
+def named(name: str, machines: Sequence[Named]) -> Named:
+    """One of several by its name. Raises LabError that names the ones there are."""
+    for machine in machines:
+        if machine.name == name:
+            return machine
+    raise LabError(f"there is no node {name!r}", f"choose one of {', '.join(machine.name for machine in machines)}")
 
 
 FILE_REMEDY = "pulumi stack output --json --show-secrets > FILE"

@@ -55,8 +55,12 @@ def watched_on(nodes: int) -> Watched:
 def check(outputs: LabOutputs) -> None:
     """Raise LabError, before anything is broken, for a lab whose timings give no bounds."""
     try:
-        nodes = len(outputs.nodes)
-        bounds(outputs.timings, nodes=nodes, struck=EVERYTHING, watched=watched_on(nodes))
+        bounds(
+            outputs.timings,
+            members=len(outputs.machines),
+            struck=EVERYTHING,
+            watched=watched_on(len(outputs.nodes)),
+        )
     except ValueError as error:
         raise LabError(f"no run could be judged: {error}", "a lab with these checks on: pgpool.parameters") from None
 
@@ -128,7 +132,13 @@ def bounds_of(event: Event, nodes: tuple[str, ...], outputs: LabOutputs) -> Boun
     size = len(outputs.nodes)
     if losses is None or struck is None or len(nodes) == size:
         return None
-    found = bounds(outputs.timings, nodes=size, struck=struck, watched=watched_on(size), multiplier=factor())
+    found = bounds(
+        outputs.timings,
+        members=len(outputs.machines),
+        struck=struck,
+        watched=watched_on(size),
+        multiplier=factor(),
+    )
     # The one standby that has to confirm every write is gone, or primary itself, until the lab is restored.
     blocks = outputs.replication == "sync" and size == 2 and losses.postgresql is not None
     return found.model_copy(update={"write_outage": None, "write_outage_by_dsn_all": None}) if blocks else found

@@ -94,9 +94,11 @@ class Watched:
 
 
 def bounds(
-    timings: Mapping[str, int | bool | str], *, nodes: int, struck: Struck, watched: Watched, multiplier: float = 1.0
+    timings: Mapping[str, int | bool | str], *, members: int, struck: Struck, watched: Watched, multiplier: float = 1.0
 ) -> Bounds:
-    """Bounds for a fault on a cluster of `nodes` nodes. `timings`: the stack's output, pgpool's parameters in seconds.
+    """Bounds for a fault on a cluster of so many watchdog members: its nodes, and a witness where it has one.
+
+    `timings`: the stack's output, pgpool's parameters in seconds.
 
     Raises ValueError for a parameter that is missing, or that turns a check off which the fault needs.
     """
@@ -120,11 +122,11 @@ def bounds(
     served: tuple[Term, ...] = ()
     if struck.holder is not None:
         lost = watchdog_detection(timings, struck.holder)
-        vip = (*lost, *election(nodes), *escalation())
+        vip = (*lost, *election(members), *escalation())
     if struck.primary is not None:
         # With both struck the check may come first: its request is refused while there is no leader
         # (watchdog/watchdog.c, process_IPC_failover_command), and the next round is what counts.
-        leader = (*lost, *election(nodes)) if lost else ()
+        leader = (*lost, *election(members)) if lost else ()
         promoted = (*leader, *backend_detection(timings, struck.primary), *promotion())
         served = (*promoted, *primary_search())
     # With both struck the virtual IP comes up while the backend is still being checked.
@@ -182,16 +184,16 @@ def watchdog_detection(timings: Mapping[str, int | bool | str], how: str) -> tup
     )
 
 
-def election(nodes: int) -> tuple[Term, ...]:
+def election(members: int) -> tuple[Term, ...]:
     """Until a new leader is declared, when a peer that can't answer is waited for in every state.
 
-    A live peer's answer ends a wait early; what remains of two nodes has nobody to stand against.
+    A live peer's answer ends a wait early; what remains of two members has nobody to stand against.
     """
     waits = [
         Term(what="watchdog state JOINING", seconds=5, source=REPLY),
         Term(what="watchdog state INITIALIZING", seconds=1, source="watchdog/watchdog.c, set_timeout(1)"),
     ]
-    if nodes > 2:
+    if members > 2:
         waits.append(Term(what="watchdog state STANDING FOR LEADER", seconds=5, source=REPLY))
     waits.append(Term(what="declaring the leader", seconds=5, source=REPLY))
     return tuple(waits)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgpool_lab.cluster.client import answers, run_on
-from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput
 from pgpool_lab.errors import LabError
 
 SHELL_SECONDS = 120
@@ -36,7 +36,7 @@ class Control:
     def __init__(self, outputs: LabOutputs) -> None:
         self.outputs = outputs
 
-    def shell(self, node: NodeOutput, script: str, *, seconds: float = SHELL_SECONDS) -> str:
+    def shell(self, node: MachineOutput, script: str, *, seconds: float = SHELL_SECONDS) -> str:
         """Run a script (bash) as root on a node; its standard output."""
         try:
             done = run_on(self.outputs, node, f"set -euo pipefail\n{script}", seconds=seconds)
@@ -47,13 +47,13 @@ class Control:
             raise LabError(f"{node.name}: {said}: {script}", "./lab status")
         return done.stdout
 
-    def act(self, node: NodeOutput, script: str) -> Moment:
+    def act(self, node: MachineOutput, script: str) -> Moment:
         """Run a script on a node and tell when it began there."""
         before = time.monotonic()
         said = self.shell(node, f"cut -d ' ' -f 1 /proc/uptime\n{script}")
         return Moment(before, time.monotonic(), uptime=float(said.split()[0]))
 
-    def agent(self, node: NodeOutput, *words: str) -> dict[str, Any]:
+    def agent(self, node: MachineOutput, *words: str) -> dict[str, Any]:
         """Run the node's agent; the document that it gives."""
         try:
             done = run_on(self.outputs, node, [node.scripts.agent, *words], seconds=AGENT_SECONDS)
@@ -80,18 +80,18 @@ class Control:
             raise LabError(f"virsh {' '.join(arguments)}: {' '.join(done.stderr.split())}", "./lab status")
         return done.stdout.strip()
 
-    def machine(self, node: NodeOutput, *arguments: str) -> Moment:
+    def machine(self, node: MachineOutput, *arguments: str) -> Moment:
         """One virsh command on a node's machine: a verb, then what follows the domain's name."""
         verb, *rest = arguments
         before = time.monotonic()
         self.virsh(verb, node.domain, *rest)
         return Moment(before, time.monotonic())
 
-    def machine_state(self, node: NodeOutput) -> str:
+    def machine_state(self, node: MachineOutput) -> str:
         """libvirt's word for it: `running`, `paused`, `shut off`."""
         return self.virsh("domstate", node.domain)
 
-    def answers(self, node: NodeOutput) -> bool:
+    def answers(self, node: MachineOutput) -> bool:
         """Whether a node takes an ssh login."""
         return answers(self.outputs, node)
 

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from pgpool_lab.cluster.client import all_facts, answers, run_on
-from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.cluster.client import all_facts, answers, members_facts, run_on
+from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput, NodeOutput
 from pgpool_lab.cluster.status import status
 from pgpool_lab.harness.clients import rows, through_vip
 from pgpool_lab.node import health
@@ -32,7 +32,7 @@ class LiveLab:
     def node(self, name: str) -> NodeOutput:
         return self.outputs.node(name)
 
-    def shell(self, node: NodeOutput, command: str | Sequence[str], *, seconds: float = 120) -> str:
+    def shell(self, node: MachineOutput, command: str | Sequence[str], *, seconds: float = 120) -> str:
         """Run a command on a node; its standard output. Raises AssertionError when it fails."""
         done = run_on(self.outputs, node, command, seconds=seconds)
         assert done.returncode == 0, f"{node.name}: {command}: {done.stderr}"
@@ -65,13 +65,13 @@ class LiveLab:
         command = ["virsh", "-q", "-c", self.outputs.libvirt_uri, *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
-    def machine_runs(self, node: NodeOutput) -> bool:
+    def machine_runs(self, node: MachineOutput) -> bool:
         return self.virsh("domstate", node.domain) == "running"
 
     def wait_until_healthy(self, *, seconds: float = SETTLE_SECONDS) -> dict[str, Any]:
         return wait_for(self.status, lambda seen: bool(seen["healthy"]), seconds=seconds, what="the lab is healthy")
 
-    def wait_for_ssh(self, node: NodeOutput) -> None:
+    def wait_for_ssh(self, node: MachineOutput) -> None:
         """Wait until a machine that was started takes logins."""
         wait_for(lambda: answers(self.outputs, node), bool, seconds=BOOT_SECONDS, what=f"{node.name} takes ssh logins")
 
@@ -83,13 +83,13 @@ class LiveLab:
         """
         if self.is_at_start():
             return
-        for node in self.nodes:
-            if not self.machine_runs(node):
-                self.virsh("start", node.domain)
-        for node in self.nodes:
-            self.wait_for_ssh(node)
-        facts = all_facts(self.outputs)
-        if health.problems(facts):
+        for machine in self.outputs.machines:
+            if not self.machine_runs(machine):
+                self.virsh("start", machine.domain)
+        for machine in self.outputs.machines:
+            self.wait_for_ssh(machine)
+        facts, witness = members_facts(self.outputs)
+        if health.problems(facts, witness=witness):
             primary = health.primaries(facts)
             for node in self.nodes:
                 answer = facts[node.name]

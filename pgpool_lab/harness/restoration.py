@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pgpool_lab.cluster.client import Facts, all_facts
-from pgpool_lab.cluster.outputs import NodeOutput
+from pgpool_lab.cluster.client import Facts, members_facts
+from pgpool_lab.cluster.outputs import MachineOutput
 from pgpool_lab.cluster.status import status
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control
@@ -21,15 +21,15 @@ def restore(control: Control) -> list[str]:
 
     Roles stay where they are. Raises LabError when the rules of join refuse or it does not become healthy in time.
     """
-    done = [f"{node.name}: {verb}" for node in control.outputs.nodes if (verb := run_machine(control, node))]
-    facts = all_facts(control.outputs)
-    if health.problems(facts):
+    done = [f"{node.name}: {verb}" for node in control.outputs.machines if (verb := run_machine(control, node))]
+    facts, witness = members_facts(control.outputs)
+    if health.problems(facts, witness=witness):
         done += rejoin(control, facts)
     wait_until_healthy(control)
     return done
 
 
-def run_machine(control: Control, node: NodeOutput) -> str:
+def run_machine(control: Control, node: MachineOutput) -> str:
     """Let a machine run and take logins; the virsh verb that it took, empty for none."""
     verb = {"shut off": "start", "paused": "resume"}.get(control.machine_state(node), "")
     if verb:

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pgpool_lab.cluster.client import network_prefix
-from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults.clock import READING
@@ -47,7 +47,7 @@ def take(control: Control, name: str = HEALTHY) -> None:
 
     Raises LabError; with a machine that does not run, before anything is done.
     """
-    for node in control.outputs.nodes:
+    for node in control.outputs.machines:
         if (state := control.machine_state(node)) != "running":
             raise LabError(f"{node.name} is {state}: a snapshot has all machines", "./lab up")
     on_all(control, lambda node: delete(control, node, name))
@@ -60,7 +60,7 @@ def take(control: Control, name: str = HEALTHY) -> None:
 
 def exists(control: Control, name: str = HEALTHY) -> bool:
     """Whether all machines have a snapshot of that name."""
-    return all(name in names(control, node) for node in control.outputs.nodes)
+    return all(name in names(control, node) for node in control.outputs.machines)
 
 
 def rewind(control: Control, record: Record, name: str = HEALTHY) -> Rewound:
@@ -79,7 +79,7 @@ def rewind(control: Control, record: Record, name: str = HEALTHY) -> Rewound:
     record.clear()
     forget_holder(control.outputs)
     wait_until_healthy(control)
-    behind = {node.name: clock_behind(control, node) for node in control.outputs.nodes}
+    behind = {node.name: clock_behind(control, node) for node in control.outputs.machines}
     if max(behind.values()) - min(behind.values()) > SKEW_SECONDS:
         raise LabError(
             f"the nodes' clocks differ after the rewind: {behind}", "./lab rewind again; ./lab down, ./lab up"
@@ -90,30 +90,30 @@ def rewind(control: Control, record: Record, name: str = HEALTHY) -> Rewound:
 def forget(control: Control) -> None:
     """Remove every snapshot of the harness's, from the machines that there are: the lab has become another."""
     there = control.virsh("list", "--all", "--name").split()
-    for node in control.outputs.nodes:
+    for node in control.outputs.machines:
         if node.domain in there:
             for name in (HEALTHY, APART):
                 delete(control, node, name)
 
 
-def names(control: Control, node: NodeOutput) -> list[str]:
+def names(control: Control, node: MachineOutput) -> list[str]:
     """A machine's snapshots."""
     return control.virsh("snapshot-list", node.domain, "--name").split()
 
 
-def delete(control: Control, node: NodeOutput, name: str) -> None:
+def delete(control: Control, node: MachineOutput, name: str) -> None:
     """Remove a snapshot where there is one."""
     if name in names(control, node):
         control.machine(node, "snapshot-delete", name)
 
 
-def suspend(control: Control, node: NodeOutput) -> None:
+def suspend(control: Control, node: MachineOutput) -> None:
     """Suspend a machine that runs."""
     if control.machine_state(node) == "running":
         control.machine(node, "suspend")
 
 
-def resume(control: Control, node: NodeOutput) -> None:
+def resume(control: Control, node: MachineOutput) -> None:
     """Let a machine go on that is paused."""
     if control.machine_state(node) == "paused":
         control.machine(node, "resume")
@@ -128,13 +128,13 @@ def forget_holder(outputs: LabOutputs) -> None:
         raise LabError(f"{' '.join(command)}: {done.stderr.strip()}", "root is needed")
 
 
-def clock_behind(control: Control, node: NodeOutput) -> float:
+def clock_behind(control: Control, node: MachineOutput) -> float:
     """Seconds by which a node's time of day is behind this machine's."""
     there = float(control.shell(node, READING).split()[0])
     return round(time.time() - there, 1)
 
 
-def on_all(control: Control, act: Callable[[NodeOutput], object]) -> None:
+def on_all(control: Control, act: Callable[[MachineOutput], object]) -> None:
     """Do something with every machine at the same time. Raises the first error after all have ended."""
-    with ThreadPoolExecutor(len(control.outputs.nodes)) as pool:
-        list(pool.map(act, control.outputs.nodes))
+    with ThreadPoolExecutor(len(control.outputs.machines)) as pool:
+        list(pool.map(act, control.outputs.machines))

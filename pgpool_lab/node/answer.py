@@ -8,26 +8,30 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import facts, locks, pgpool
-from .configuration import Config
+from .configuration import Config, is_witness
 
 FORMATION_SECONDS = 90
 """The watchdog's own waits come to 15 s; several times that on starved nodes."""
 
 
 def all_facts(config: Config) -> dict[str, Any]:
-    """This node's PostgreSQL, pgpool, virtual IP, and whether it applies the rules of join."""
-    found = side_by_side(
-        {
-            "postgres": lambda: facts.postgres(config),
-            "pgpool": lambda: pgpool.facts(config),
-            "vip": lambda: pgpool.holds_vip(config),
-        }
-    )
+    """This node's PostgreSQL, pgpool, virtual IP, and whether it applies the rules of join.
+
+    A witness has neither PostgreSQL nor a part in the rules.
+    """
+    questions: dict[str, Callable[[], Any]] = {
+        "pgpool": lambda: pgpool.facts(config),
+        "vip": lambda: pgpool.holds_vip(config),
+    }
+    if is_witness(config):
+        return {"node": config["name"], **side_by_side(questions)}
+    found = side_by_side({"postgres": lambda: facts.postgres(config), **questions})
     return {"node": config["name"], **found, "joining": locks.is_held(locks.JOIN)}
 
 
 def settled_facts(config: Config) -> dict[str, Any]:
-    """The facts once this node's watchdog has its place, and the virtual IP with it when it leads.
+    """The facts once this node's watchdog has its place, and the virtual IP with it when it leads; a witness's, when
+    another one leads.
 
     Without a running pgpool, or after FORMATION_SECONDS, what there is then.
     """

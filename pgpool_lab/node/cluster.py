@@ -7,12 +7,12 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import IO, Any
 
 from . import health, locks, pgpool
 from .answer import FORMATION_SECONDS, all_facts, settled_facts
-from .configuration import Config, StepFailed, log
+from .configuration import Config, StepFailed, log, witnesses
 from .join import Plan, Refusal, Wait, answer_of, decide
 from .preference import preferred
 
@@ -26,6 +26,8 @@ SETTLE_SECONDS = 240
 3.2 tries wd_interval * 10 apart whether it can check its peers: twice that is 200 s with the runbook's timings.
 """
 STEP_SECONDS = 900
+WITNESS_SECONDS = 120
+"""For a step on the witness: an ssh login, and a pgpool that is started or stopped."""
 ROUNDS = 8
 """How often the rules may ask for something; a healthy join takes two or three rounds."""
 
@@ -55,14 +57,26 @@ def on_node(config: Config, name: str, words: list[str], *, seconds: float) -> s
 
 
 def ask_all(config: Config, *, settled: bool = False) -> Answers:
-    """Facts of every node, asked at the same time; None for one that does not answer.
+    """Facts of every node: see `ask`."""
+    return ask(config, [node["name"] for node in config["nodes"]], settled=settled)
+
+
+def ask_members(config: Config, *, settled: bool = False) -> tuple[Answers, Answers]:
+    """Facts of every node, and of the witness where there is one, asked at the same time: see `ask`."""
+    names = [[entry["name"] for entry in entries] for entries in (config["nodes"], witnesses(config))]
+    said = ask(config, [*names[0], *names[1]], settled=settled)
+    return {name: said[name] for name in names[0]}, {name: said[name] for name in names[1]}
+
+
+def ask(config: Config, names: Sequence[str], *, settled: bool = False) -> Answers:
+    """Facts of these machines, asked at the same time; None for one that does not answer.
 
     `settled` lets each node answer when its watchdog has found its place: asking again and again until then would take
     time from what the nodes are busy with.
     """
-    answers: Answers = {node["name"]: None for node in config["nodes"]}
+    answers: Answers = dict.fromkeys(names)
 
-    def ask(name: str) -> None:
+    def put(name: str) -> None:
         try:
             if name == config["name"]:
                 answers[name] = settled_facts(config) if settled else all_facts(config)
@@ -74,7 +88,7 @@ def ask_all(config: Config, *, settled: bool = False) -> Answers:
         except (StepFailed, ValueError) as failure:
             log(f"{name}: {failure}")
 
-    threads = [threading.Thread(target=ask, args=(name,)) for name in answers]
+    threads = [threading.Thread(target=put, args=(name,)) for name in answers]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -91,6 +105,8 @@ def join(
     silent_since: float | None = None
     with locks.JOIN.open("w") as lock:
         answers = claim(config, lock)
+        if initialised:
+            rest_witness(config, answers)
         while True:
             decision = decide(
                 [answer_of(name, facts) for name, facts in answers.items()],
@@ -145,6 +161,32 @@ def claim(config: Config, lock: IO[str]) -> Answers:
         time.sleep(1)
 
 
+def rest_witness(config: Config, answers: Answers) -> None:
+    """Stop the witness's pgpool while it leads because no node's runs; whoever starts those starts it again.
+
+    A pgpool takes its leader's view over when it joins (pgpool_main.c, sync_backend_from_watchdog): the first node's
+    would believe what was true when the last one ended.
+    """
+    if any(facts and facts["pgpool"]["running"] for facts in answers.values()):
+        return
+    said = ask(config, [entry["name"] for entry in witnesses(config)])
+    if any(
+        facts and facts["pgpool"]["running"] and facts["pgpool"]["watchdog_role"] != "STANDBY"
+        for facts in said.values()
+    ):
+        tell_witness(config, "pgpool-stop")
+
+
+def tell_witness(config: Config, verb: str) -> None:
+    """One step on the witness, where there is one; that it fails is told by the wait until all is healthy."""
+    for entry in witnesses(config):
+        log(f"{entry['name']}: {verb}")
+        try:
+            on_node(config, entry["name"], ["local", verb], seconds=WITNESS_SECONDS)
+        except StepFailed as failure:
+            log(f"{failure}")
+
+
 def standbys_of(primary: str, answers: Answers) -> list[str]:
     """The nodes that stream from the primary."""
     return [name for name, facts in answers.items() if facts and facts["postgres"]["streaming_from"] == primary]
@@ -181,16 +223,16 @@ def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collec
     """
     deadline = time.monotonic() + SETTLE_SECONDS
     started: set[str] = set()
-    answers = ask_all(config, settled=True)
+    answers, witness = ask_members(config, settled=True)
     while True:
         # Once: one that does not stay is for its log and the operator.
-        if names := health.to_start(answers, stopped_pgpools={*stopped_pgpools, *started}):
+        if names := health.to_start({**answers, **witness}, stopped_pgpools={*stopped_pgpools, *started}):
             for name in names:
                 log(f"starting pgpool on {name}")
                 on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
                 started.add(name)
-            answers = ask_all(config, settled=True)
-        problems = health.problems(answers, stopped_pgpools=stopped_pgpools, absent=absent)
+            answers, witness = ask_members(config, settled=True)
+        problems = health.problems(answers, witness=witness, stopped_pgpools=stopped_pgpools, absent=absent)
         if not problems:
             return {"primary": health.primaries(answers)[0], "holder": health.holders(answers)[0]}
         if time.monotonic() > deadline:
@@ -198,12 +240,12 @@ def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collec
         for name in health.to_release(answers):
             log(f"taking the virtual IP off {name}: another node leads, and holds it")
             on_node(config, name, ["local", "release-vip"], seconds=ASK_SECONDS)
-        for name in health.to_attach(answers):
+        for name in health.to_attach(answers, witness=witness):
             backend = pgpool.by_name(config, name)["backend_id"]
             asked = leader(answers) or config["name"]
             log(f"attaching {name} through pgpool on {asked}: {pgpool.attach(config, asked, backend)}")
         time.sleep(0.5)
-        answers = ask_all(config)
+        answers, witness = ask_members(config)
 
 
 def leader(answers: Mapping[str, Mapping[str, Any] | None]) -> str | None:
@@ -222,10 +264,12 @@ def start(config: Config) -> dict[str, Any]:
 def serve(config: Config) -> dict[str, Any]:
     """Every pgpool with its present configuration, and the wait until all agree.
 
-    One node after the other: a changed configuration must not restart all of them at once.
+    One node after the other: a changed configuration must not restart all of them at once. The witness is the last: it
+    would lead without the others.
     """
     for node in config["nodes"]:
         on_node(config, node["name"], ["local", "pgpool-apply"], seconds=STEP_SECONDS)
+    tell_witness(config, "pgpool-apply")
     return settle(config)
 
 
@@ -236,9 +280,11 @@ def rejoin(config: Config, name: str, force_primary: str | None = None) -> dict[
     without a place in the watchdog cluster, stay as they are, each for a rejoin of its own.
     """
     result = bring_back(config, name, force_primary)
-    answers = ask_all(config, settled=True)
-    stopped = {other for other in health.without_pgpool(answers) if other != name}
+    tell_witness(config, "pgpool-apply")
+    answers, witness = ask_members(config, settled=True)
+    stopped = {other for other in health.without_pgpool({**answers, **witness}) if other != name}
     absent = {other for other in health.absentees(answers) if other != name}
+    absent |= {other for other, facts in witness.items() if facts is None}
     return result | settle(config, stopped, absent)
 
 
@@ -257,8 +303,8 @@ def switchover(config: Config, target: str | None) -> dict[str, Any]:
     failover; the old primary joins again as a standby. Returns when all of that is done. Raises Refused on a lab that
     is not healthy, and StepFailed when another node was promoted because the target had fallen behind.
     """
-    answers = ask_all(config)
-    if problems := health.problems(answers):
+    answers, witness = ask_members(config)
+    if problems := health.problems(answers, witness=witness):
         raise Refused(f"not healthy: {'; '.join(problems)}; bring it in order with ./lab rejoin first")
     old = health.primaries(answers)[0]
     standbys = [node["name"] for node in config["nodes"] if node["name"] != old]

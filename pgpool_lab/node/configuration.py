@@ -96,6 +96,16 @@ def node(config: Config, name: str) -> Config:
     return next(entry for entry in entries if entry["name"] == name)
 
 
+def witnesses(config: Config) -> list[Config]:
+    """The entry of the watchdog member without PostgreSQL, where there is one."""
+    return [config["witness"]] if "witness" in config else []
+
+
+def is_witness(config: Config) -> bool:
+    """Whether this machine is the one without PostgreSQL."""
+    return any(entry["name"] == config["name"] for entry in witnesses(config))
+
+
 def service_active(name: str) -> bool:
     """Whether systemd has processes of a service: one that starts or stops (recovery takes a while) runs, too."""
     shown = subprocess.run(["systemctl", "is-active", name], capture_output=True, text=True, check=False).stdout

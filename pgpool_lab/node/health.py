@@ -9,7 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 Facts = Mapping[str, Any]
-"""One node's answer to `lab-node facts`."""
+"""One node's answer to `lab-node facts`; a witness's has nothing of PostgreSQL."""
+
+
+NO_WITNESS: Mapping[str, Facts | None] = {}
+"""What a lab without a witness has to say of it."""
 
 
 def primaries(answers: Mapping[str, Facts | None]) -> list[str]:
@@ -48,7 +52,7 @@ def without_pgpool(answers: Mapping[str, Facts | None]) -> list[str]:
     ]
 
 
-def to_attach(answers: Mapping[str, Facts | None]) -> list[str]:
+def to_attach(answers: Mapping[str, Facts | None], *, witness: Mapping[str, Facts | None] = NO_WITNESS) -> list[str]:
     """Backends that follow the one primary (or are it) while some pgpool holds them for down.
 
     A backend is attached only after it streams (rules of join, 6).
@@ -63,7 +67,7 @@ def to_attach(answers: Mapping[str, Facts | None]) -> list[str]:
     }
     believed_down = {
         backend["name"]
-        for facts in answers.values()
+        for facts in (*answers.values(), *witness.values())
         if facts is not None
         for backend in facts["pgpool"]["backends"]
         if backend["status"] == "down"
@@ -96,19 +100,26 @@ def to_start(answers: Mapping[str, Facts | None], *, stopped_pgpools: Collection
 
 
 def problems(
-    answers: Mapping[str, Facts | None], *, stopped_pgpools: Collection[str] = (), absent: Collection[str] = ()
+    answers: Mapping[str, Facts | None],
+    *,
+    witness: Mapping[str, Facts | None] = NO_WITNESS,
+    stopped_pgpools: Collection[str] = (),
+    absent: Collection[str] = (),
 ) -> list[str]:
     """Everything that keeps the cluster from being healthy, as sentences; empty means healthy.
 
-    The pgpool of `stopped_pgpools`, and the PostgreSQL of `absent`, are no problem to somebody who did not want to mend
-    them; that there are two primaries always is.
+    The `witness` answers for its pgpool alone. The pgpool of `stopped_pgpools`, and the PostgreSQL of `absent`, are no
+    problem to somebody who did not want to mend them; that there are two primaries always is.
     """
-    found = [f"{name} cannot be reached" for name, facts in answers.items() if facts is None and name not in absent]
+    members = {**answers, **witness}
+    found = [f"{name} cannot be reached" for name, facts in members.items() if facts is None and name not in absent]
     reached = {name: facts for name, facts in answers.items() if facts is not None}
+    pgpools = {name: facts for name, facts in members.items() if facts is not None}
     found += postgres_problems(reached, primaries(answers), absent)
-    found += pgpool_problems(reached, primaries(answers), stopped_pgpools, absent)
+    found += pgpool_problems(pgpools, primaries(answers), stopped_pgpools, absent)
     found += lifecheck_problems(answers)
-    found += vip_problems(reached, holders(answers))
+    found += vip_problems(pgpools, holders(members))
+    found += witness_problems(witness)
     return found
 
 
@@ -193,6 +204,17 @@ def lifecheck_problems(answers: Mapping[str, Facts | None]) -> list[str]:
         elif state == "waiting" and len(running) == len(answers):
             found.append(f"pgpool on {name} does not check its peers yet")
     return found
+
+
+def witness_problems(witness: Mapping[str, Facts | None]) -> list[str]:
+    """Where it leads, nobody can have the virtual IP; it must never have it itself."""
+    reached = {name: facts for name, facts in witness.items() if facts is not None}
+    found = [
+        f"{name} leads the watchdog cluster, a witness that can serve nobody"
+        for name, facts in reached.items()
+        if facts["pgpool"]["watchdog_role"] == "LEADER"
+    ]
+    return [*found, *[f"{name} holds the virtual IP, a witness that can serve nobody" for name in holders(reached)]]
 
 
 def vip_problems(reached: Mapping[str, Facts], holding: Sequence[str]) -> list[str]:

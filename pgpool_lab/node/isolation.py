@@ -91,24 +91,37 @@ class Listener:
                 self.missed[source] = 0
 
 
+def listening(addresses: Sequence[str], listener: Listener | None) -> Listener:
+    """The listener there is, or a new one when others are to be asked than before: nobody counts as silent then."""
+    return listener if listener is not None and list(listener.missed) == list(addresses) else Listener(addresses)
+
+
 def silent(missed: Mapping[str, int], addresses: Collection[str]) -> list[str]:
     """The hosts that have not answered for ROUNDS."""
     return [address for address in addresses if missed[address] >= ROUNDS]
+
+
+def peers_of(config: Mapping[str, Any]) -> list[str]:
+    """Addresses of the other members: nodes, and the witness, which has a vote as well."""
+    nodes = [node["ip"] for node in config["nodes"] if node["name"] != config["name"]]
+    return [*nodes, *([config["witness"]["ip"]] if "witness" in config else [])]
 
 
 def main() -> int:
     """Watch until this node is cut off as primary; then PostgreSQL is stopped, and this service with it."""
     from .configuration import load
 
-    config = load()
-    peers = [node["ip"] for node in config["nodes"] if node["name"] != config["name"]]
-    listener = Listener([*peers, config["gateway"]])
+    listener: Listener | None = None
     while True:
+        # Every time: a witness can come or go while PostgreSQL runs.
+        config = load()
+        peers = peers_of(config)
+        listener = listening([*peers, config["gateway"]], listener)
         listener.ask()
         reachable = len(peers) - len(silent(listener.missed, peers))
         gateway = not silent(listener.missed, [config["gateway"]])
         if cut_off(len(peers) + 1, reachable, gateway=gateway) and is_primary(config):
-            stop(config, reachable, gateway=gateway)
+            stop(config, f"{reachable} of {len(peers)} peers and {'the' if gateway else 'no'} gateway answer")
 
 
 def is_primary(config: Mapping[str, Any]) -> bool:
@@ -116,12 +129,8 @@ def is_primary(config: Mapping[str, Any]) -> bool:
     return not standby_file(dict(config), Path(config["postgresql"]["data_directory"])).exists()
 
 
-def stop(config: Mapping[str, Any], reachable: int, *, gateway: bool) -> None:
+def stop(config: Mapping[str, Any], seen: str) -> None:
     """Stop PostgreSQL at once: a clean stop would wait for standbys that it cannot reach."""
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-    print(
-        f"{moment} cut off: {reachable} of {len(config['nodes']) - 1} peers and {'the' if gateway else 'no'} gateway"
-        " answer; stopping PostgreSQL, since another may be promoted",
-        flush=True,
-    )
+    print(f"{moment} cut off: {seen}; stopping PostgreSQL, since another may be promoted", flush=True)
     subprocess.run([FENCE], check=True)

@@ -16,6 +16,7 @@ USAGE = """usage: lab-node facts [--settled]
        lab-node local VERB [--primary NODE]
        lab-node watch      (a sample for every line on standard input)
        lab-node isolation  (the service that stops a primary which is cut off)
+       lab-node witness    (the service with which a witness hands over the lead)
        lab-node failover …   (pgpool's failover_command)
        lab-node follow …     (pgpool's follow_primary_command)"""
 
@@ -42,6 +43,10 @@ def main(arguments: Sequence[str]) -> int:
         from .isolation import main as isolation
 
         return isolation()
+    if arguments[:1] == ["witness"]:
+        from .witness import main as witness
+
+        return witness()
     import json
 
     from .cluster import Refused

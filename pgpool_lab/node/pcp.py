@@ -36,10 +36,15 @@ def command(
 
 def watchdog_role(text: str) -> str | None:
     """The local node's state from pcp_watchdog_info, in the words of 4.2: LEADER, STANDBY, JOINING, …"""
+    return next(iter(watchdog_roles(text)), None)
+
+
+def watchdog_roles(text: str) -> list[str | None]:
+    """Every member's state, the local one's first; of a version before 3.5 the local one's alone."""
     lines = [line.split() for line in text.splitlines() if line.strip()]
     if len(lines) == 1 and len(lines[0]) == 4:
-        return NUMBERS.get(lines[0][3], lines[0][3])
-    return named_role(lines[1]) if len(lines) > 1 else None
+        return [NUMBERS.get(lines[0][3], lines[0][3])]
+    return [named_role(line) for line in lines[1:]]
 
 
 def named_role(words: list[str]) -> str | None:

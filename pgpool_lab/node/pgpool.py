@@ -68,11 +68,16 @@ def watchdog_role(config: Config) -> str | None:
     """
     if config["pgpool"]["watchdog_info"] == "none":
         return "LEADER" if holds_vip(config) else "STANDBY"
+    return pcp.watchdog_role(watchdog_info(config))
+
+
+def watchdog_info(config: Config) -> str:
+    """What this node's pgpool says of the watchdog cluster; empty when it does not answer in time."""
     try:
         done = run_pcp(config, "pcp_watchdog_info", "127.0.0.1")
     except subprocess.TimeoutExpired:
-        return None
-    return pcp.watchdog_role(done.stdout) if done.returncode == 0 else None
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def backends(config: Config, host: str = "127.0.0.1") -> list[dict[str, str]]:

@@ -12,7 +12,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import health, locks
-from .cluster import STEP_SECONDS, WAIT_SECONDS, Answers, Refused, ask_all, claim, on_node, standbys_of
+from .cluster import (
+    STEP_SECONDS,
+    WAIT_SECONDS,
+    Answers,
+    Refused,
+    ask_all,
+    claim,
+    on_node,
+    standbys_of,
+    tell_witness,
+)
 from .configuration import Config, StepFailed, log
 from .join import answer_of, parse_lsn, unanswered
 from .settings import Pending
@@ -141,7 +151,11 @@ def role(name: str, primary: str) -> list[str]:
 
 
 def stop_pgpool(config: Config, answers: Answers) -> list[str]:
-    """Stop every pgpool, the holder of the virtual IP last, so that it does not move from node to node."""
+    """Stop every pgpool, the holder of the virtual IP last, so that it does not move from node to node.
+
+    A witness goes first: left alone it would lead.
+    """
+    tell_witness(config, "pgpool-stop")
     running = [name for name, facts in answers.items() if facts and facts["pgpool"]["running"]]
     running.sort(key=lambda name: name in health.holders(answers))
     for name in running:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Literal, Self
 
@@ -17,6 +17,10 @@ from pgpool_lab.versions.support import Choice, refusals
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+WITNESS = "witness"
+"""Name of the watchdog member without PostgreSQL."""
 
 
 class Settings(BaseModel):
@@ -213,6 +217,7 @@ class LabSettings(Settings):
     ssh_mesh: Literal["full", "service"] = "full"
     libvirt_uri: str = ""
     domain_type: Literal["auto", "kvm", "qemu"] = "auto"
+    witness: bool = False
 
     @field_validator("nodes", mode="before")
     @classmethod
@@ -265,12 +270,56 @@ class LabSettings(Settings):
             pgpool=self.pgpool.version,
             pgpool_source=self.pgpool.source,
             auth=self.auth,
+            witness=self.witness,
         )
         if wrong := refusals(choice):
             raise ValueError("\n  ".join(map(str, wrong)))
         return self
 
+    @model_validator(mode="after")
+    def witness_has_a_place(self) -> Self:
+        if not self.witness:
+            return self
+        if len(self.nodes) % 2 != 0:
+            raise ValueError(
+                f"witness: {len(self.nodes)} nodes have a majority without one, and could be cut into halves with it; "
+                "leave it away"
+            )
+        for index, node in enumerate(self.nodes):
+            if node.name == WITNESS:
+                raise ValueError(f"witness: its name is taken by nodes[{index}].name; give that node another one")
+        if next(self._free_addresses(), None) is None:
+            raise ValueError(f"witness: network.cidr {self.network.cidr} has no address left for it")
+        return self
+
+    def _free_addresses(self) -> Iterator[IPv4Address]:
+        taken = {self.network.gateway, self.network.vip, *(node.ip for node in self.nodes)}
+        return (address for address in self.network.cidr.hosts() if address not in taken)
+
+    @property
+    def witness_machine(self) -> NodeSettings | None:
+        """The witness as a machine, which is as small as one can be; None without one.
+
+        Its address is the first that is free. Its MAC differs from other labs' as the first node's does.
+        """
+        if not self.witness:
+            return None
+        prefix = self.nodes[0].mac[:-2]
+        macs = {node.mac for node in self.nodes}
+        return NodeSettings(
+            name=WITNESS,
+            ip=next(self._free_addresses()),
+            mac=next(mac for last in range(256) if (mac := f"{prefix}{last:02x}") not in macs),
+            memory_mib=512,
+            vcpus=1,
+        )
+
+    @property
+    def machines(self) -> tuple[NodeSettings, ...]:
+        """Every virtual machine: the nodes in backend order, then the witness."""
+        return (*self.nodes, *([self.witness_machine] if self.witness_machine else []))
+
     @property
     def memory_mib(self) -> int:
-        """Memory that all nodes together are given, in MiB."""
-        return sum(node.memory_mib for node in self.nodes)
+        """Memory that all machines together are given, in MiB."""
+        return sum(machine.memory_mib for machine in self.machines)

@@ -24,6 +24,7 @@ class Choice:
     pgpool_source: str
     auth: str
     postgresql_source: str = "distribution"
+    witness: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ def wrong_pair(choice: Choice) -> Iterator[Refusal]:
         yield Refusal("auth", f"pgpool {choice.pgpool} does not know {choice.auth}; choose {can}")
     if choice.auth == "scram" and not server.scram:
         yield Refusal("auth", f"PostgreSQL {choice.postgresql} does not know scram, which came with 10; choose md5")
+    if choice.witness and pool.election != "vote":
+        yield Refusal("witness", f"pgpool {choice.pgpool} knows no quorum, which came with 3.5; leave it away")
     if server.version >= (10,) and not knows_wal_names(pool.version):
         yield Refusal(
             "pgpool.version",

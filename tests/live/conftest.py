@@ -21,11 +21,13 @@ __all__ = ["pytest_configure", "pytest_terminal_summary", "reports", "trials"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is so with exactly two nodes when the lab under test has more."""
+    """Leave out what is so with exactly two nodes, or with a witness, when the lab under test is not so."""
     stack = os.environ.get("LAB_STACK")
-    if stack is None or len(Lab(LabPaths(stack)).settings.nodes) == 2:
+    if stack is None:
         return
-    left_out = [item for item in items if item.get_closest_marker("two_nodes")]
+    settings = Lab(LabPaths(stack)).settings
+    untrue = {"two_nodes": len(settings.nodes) != 2, "witness": not settings.witness}
+    left_out = [item for item in items if any(item.get_closest_marker(marker) for marker, so in untrue.items() if so)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

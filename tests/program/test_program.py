@@ -528,6 +528,94 @@ def test_only_the_credentials_are_secret(lab: Recording) -> None:
     assert [name for name, value in lab.outputs.items() if is_secret(value)] == ["credentials"]
 
 
+# A witness
+
+
+@pytest.fixture(scope="module")
+def witnessed() -> Recording:
+    """The lab of two nodes with a witness."""
+    return run_program(configuration(2) | {"witness": True})
+
+
+def test_a_witness_adds_a_machine_its_files_and_nothing_else(witnessed: Recording) -> None:
+    before = {(item.type, item.name) for item in recorded(2).custom()}
+    after = {(item.type, item.name) for item in witnessed.custom()}
+    assert before - after == set()
+    assert after - before == {
+        (DOMAIN, "witness"),
+        *((VOLUME, f"witness-{kind}") for kind in ("data", "root", "cloud-init")),
+        (LOCAL, "witness-cloud-init-file"),
+        (LOCAL, "identity-host-key-witness"),
+        (STASH, "witness-machine"),
+        *((REMOTE, pattern.format("witness")) for pattern in PER_NODE),
+    }
+
+
+def test_a_witness_that_comes_later_replaces_no_machine(witnessed: Recording) -> None:
+    assert different_machines(witnessed) == set()
+    for node in names(2):
+        for name in (f"{node}-cloud-init-file", f"{node}-cloud-init", f"{node}-root", f"{node}-data", f"{node}-ready"):
+            assert witnessed.named(name).inputs == recorded(2).named(name).inputs
+        assert witnessed.named(node, DOMAIN).inputs == recorded(2).named(node, DOMAIN).inputs
+
+
+def test_a_witness_is_a_very_small_machine_that_knows_the_nodes(witnessed: Recording) -> None:
+    domain = witnessed.named("witness", DOMAIN)
+    assert (domain.plain("memory"), domain.plain("vcpu")) == (512, 1)
+    assert domain.plain("networkInterfaces")[0]["mac"] == "52:54:00:31:00:00"
+    seed = json.loads(witnessed.named("witness-cloud-init-file").plain("stdin"))
+    for line in ("192.168.31.10 node0", "192.168.31.11 node1", "192.168.31.2 witness"):
+        assert line in seed["user-data"]
+
+
+def test_the_nodes_enter_the_witness_by_its_name(witnessed: Recording) -> None:
+    def client(lab: Recording, node: str) -> str:
+        files = json.loads(lab.named(f"ssh-mesh-trust-{node}").plain("stdin"))
+        return str(next(file["content"] for file in files if file["path"].endswith("pgpool-lab.conf")))
+
+    for node in (*names(2), "witness"):
+        assert client(witnessed, node) == client(recorded(2), "node0") + "Host witness\n    HostName 192.168.31.2\n"
+    trusted = json.loads(witnessed.named("ssh-mesh-trust-node0").plain("stdin"))
+    known = next(file["content"] for file in trusted if file["path"].endswith("ssh_known_hosts"))
+    assert "witness,192.168.31.2 ssh-ed25519 public-identity-host-key-witness" in known.splitlines()
+
+
+def test_a_witness_is_set_up_before_the_join_and_waited_for(witnessed: Recording) -> None:
+    files = {"agent-witness-files", "postgres-witness-files", "ssh-mesh-trust-witness"}
+    assert files <= witnessed.before(witnessed.named("join"))
+    assert "pgpool-witness-files" in witnessed.before(witnessed.named("serve"))
+    assert "id-of-witness" in json.loads(witnessed.named("serve").plain("stdin"))["also"]
+    assert list(json.loads(witnessed.named("join").plain("stdin"))["machines"]) == names(2)
+
+
+def test_a_witness_has_no_server_and_its_own_service(witnessed: Recording) -> None:
+    def paths(command: str) -> set[str]:
+        return {file["path"] for file in json.loads(witnessed.named(command).plain("stdin"))}
+
+    assert paths("postgres-witness-files") == {"/var/lib/postgresql/.pgpass"}
+    units = {path for path in paths("agent-witness-files") if path.endswith(".service")}
+    assert units == {"/etc/systemd/system/lab-witness.service"}
+    assert paths("agent-witness-files") ^ paths("agent-node0-files") == {
+        "/etc/systemd/system/lab-witness.service",
+        "/etc/systemd/system/lab-isolation.service",
+    }
+
+
+def test_the_output_tells_of_the_witness(witnessed: Recording) -> None:
+    outputs = from_json(json.dumps(uncovered(witnessed.outputs)), "the stack")
+    assert outputs.witness is not None
+    assert (outputs.witness.name, outputs.witness.ip, outputs.witness.mac) == (
+        "witness",
+        "192.168.31.2",
+        "52:54:00:31:00:00",
+    )
+    assert outputs.witness.domain.endswith("-witness")
+    assert outputs.witness.interface == "enp1s0"
+    assert [node.name for node in outputs.nodes] == names(2)
+    without = {name: value for name, value in witnessed.outputs.items() if name != "witness"}
+    assert without == recorded(2).outputs
+
+
 # Settings
 
 
@@ -557,6 +645,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "unknown parameter": ({"pgpool": {"parameters": {"max_pol": 7}}}, "max_pol: .*did you mean max_pool"),
     "the lab's own parameter": ({"pgpool": {"parameters": {"delegate_IP": "10.0.0.1"}}}, "network.vip"),
     "unknown version": ({"pgpool": {"version": "9.9"}}, "pgpool.version"),
+    "a witness of a node's name": (
+        {"witness": True, "nodes": [node | {"name": "witness"} for node in configuration(1)["nodes"] * 2]},
+        "witness",
+    ),
 }
 
 

@@ -40,6 +40,12 @@ def node_facts(name: str, names: tuple[str, ...], primary: str, leader: str) -> 
     }
 
 
+def a_witness(names: tuple[str, ...] = ("node0", "node4"), primary: str = "node0") -> Answers:
+    """A witness's facts in a healthy lab."""
+    facts = node_facts("witness", names, primary, leader=names[0])
+    return {"witness": {key: value for key, value in facts.items() if key != "postgres"}}
+
+
 def changed(answers: Answers, *path: str | int, to: object) -> Answers:
     """The same answers with one value set; the first part of the path is the node."""
     target: Any = answers

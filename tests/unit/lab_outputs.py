@@ -1,4 +1,4 @@
-"""The stack outputs of a two-node lab, for tests."""
+"""The stack outputs of a two-node lab, and of its witness where it has one, for tests."""
 
 from __future__ import annotations
 
@@ -42,4 +42,20 @@ def node(name: str, backend_id: int, last: int) -> dict[str, Any]:
         "interface": "enp1s0",
         "services": {"postgresql": "lab-postgresql.service", "pgpool": "lab-pgpool.service"},
         "scripts": {"agent": "/lab-node", "failover": "/failover.sh", "virtual_ip": "/lab-vip"},
+    }
+
+
+def witness() -> dict[str, Any]:
+    """The output of that name of a lab that has one."""
+    return {
+        "name": "witness",
+        "ip": "192.168.31.2",
+        "pgpool_port": 9999,
+        "wd_port": 9000,
+        "pcp_port": 9898,
+        "domain": "lab-witness",
+        "mac": "52:54:00:31:01:00",
+        "interface": "enp1s0",
+        "services": {"pgpool": "lab-pgpool.service", "witness": "lab-witness.service"},
+        "scripts": {"agent": "/lab-node", "failover": "/failover.sh"},
     }

@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from pgpool_lab.node import health
-from tests.unit.facts import Answers, changed, healthy
+from tests.unit.facts import Answers, a_witness, changed, healthy
 
 THREE = ("node0", "node4", "node5")
 
@@ -138,6 +138,60 @@ PROBLEMS: dict[str, tuple[Answers, list[str]]] = {
 @pytest.mark.parametrize(("answers", "expected"), PROBLEMS.values(), ids=PROBLEMS.keys())
 def test_a_problem_gives_its_sentence_and_no_other(answers: Answers, expected: list[str]) -> None:
     assert health.problems(answers) == expected
+
+
+WITNESS: dict[str, tuple[Answers, Answers, list[str]]] = {
+    "all well": (healthy(), a_witness(), []),
+    "it cannot be reached": (healthy(), {"witness": None}, ["witness cannot be reached"]),
+    "its pgpool is stopped": (healthy(), pgpool_dead(a_witness(), "witness"), ["pgpool is not running on witness"]),
+    "it is joining": (
+        healthy(),
+        changed(a_witness(), "witness", "pgpool", "watchdog_role", to="JOINING"),
+        ["pgpool on witness has watchdog state JOINING"],
+    ),
+    "it leads": (
+        changed(changed(healthy(), "node0", "pgpool", "watchdog_role", to="STANDBY"), "node0", "vip", to=False),
+        changed(a_witness(), "witness", "pgpool", "watchdog_role", to="LEADER"),
+        ["no node holds the virtual IP", "witness leads the watchdog cluster, a witness that can serve nobody"],
+    ),
+    "it leads as well": (
+        healthy(),
+        changed(a_witness(), "witness", "pgpool", "watchdog_role", to="LEADER"),
+        [
+            "more than one watchdog leader: node0 and witness",
+            "witness leads the watchdog cluster, a witness that can serve nobody",
+        ],
+    ),
+    "it holds the virtual IP as well": (
+        healthy(),
+        changed(a_witness(), "witness", "vip", to=True),
+        [
+            "more than one node holds the virtual IP: node0 and witness",
+            "witness holds the virtual IP, a witness that can serve nobody",
+        ],
+    ),
+    "it believes what is not so": (
+        healthy(),
+        changed(a_witness(), "witness", "pgpool", "backends", 1, "status", to="down"),
+        ["pgpool on witness believes that node4 is down"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("answers", "witness", "expected"), WITNESS.values(), ids=WITNESS.keys())
+def test_a_witness_is_asked_for_its_pgpool_alone(answers: Answers, witness: Answers, expected: list[str]) -> None:
+    assert health.problems(answers, witness=witness) == expected
+
+
+def test_a_witness_that_is_not_waited_for_is_no_problem() -> None:
+    assert health.problems(healthy(), witness={"witness": None}, absent=["witness"]) == []
+    dead = pgpool_dead(a_witness(), "witness")
+    assert health.problems(healthy(), witness=dead, stopped_pgpools=["witness"]) == []
+
+
+def test_what_a_witness_believes_is_mended_as_well() -> None:
+    down = changed(a_witness(), "witness", "pgpool", "backends", 1, "status", to="down")
+    assert health.to_attach(healthy(), witness=down) == ["node4"]
 
 
 ABSENT: dict[str, tuple[Answers, list[str]]] = {

@@ -84,6 +84,14 @@ def test_rounds_without_an_answer_are_counted_for_each_host(monkeypatch: pytest.
     assert listener.missed == {"10.9.0.1": 0, "10.9.0.2": 0}
 
 
+def test_other_peers_are_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pgpool_lab.node.isolation.socket.socket", lambda *words: FakeSocket([]))
+    first = isolation.listening(["10.9.0.1", "10.9.0.2"], None)
+    first.missed["10.9.0.1"] = ROUNDS
+    assert isolation.listening(["10.9.0.1", "10.9.0.2"], first) is first
+    assert isolation.listening(["10.9.0.1"], first).missed == {"10.9.0.1": 0}
+
+
 def config(tmp_path: Any) -> dict[str, Any]:
     return {
         "postgresql": {"data_directory": str(tmp_path), "dialect": {"standby_file": "standby.signal"}},
@@ -94,6 +102,13 @@ def test_a_node_with_the_file_of_a_standby_is_no_primary(tmp_path: Any) -> None:
     assert isolation.is_primary(config(tmp_path))
     (tmp_path / "standby.signal").touch()
     assert not isolation.is_primary(config(tmp_path))
+
+
+def test_a_witness_is_a_peer_with_a_vote() -> None:
+    nodes = [{"name": "node0", "ip": "10.9.0.1"}, {"name": "node4", "ip": "10.9.0.2"}]
+    known: dict[str, Any] = {"name": "node0", "nodes": nodes}
+    assert isolation.peers_of(known) == ["10.9.0.2"]
+    assert isolation.peers_of(known | {"witness": {"name": "witness", "ip": "10.9.0.3"}}) == ["10.9.0.2", "10.9.0.3"]
 
 
 def test_the_header_is_an_echo_request() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.node import answer, cluster, failover, locks, main
+from pgpool_lab.node import answer, cluster, failover, locks, main, pgpool
+from pgpool_lab.node import facts as node_facts
 from pgpool_lab.node.configuration import StepFailed
 from pgpool_lab.node.join import Plan
-from tests.unit.facts import changed, healthy
+from tests.unit.facts import a_witness, changed, healthy
 
 NODES = ("node0", "node4", "node5")
 
@@ -175,7 +177,86 @@ def test_of_two_promotions_the_second_waits_and_no_longer_than_its_script(
 def test_a_second_holder_is_relieved_while_the_cluster_settles(monkeypatch: pytest.MonkeyPatch) -> None:
     doubled = changed(healthy(), "node4", "vip", to=True)
     done: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr(cluster, "ask_all", lambda config, settled=False: healthy() if done else doubled)
+    monkeypatch.setattr(cluster, "ask_members", lambda config, settled=False: (healthy() if done else doubled, {}))
     monkeypatch.setattr(cluster, "on_node", lambda config, name, words, seconds: done.append((name, words)))
     assert cluster.settle(config("node0")) == {"primary": "node0", "holder": "node0"}
     assert done == [("node4", ["local", "release-vip"])]
+
+
+WITNESS: dict[str, Any] = {"witness": {"name": "witness", "ip": "10.9.0.3"}}
+
+
+def pgpools(*running: str) -> cluster.Answers:
+    """Nodes' facts, with pgpool running on some; one node does not answer."""
+    said: cluster.Answers = {name: {"pgpool": {"running": name in running}} for name in NODES}
+    return said | {"node5": None}
+
+
+RESTING: dict[str, tuple[cluster.Answers, str | None, bool]] = {
+    "no node's runs and it leads": (pgpools(), "LEADER", True),
+    "no node's runs and it does not say what it is": (pgpools(), None, True),
+    "a node's runs": (pgpools("node4"), "LEADER", False),
+    "it follows a node that does not answer": (pgpools(), "STANDBY", False),
+}
+
+
+@pytest.mark.parametrize(("answers", "role", "stopped"), RESTING.values(), ids=RESTING.keys())
+def test_a_witness_does_not_hand_on_what_nobody_kept_up_to_date(
+    answers: cluster.Answers, role: str | None, stopped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    said: cluster.Answers = {"witness": {"pgpool": {"running": True, "watchdog_role": role}}}
+    monkeypatch.setattr(cluster, "ask", lambda config, names: said if names == ["witness"] else {})
+    monkeypatch.setattr(cluster, "tell_witness", lambda config, verb: told.append(verb))
+    cluster.rest_witness(config("node0") | WITNESS, answers)
+    cluster.rest_witness(config("node0"), answers)
+    assert told == (["pgpool-stop"] if stopped else [])
+
+
+def test_pgpool_is_started_on_the_nodes_then_on_the_witness_which_may_be_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def on_node(config: Any, name: str, words: list[str], *, seconds: float) -> str:
+        told.append(f"{name} {words[1]}")
+        if name == "witness":
+            raise StepFailed("no answer")
+        return "{}"
+
+    monkeypatch.setattr(cluster, "on_node", on_node)
+    monkeypatch.setattr(cluster, "settle", lambda config: {"primary": "node0"})
+    assert cluster.serve(config("node0") | WITNESS) == {"primary": "node0"}
+    assert told == [*[f"{name} pgpool-apply" for name in NODES], "witness pgpool-apply"]
+
+
+def test_nodes_and_witness_are_asked_at_the_same_time_and_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(4)
+
+    def on_node(config: Any, name: str, words: list[str], *, seconds: float) -> str:
+        together.wait(timeout=5)
+        return json.dumps({"node": name})
+
+    monkeypatch.setattr(cluster, "on_node", on_node)
+    nodes, witness = cluster.ask_members(config("outside") | WITNESS)
+    assert (list(nodes), witness) == (list(NODES), {"witness": {"node": "witness"}})
+
+
+def test_settling_waits_for_the_witness(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, list[str]]] = []
+    stopped: dict[str, Any] = {"running": False, "watchdog_role": None, "backends": []}
+
+    def ask(config: Any, *, settled: bool = False) -> tuple[cluster.Answers, cluster.Answers]:
+        return healthy(), a_witness() if done else changed(a_witness(), "witness", "pgpool", to=stopped)
+
+    monkeypatch.setattr(cluster, "ask_members", ask)
+    monkeypatch.setattr(cluster, "on_node", lambda config, name, words, seconds: done.append((name, words)))
+    assert cluster.settle(config("node0") | WITNESS) == {"primary": "node0", "holder": "node0"}
+    assert done == [("witness", ["local", "pgpool-apply"])]
+
+
+def test_a_witness_has_facts_of_its_pgpool_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pgpool, "facts", lambda config: {"running": True})
+    monkeypatch.setattr(pgpool, "holds_vip", lambda config: False)
+    monkeypatch.setattr(node_facts, "postgres", lambda config: {"running": True})
+    said = {"node": "witness", "pgpool": {"running": True}, "vip": False}
+    assert answer.all_facts(config("witness") | WITNESS) == said
+    assert set(answer.all_facts(config("node0") | WITNESS)) == {"node", "postgres", "pgpool", "vip", "joining"}

@@ -168,6 +168,13 @@ def test_pgpool_sees_no_restart_and_the_virtual_ip_goes_last(run: Any) -> None:
     ]
 
 
+def test_a_witness_that_would_lead_is_stopped_first(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = Nodes(answers(**{name: ["settings"] for name in NODES}), {name: [PORT] for name in NODES})
+    monkeypatch.setattr(reconfigure, "tell_witness", lambda config, verb: nodes.told.append(f"witness {verb}"))
+    run(nodes)
+    assert nodes.told[3:7] == ["witness pgpool-stop", "node4 pgpool-stop", "node5 pgpool-stop", "node0 pgpool-stop"]
+
+
 def test_pgpool_sees_no_change_of_the_way_to_log_in(run: Any) -> None:
     nodes = Nodes(answers(**{name: BOTH for name in NODES}), {"node4": [PORT]})
     run(nodes)

@@ -33,6 +33,9 @@ class Nodes:
     def ask_all(self, config: Any, *, settled: bool = False) -> Answers:
         return self.answers
 
+    def ask_members(self, config: Any, *, settled: bool = False) -> tuple[Answers, Answers]:
+        return self.answers, {}
+
     @contextmanager
     def prefer(self, config: Any, name: str) -> Iterator[None]:
         self.preferred = name
@@ -54,6 +57,7 @@ class Nodes:
 def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
     known = Nodes()
     monkeypatch.setattr(cluster, "ask_all", known.ask_all)
+    monkeypatch.setattr(cluster, "ask_members", known.ask_members)
     monkeypatch.setattr(cluster, "on_node", known.on_node)
     monkeypatch.setattr(cluster, "join", known.join)
     monkeypatch.setattr(cluster, "preferred", known.prefer)

@@ -115,4 +115,18 @@ def test_a_node_is_found_by_its_name_or_the_names_are_told() -> None:
 def test_a_lab_without_a_witness_may_say_so_or_nothing() -> None:
     values = lab_outputs.values()
     assert read(values).witness is None and read({**values, "witness": None}).witness is None
-    assert read({**values, "witness": {"name": "witness"}}).witness is not None
+    assert read(values).machines == read(values).nodes
+
+
+def test_a_witness_is_a_machine_and_no_node() -> None:
+    outputs = read({**lab_outputs.values(), "witness": lab_outputs.witness()})
+    assert outputs.witness is not None
+    assert outputs.witness.services.witness == "lab-witness.service"
+    assert [machine.name for machine in outputs.machines] == ["node0", "node4", "witness"]
+    assert outputs.machine("witness") is outputs.witness
+    with pytest.raises(LabError, match=r"node0, node4$"):
+        outputs.node("witness")
+    with pytest.raises(LabError, match=r"node0, node4, witness$"):
+        outputs.machine("node1")
+    with pytest.raises(LabError, match=r"witness\.ip"):
+        read({**lab_outputs.values(), "witness": {"name": "witness"}})

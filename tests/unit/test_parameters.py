@@ -98,6 +98,7 @@ def test_whatever_else_the_lab_sets_is_its_own() -> None:
     groups = pgpool_parameters(
         traits=traits("4.3.5"),
         nodes=["a", "b"],
+        members=["a", "b"],
         this="a",
         check_password="secret",
         vip="10.20.30.100",

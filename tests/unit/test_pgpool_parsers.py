@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgpool_lab.node.pcp import backend, watchdog_role
+from pgpool_lab.node.pcp import backend, watchdog_role, watchdog_roles
 from pgpool_lab.node.pgpool import parse_backends
 from pgpool_lab.versions import pgpool
 
@@ -46,6 +46,13 @@ WATCHDOG: dict[str, tuple[str, str | None]] = {
 @pytest.mark.parametrize(("text", "role"), WATCHDOG.values(), ids=WATCHDOG.keys())
 def test_the_watchdog_role_is_the_local_node_s(text: str, role: str | None) -> None:
     assert watchdog_role(text) == role
+
+
+def test_the_states_of_all_members_begin_with_the_local_one_s() -> None:
+    text = HEADER + line("10.0.0.2:9999 Linux witness", "10.0.0.2", "4", "LEADER")
+    text += line("node0:9999 Linux node0", "node0", "10", "SHUTDOWN") + line("Not_Set", "node4", "7", "STANDBY")
+    assert watchdog_roles(text) == ["LEADER", "SHUTDOWN", "STANDBY"]
+    assert watchdog_roles("") == watchdog_roles(HEADER) == []
 
 
 UP = {"name": "node0", "status": "up", "role": "primary"}

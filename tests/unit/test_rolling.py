@@ -73,6 +73,12 @@ def test_order(given: dict[str, Any], expected: tuple[list[str], list[str]]) -> 
     assert rolling.order(given) == expected
 
 
+@pytest.mark.parametrize(("reachable", "down"), [(True, []), (False, ["witness"])])
+def test_a_witness_that_is_down_goes_first_and_else_with_the_last_update(reachable: bool, down: list[str]) -> None:
+    given = report() | {"witness": {"name": "witness", "reachable": reachable}}
+    assert rolling.order(given) == (down, ["node1", "node2", "node0"])
+
+
 def test_a_node_s_options_name_its_own_resources_alone() -> None:
     options = rolling.node_options("node1")
     assert options[-1] == "--target-dependents"

@@ -62,6 +62,15 @@ def test_a_tarball_of_the_environment_wins_over_the_stack_s(monkeypatch: pytest.
     assert from_stack_file(stack).pgpool.source == "url:https://host/p.tar.gz"
 
 
+def with_nodes(*names: str, cidr: str = "10.20.30.0/24", vip: str = "10.20.30.100") -> Values:
+    """A lab of so many nodes and a witness, at .11, .12, …"""
+    nodes = [
+        {"name": name, "ip": f"10.20.30.{11 + index}", "mac": f"52:54:00:00:00:{11 + index}"}
+        for index, name in enumerate(names)
+    ]
+    return {"network": {"cidr": cidr, "vip": vip}, "nodes": nodes, "witness": True}
+
+
 def test_the_configuration_that_the_bad_ones_start_from_is_valid() -> None:
     settings = from_mapping(VALID, "stack.yaml")
     assert [node.name for node in settings.nodes] == ["a", "b"]
@@ -177,6 +186,22 @@ BAD: dict[str, tuple[Values, str]] = {
     "unknown domain type": (changed("domain_type", to="xen"), "domain_type:"),
     "parameter that is a list": (changed("pgpool", "parameters", to={"max_pool": [1]}), "pgpool.parameters.max_pool"),
     "section that is a text": (changed("pgpool", to="4.3.5"), "pgpool:"),
+    "a witness that is neither true nor false": (changed("witness", to="perhaps"), "witness:"),
+    "a witness of three nodes": (with_nodes("a", "b", "c"), "witness: 3 nodes have a majority without one"),
+    "a witness beside a node of its name": (
+        with_nodes("a", "witness"),
+        "witness: its name is taken by nodes[1].name; give that node another one",
+    ),
+    "a witness without an address": (
+        with_nodes("a", "b", "c", "d", cidr="10.20.30.8/29", vip="10.20.30.10"),
+        "witness: network.cidr 10.20.30.8/29 has no address left for it",
+    ),
+    "a witness of a pgpool without votes": (
+        with_nodes("a", "b")
+        | {"pgpool": {"version": "3.4.26", "source": "path:p.tar.gz"}, "auth": "md5"}
+        | {"postgresql": {"version": "9.6", "source": "path:postgresql.txz"}},
+        "witness: pgpool 3.4.26 knows no quorum, which came with 3.5; leave it away",
+    ),
 }
 
 
@@ -256,6 +281,39 @@ GOOD: dict[str, tuple[Values, Callable[[LabSettings], bool]]] = {
 def test_what_may_be_set_takes_effect(values: Values, holds: Callable[[LabSettings], bool]) -> None:
     assert holds(from_mapping(values, "file"))
     assert not holds(from_mapping(VALID, "file"))
+
+
+WITNESSES: dict[str, tuple[Values, str, str]] = {
+    "the first address after the gateway": (with_nodes("a", "b"), "10.20.30.2", "52:54:00:00:00:00"),
+    "what is taken is left out": (
+        with_nodes("a", "b", cidr="10.20.30.8/29", vip="10.20.30.10"),
+        "10.20.30.13",
+        "52:54:00:00:00:00",
+    ),
+    "a MAC of a node is left out": (
+        with_nodes("a", "b")
+        | {"nodes": [node | {"mac": f"52:54:00:00:00:0{i}"} for i, node in enumerate(VALID["nodes"])]},
+        "10.20.30.2",
+        "52:54:00:00:00:02",
+    ),
+}
+
+
+@pytest.mark.parametrize(("values", "ip", "mac"), WITNESSES.values(), ids=WITNESSES.keys())
+def test_a_witness_is_a_small_machine_at_a_free_address(values: Values, ip: str, mac: str) -> None:
+    settings = from_mapping(values, "file")
+    witness = settings.witness_machine
+    assert witness is not None
+    assert (witness.name, str(witness.ip), witness.mac) == ("witness", ip, mac)
+    assert (witness.memory_mib, witness.vcpus) == (512, 1)
+    assert settings.machines == (*settings.nodes, witness)
+    assert settings.memory_mib == 2 * 768 + 512
+
+
+def test_there_is_no_witness_unless_it_is_asked_for() -> None:
+    settings = from_mapping(VALID, "file")
+    assert (settings.witness, settings.witness_machine, settings.machines) == (False, None, settings.nodes)
+    assert from_engine({**as_engine(TWO_NODE), "pgpool-lab:witness": "true"}, "engine").witness is True
 
 
 def as_engine(path: Path) -> dict[str, str]:

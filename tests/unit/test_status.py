@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from pgpool_lab.cli import tables
 from pgpool_lab.cluster.client import parse_arping
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.cluster.status import document
 from tests.unit import lab_outputs
-from tests.unit.facts import Answers, changed, healthy
+from tests.unit.facts import Answers, a_witness, changed, healthy
 
 OUTPUTS = LabOutputs.model_validate(lab_outputs.values())
 MACS = {node.name: node.mac for node in OUTPUTS.nodes}
@@ -139,6 +140,57 @@ def test_the_network_must_reach_the_holder(mac: str | None, expected: list[str])
 def test_the_holder_may_be_apart_from_the_primary() -> None:
     found = status(healthy(leader="node4"), MACS["node4"])
     assert (found["healthy"], found["vip"]["holders"]) == (True, ["node4"])
+
+
+WITH_WITNESS = LabOutputs.model_validate(lab_outputs.values() | {"witness": lab_outputs.witness()})
+
+
+def test_a_witness_has_a_key_of_its_own() -> None:
+    found = document(WITH_WITNESS, "lab", healthy(), MACS["node0"], witness=a_witness())
+    assert (found["problems"], [node["name"] for node in found["nodes"]]) == ([], ["node0", "node4"])
+    assert found["witness"] == {
+        "name": "witness",
+        "ip": "192.168.31.2",
+        "reachable": True,
+        "pgpool": {
+            "running": True,
+            "watchdog_role": "STANDBY",
+            "backends": [
+                {"name": "node0", "status": "up", "role": "primary"},
+                {"name": "node4", "status": "up", "role": "standby"},
+            ],
+        },
+    }
+    assert "witness" not in status(healthy())
+
+
+def test_a_silent_witness_makes_the_lab_unhealthy() -> None:
+    found = document(WITH_WITNESS, "lab", healthy(), MACS["node0"], witness={"witness": None})
+    assert (found["healthy"], found["problems"]) == (False, ["witness cannot be reached"])
+    assert found["witness"] == {"name": "witness", "ip": "192.168.31.2", "reachable": False, "pgpool": None}
+
+
+def test_a_witness_that_has_the_virtual_ip_is_named() -> None:
+    answers = changed(healthy(), "node0", "vip", to=False)
+    witness = changed(a_witness(), "witness", "vip", to=True)
+    found = document(WITH_WITNESS, "lab", answers, WITH_WITNESS.machine("witness").mac, witness=witness)
+    assert found["vip"]["holders"] == ["witness"]
+    assert "witness holds the virtual IP, a witness that can serve nobody" in found["problems"]
+    taken = document(WITH_WITNESS, "lab", healthy(), WITH_WITNESS.machine("witness").mac, witness=a_witness())
+    assert taken["problems"] == ["witness answers for the virtual IP, which it does not hold"]
+
+
+@pytest.mark.parametrize(
+    ("witness", "cells"),
+    [
+        (a_witness(), ["witness", "192.168.31.2", "", "none", "", "", "standby", "node0 primary up, node4 standby up"]),
+        ({"witness": None}, ["witness", "192.168.31.2", "", "none", "", "", "unreachable", ""]),
+    ],
+    ids=["it answers", "it is silent"],
+)
+def test_the_table_has_a_line_for_the_witness(witness: Answers, cells: list[str]) -> None:
+    report = document(WITH_WITNESS, "lab", healthy(), None, witness=witness)
+    assert tables.witness_row(report["witness"], report["vip"]["holders"]) == cells
 
 
 REPLY = """\

@@ -30,6 +30,7 @@ from pgpool_lab.node.script import FENCE
 from pgpool_lab.settings import LabSettings, from_mapping
 from pgpool_lab.settings.presets import PRESETS
 from pgpool_lab.versions.numbers import parse
+from pgpool_lab.versions.pgpool import RELEASES, traits
 from pgpool_lab.versions.pgpool_parameters import general, known
 
 T = TypeVar("T")
@@ -82,9 +83,10 @@ def pgpool_args(settings: LabSettings, index: int) -> PgpoolArgs:
     return PgpoolArgs(
         node=NODE,
         version=settings.pgpool.version,
-        backend_id=index,
+        member_id=index,
         nodes=[node.name for node in settings.nodes],
         ips=[str(node.ip) for node in settings.nodes],
+        witness=str(settings.witness_machine.ip) if settings.witness_machine else None,
         vip=str(settings.network.vip),
         cidr=str(settings.network.cidr),
         ports={
@@ -369,9 +371,9 @@ def test_the_service_account_may_be_root_for_named_commands_only() -> None:
         "/usr/local/sbin/lab-vip up",
         "/usr/local/sbin/lab-vip down",
         "/usr/local/sbin/lab-vip announce",
+        FENCE,
         "/usr/local/sbin/lab-node local *",
         "/usr/local/sbin/lab-node facts",
-        FENCE,
         *[f"/usr/bin/ss -K dst 192.168.31.{10 + index} dport \\= 5432" for index in range(3)],
     ]
 
@@ -426,3 +428,118 @@ def test_an_undefined_name_in_a_template_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UndefinedError, match="unknown"):
         render(template, known=1)
     assert render(template, known=1, unknown=2) == "1 2\n"
+
+
+# A witness
+
+
+def with_witness(size: int = 2, release: str = "4.3.5", **parameters: Value) -> LabSettings:
+    """A lab with a witness, as if that pgpool could be had."""
+    settings = lab("md5" if parse(release) < (4, 0) else "scram", size=size)
+    own = settings.pgpool.model_copy(update={"version": release, "parameters": parameters})
+    return settings.model_copy(update={"witness": True, "pgpool": own})
+
+
+def witness_files(settings: LabSettings) -> dict[str, NodeFile]:
+    """pgpool's files on the witness, by their paths."""
+    args = pgpool_args(settings, len(settings.nodes))
+    return {file.path: file for file in pgpool_files(args, configuration(args, PASSWORDS))}
+
+
+def witness_conf(settings: LabSettings) -> dict[str, str]:
+    return dict(parameters(text(witness_files(settings)[pgpool_layout.CONFIG_FILE])))
+
+
+def test_a_witness_is_a_member_and_no_backend() -> None:
+    settings = with_witness()
+    for conf in (pgpool_conf(settings), pgpool_conf(settings, 1), witness_conf(settings)):
+        told = {kind: [conf[f"{kind}{index}"] for index in range(3)] for kind in ("hostname", "heartbeat_hostname")}
+        assert set(map(tuple, told.values())) == {("'node0'", "'node1'", "'192.168.31.2'")}
+        assert (conf["wd_port2"], conf["pgpool_port2"]) == ("9000", "9999")
+        assert {name for name in conf if name.startswith("backend_hostname")} == {
+            "backend_hostname0",
+            "backend_hostname1",
+        }
+    assert text(witness_files(settings)[f"{pgpool_layout.CONFIGURATION}/pgpool_node_id"]) == "2\n"
+
+
+def test_two_nodes_and_a_witness_have_a_majority_as_three_nodes_have() -> None:
+    settings = with_witness()
+    for conf in (pgpool_conf(settings), witness_conf(settings)):
+        assert (conf["enable_consensus_with_half_votes"], conf["wd_remove_shutdown_nodes"]) == ("off", "on")
+        assert (conf["failover_when_quorum_exists"], "follow_primary_command" in conf) == ("on", False)
+    assert witness_conf(with_witness(size=4))["follow_primary_command"].startswith(f"'{pgpool_layout.FOLLOW} ")
+    assert pgpool_layout.FOLLOW in witness_files(with_witness(size=4))
+
+
+def test_a_witness_differs_where_it_must() -> None:
+    settings = with_witness()
+    node, witness = pgpool_conf(settings), witness_conf(settings)
+    assert set(node) == set(witness)
+    assert {name: witness[name] for name in node if node[name] != witness[name]} == {
+        "wd_priority": "0",
+        "delegate_IP": "''",
+        "wd_escalation_command": "''",
+        "wd_de_escalation_command": "''",
+        "health_check_period": "0",
+        "sr_check_period": "0",
+        "failover_on_backend_shutdown": "off",
+        "failover_on_backend_error": "off",
+    }
+
+
+def test_what_a_user_sets_does_not_make_a_witness_judge_backends() -> None:
+    settings = with_witness(health_check_period=7, health_check_period1=5, max_pool=3)
+    node, witness = pgpool_conf(settings), witness_conf(settings)
+    assert (node["health_check_period"], node["health_check_period1"], node["max_pool"]) == ("7", "5", "3")
+    assert (witness["health_check_period"], witness["health_check_period1"], witness["max_pool"]) == ("0", "0", "3")
+
+
+def test_nothing_on_a_witness_or_for_it_moves_the_virtual_ip() -> None:
+    settings = with_witness()
+    rendered = witness_files(settings)
+    moving = {pgpool_layout.VIRTUAL_IP, pgpool_layout.ESCALATION, pgpool_layout.DEESCALATION}
+    assert not moving & set(rendered)
+    for path in set(rendered) - {pgpool_layout.CONFIG_FILE}:
+        assert "lab-vip" not in text(rendered[path]), path
+    for path in moving:
+        assert "witness" not in text(files(settings)[path])
+        assert "192.168.31.2" not in text(files(settings)[path]).split()
+
+
+def test_a_witness_carries_out_a_failover_and_hands_over_the_lead() -> None:
+    rendered = witness_files(with_witness())
+    assert rendered[pgpool_layout.FAILOVER].mode == "0755"
+    unit = text(rendered[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
+    assert "\nWants=lab-witness.service\n" in unit
+    assert "ExecStopPost" not in unit
+    assert "lab-witness" not in text(files(with_witness())[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
+    commands = text(rendered["/etc/sudoers.d/pgpool-lab"]).replace("\\\n", "").split("NOPASSWD:")[1].split(",")
+    assert [command.strip() for command in commands] == [
+        "/usr/local/sbin/lab-node local *",
+        "/usr/local/sbin/lab-node facts",
+        *[f"/usr/bin/ss -K dst 192.168.31.{10 + index} dport \\= 5432" for index in range(2)],
+    ]
+
+
+@pytest.mark.parametrize("release", [release for release in RELEASES if traits(release).election == "vote"])
+def test_every_pgpool_with_votes_knows_what_a_witness_is_told(release: str) -> None:
+    settings = with_witness(release=release)
+    conf = witness_conf(settings)
+    assert {general(name) for name in conf} <= known(parse(release))
+    assert conf["wd_priority"] == "0"
+    assert conf.get("delegate_ip", conf.get("delegate_IP")) == "''"
+    others = {value for name, value in conf.items() if general(name) in ("hostnameN", "other_pgpool_hostnameN")}
+    assert {"'node0'", "'node1'"} <= others
+    assert ("'192.168.31.2'" in others) == (parse(release) >= (4, 2))
+    told = {value for name, value in pgpool_conf(settings).items() if "hostname" in name}
+    assert "'192.168.31.2'" in told
+
+
+def test_the_agents_know_the_witness_and_nothing_of_one_that_is_not_there() -> None:
+    settings = with_witness()
+    known = [node_configuration(settings, lab="lab", node=name) for name in ("node0", "witness")]
+    assert known[0]["witness"] == {"name": "witness", "ip": "192.168.31.2"}
+    assert {key for key in known[0] if known[0][key] != known[1][key]} == {"name"}
+    assert [node["name"] for node in known[1]["nodes"]] == ["node0", "node1"]
+    assert "witness" not in node_configuration(lab(), lab="lab", node="node0")

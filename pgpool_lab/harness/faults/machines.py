@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgpool_lab.cluster.outputs import NodeOutput
+from pgpool_lab.cluster.outputs import MachineOutput
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults.model import Fault, Target
@@ -15,7 +15,7 @@ MARK = "/run/pgpool-lab-reboot"
 """A file that a reboot removes: /run is kept in memory."""
 
 
-def wait_for_login(control: Control, node: NodeOutput) -> None:
+def wait_for_login(control: Control, node: MachineOutput) -> None:
     """Wait until a machine that was started takes logins. Raises NotInTime."""
     seconds = bounded(BOOT_SECONDS)
     wait_for(lambda: control.answers(node), bool, seconds=seconds, what=f"{node.name} takes ssh logins", pause=1)

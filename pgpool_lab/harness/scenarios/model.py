@@ -88,6 +88,6 @@ class Scenario:
     by_name_only: bool = False
     """It takes a safeguard away to show what that is for, and is expected to fail: never run among all others."""
 
-    def may_split_on(self, nodes: int) -> bool:
-        """Whether two primaries and two holders are this scenario's expected outcome on a lab of `nodes`."""
-        return self.may_split and nodes == 2
+    def may_split_on(self, members: int) -> bool:
+        """Whether two primaries and two holders are this scenario's expected outcome with so many watchdog members."""
+        return self.may_split and members == 2

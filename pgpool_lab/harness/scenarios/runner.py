@@ -86,7 +86,7 @@ class Runner:
             stack=self._stack,
             holder=first.holders[0],
             primary=first.primaries[0],
-            may_split=scenario.may_split_on(len(names)),
+            may_split=scenario.may_split_on(len(self._control.outputs.machines)),
             began=performance.began,
             ended=time.monotonic(),
             wall=performance.wall,

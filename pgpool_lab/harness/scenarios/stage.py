@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pgpool_lab.cluster.client import all_facts
+from pgpool_lab.cluster.client import members_facts
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness import snapshot
 from pgpool_lab.harness.control import Control
@@ -56,8 +56,8 @@ class AsItIs:
 
 def roles(control: Control) -> tuple[str, str]:
     """Holder and primary of a healthy lab."""
-    facts = all_facts(control.outputs)
-    if problems := health.problems(facts):
+    facts, witness = members_facts(control.outputs)
+    if problems := health.problems(facts, witness=witness):
         raise LabError(f"the lab is not healthy: {'; '.join(problems)}", "./lab rejoin NODE")
     return health.holders(facts)[0], health.primaries(facts)[0]
 

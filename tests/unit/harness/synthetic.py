@@ -130,7 +130,7 @@ def recording(
     found = evidence(lost=lost, replication=replication)
     limits = bounds(
         TIMINGS,
-        nodes=3,
+        members=3,
         struck=Struck(primary="silent", holder="silent"),
         watched=Watched(client_seconds=7.5, by_dsn_all_seconds=17, sampling_seconds=2, view_seconds=3),
     )

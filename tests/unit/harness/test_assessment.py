@@ -111,11 +111,23 @@ def test_a_run_that_went_well_passes_and_says_what_was_struck_where_and_when() -
 def test_the_bounds_are_those_of_the_fault_on_its_roles_with_the_one_factor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(timing.VARIABLE, "2")
     expected = bounds(
-        TIMINGS, nodes=3, struck=Struck(primary="silent", holder="silent"), watched=watched_on(3), multiplier=2.0
+        TIMINGS, members=3, struck=Struck(primary="silent", holder="silent"), watched=watched_on(3), multiplier=2.0
     )
     found = bounds_in(judged(run()))
     assert found["write outage"] == pytest.approx(expected.write_outage and expected.write_outage.seconds)
     assert found["detection"] == pytest.approx(expected.detection_seconds and expected.detection_seconds.seconds)
+
+
+def test_two_nodes_with_a_witness_elect_as_three_do() -> None:
+    two = outputs(nodes=2)
+    witness = LabOutputs.model_validate(two.model_dump(mode="json") | {"witness": lab_outputs.witness()})
+    terms = {}
+    for name, lab in (("two", two), ("witness", witness), ("three", outputs())):
+        found = assessment.bounds_of(event(), ("node0",), lab)
+        assert found is not None and found.vip_outage is not None
+        terms[name] = [term.what for term in found.vip_outage.terms]
+    assert terms["witness"] == terms["three"] != terms["two"]
+    assessment.check(witness)
 
 
 def apart(name: str, node: str) -> Event:

@@ -33,7 +33,7 @@ DEAD_HOST = Struck(primary="silent", holder="silent")
 
 
 def of(struck: Struck, timings: dict[str, int] = FAST, *, nodes: int = 2, multiplier: float = 1.0) -> Bounds:
-    return bounds(timings, nodes=nodes, struck=struck, watched=WATCHED, multiplier=multiplier)
+    return bounds(timings, members=nodes, struck=struck, watched=WATCHED, multiplier=multiplier)
 
 
 def words(bound: Bound | None) -> list[str]:
@@ -131,12 +131,12 @@ WITHOUT_BOUND = {
 @pytest.mark.parametrize(("change", "struck", "reason"), WITHOUT_BOUND.values(), ids=WITHOUT_BOUND.keys())
 def test_what_has_no_bound_is_refused(change: dict[str, int], struck: Struck, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        bounds(FAST | change, nodes=2, struck=struck, watched=WATCHED)
+        bounds(FAST | change, members=2, struck=struck, watched=WATCHED)
 
 
 def test_timings_of_another_pgpool_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="wd_heartbeat_deadtime"):
-        bounds({"wd_interval": 3}, nodes=2, struck=LOST_HOLDER, watched=WATCHED)
+        bounds({"wd_interval": 3}, members=2, struck=LOST_HOLDER, watched=WATCHED)
 
 
 def test_a_client_needs_its_timeout_its_pause_and_a_new_connection() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control, Moment
 from tests.unit import lab_outputs
@@ -24,27 +24,27 @@ class FakeControl(Control):
         self.states = {node.name: "running" for node in OUTPUTS.nodes}
         self.unreachable: set[str] = set()
 
-    def shell(self, node: NodeOutput, script: str, *, seconds: float = 0) -> str:
+    def shell(self, node: MachineOutput, script: str, *, seconds: float = 0) -> str:
         if node.name in self.unreachable:
             raise LabError(f"{node.name} did not answer")
         self.done.append((node.name, script))
         return self.says(node.name, script)
 
-    def act(self, node: NodeOutput, script: str) -> Moment:
+    def act(self, node: MachineOutput, script: str) -> Moment:
         self.shell(node, script)
         return Moment(1.0, 2.0, uptime=100.0)
 
-    def machine(self, node: NodeOutput, *arguments: str) -> Moment:
+    def machine(self, node: MachineOutput, *arguments: str) -> Moment:
         self.done.append((node.name, " ".join(arguments)))
         changed = {"destroy": "shut off", "start": "running", "suspend": "paused", "resume": "running"}
         self.states[node.name] = changed.get(arguments[0], self.states[node.name])
         return Moment(1.0, 2.0)
 
-    def machine_state(self, node: NodeOutput) -> str:
+    def machine_state(self, node: MachineOutput) -> str:
         return self.states[node.name]
 
     def virsh(self, *arguments: str) -> str:
         return self.says("", " ".join(arguments))
 
-    def answers(self, node: NodeOutput) -> bool:
+    def answers(self, node: MachineOutput) -> bool:
         return node.name not in self.unreachable

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pgpool_lab.cluster.outputs import NodeOutput
+from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness import restoration, snapshot
 from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults import Entry, Record
 from pgpool_lab.harness.timing import factor
-from tests.unit.facts import changed, healthy
+from tests.unit import lab_outputs
+from tests.unit.facts import a_witness, changed, healthy
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
 
 ALL = [node.name for node in OUTPUTS.nodes]
@@ -30,7 +31,7 @@ class Machines(FakeControl):
         assert arguments[0] == "snapshot-list"
         return "\n".join(self.kept[arguments[1]])
 
-    def machine(self, node: NodeOutput, *arguments: str) -> Moment:
+    def machine(self, node: MachineOutput, *arguments: str) -> Moment:
         if (node.name, arguments[0]) in self.refuses:
             raise LabError(f"{node.name}: {arguments[0]} refused")
         if arguments[0] == "snapshot-create-as":
@@ -130,7 +131,7 @@ def test_clocks_that_differ_are_an_error(machines: Machines, record: Record) -> 
 class Agents(FakeControl):
     """Notes what agents are told."""
 
-    def agent(self, node: NodeOutput, *words: str) -> dict[str, object]:
+    def agent(self, node: MachineOutput, *words: str) -> dict[str, object]:
         self.done.append((node.name, " ".join(words)))
         return {}
 
@@ -142,7 +143,7 @@ def agents(monkeypatch: pytest.MonkeyPatch) -> Agents:
 
 
 def restored(agents: Agents, monkeypatch: pytest.MonkeyPatch, answers: object) -> list[tuple[str, str]]:
-    monkeypatch.setattr(restoration, "all_facts", lambda outputs: answers)
+    monkeypatch.setattr(restoration, "members_facts", lambda outputs: (answers, {}))
     restoration.restore(agents)
     return agents.done
 
@@ -185,6 +186,41 @@ def test_without_a_primary_the_rules_of_join_decide(agents: Agents, monkeypatch:
         changed(answers, name, "postgres", "running", to=False)
         changed(answers, name, "postgres", "in_recovery", to=None)
     assert restored(agents, monkeypatch, answers) == [("node0", "start")]
+
+
+def with_witness(control: FakeControl) -> None:
+    """Give the lab a witness."""
+    control.outputs = LabOutputs.model_validate(OUTPUTS.model_dump(mode="json") | {"witness": lab_outputs.witness()})
+    control.states["witness"] = "running"
+
+
+def test_a_snapshot_is_of_the_witness_as_well(machines: Machines, record: Record) -> None:
+    with_witness(machines)
+    machines.kept["lab-witness"] = []
+    snapshot.take(machines)
+    assert machines.kept["lab-witness"] == ["healthy"]
+    machines.done.clear()
+    snapshot.rewind(machines, record)
+    done = [what for node, what in machines.done if node == "witness"]
+    assert done[:4] == [
+        "suspend",
+        "snapshot-revert healthy --paused",
+        "domif-setlink 52:54:00:31:01:00 up",
+        "resume",
+    ]
+    machines.kept["lab-witness"] = []
+    assert not snapshot.exists(machines)
+
+
+def test_a_witness_that_is_off_is_started_and_its_pgpool_with_the_others(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_witness(agents)
+    agents.states["witness"] = "shut off"
+    dead = changed(a_witness(NAMES), "witness", "pgpool", to={"running": False, "watchdog_role": None, "backends": []})
+    monkeypatch.setattr(restoration, "members_facts", lambda outputs: (healthy(NAMES), dead))
+    assert restoration.restore(agents) == ["witness: start", "node0: start"]
+    assert agents.done == [("witness", "start"), ("node0", "start")]
 
 
 @pytest.mark.parametrize(("text", "value"), [("1", 1.0), ("2.5", 2.5)])
