@@ -143,6 +143,11 @@ class Lab:
                 "a changed list of nodes renews every machine, which cannot be done one after the other",
                 f"./lab down {stack}, then ./lab up {stack}",
             )
+        if settings.witness and outputs.witness is None:
+            raise LabError(
+                "witness: it is added by an update of its own, which replaces no machine of a node",
+                f"leave it out until the other changes are made: ./lab up {stack}, twice",
+            )
         console.print(f"  replacing the machines of {', '.join(names)} one after the other")
         if self._update(engine, rolling.image_options()) != 0:
             raise self._failed()
@@ -262,7 +267,7 @@ class Lab:
         self._refuse_unused_libvirt(settings)
         machine.install(self.paths.logs / "packages.log")
         tools = self._toolchain()
-        if Path(command[0]).name == "pulumi" and "up" in command:
+        if Path(command[0]).name == "pulumi" and {"up", "update"} & set(command):
             given.check(settings, self.paths.stack_file)
             builder.build(ImageRecipe.of(settings))
         return self._open(tools)

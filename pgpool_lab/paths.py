@@ -38,9 +38,9 @@ class LabPaths:
 
     def __post_init__(self) -> None:
         # It becomes part of folders, which `lab down` removes: `..` would be the checkout itself.
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", self.stack):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.stack):
             raise LabError(
-                f"the stack's name {self.stack!r} is none: it takes letters, digits, '-' and '_'",
+                f"the stack's name {self.stack!r} is none: it takes letters, digits, '-', '_' and '.'",
                 "give NAME of a file stacks/Pulumi.NAME.yaml",
             )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ class AgentArgs:
     passwords: pulumi.Output[dict[str, str]]
     witness: bool = False
     """Whether this is the machine without PostgreSQL."""
+    after: Sequence[pulumi.Resource] = ()
+    """What goes before these files: a node that knows of a witness counts it."""
 
 
 class Agent(pulumi.ComponentResource):
@@ -85,7 +87,11 @@ class Agent(pulumi.ComponentResource):
             f"{name}-files",
             node=args.node,
             files=files,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.node.ready], deleted_with=args.node.domain),
+            # It runs on with the modules that it has loaded otherwise.
+            restarts="lab-witness.service" if args.witness else "lab-isolation.service",
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[args.node.ready, *args.after], deleted_with=args.node.domain
+            ),
         )
         self.digest = hashlib.sha256(configuration.encode()).hexdigest()
         self.register_outputs({})

@@ -185,6 +185,7 @@ class Cluster(pulumi.ComponentResource):
                 configuration=node_configuration(self._settings, lab=self._paths.name, node=node.name),
                 passwords=self.identity.passwords,
                 witness=node is self.witness,
+                after=[self.witness.ready] if self.witness and node is not self.witness else [],
             ),
             child,
         )

@@ -31,12 +31,16 @@ def write_files(
     node: Node,
     files: Sequence[NodeFile],
     opts: pulumi.ResourceOptions,
+    restarts: str = "",
 ) -> remote.Command:
-    """A command that writes `files`; standard input carries them, since some hold secrets."""
+    """A command that writes `files`; standard input carries them, since some hold secrets.
+
+    The service `restarts` is restarted, if it runs, when one of them has changed.
+    """
     return remote.Command(
         name,
         connection=node.connection,
-        create=f"set -eu; exec python3 -c {shlex.quote(SCRIPT.read_text())}",
+        create=f"set -eu; exec python3 -c {shlex.quote(SCRIPT.read_text())} {restarts}",
         stdin=pulumi.Output.json_dumps(
             [{"path": file.path, "content": file.content, "mode": file.mode, "owner": file.owner} for file in files]
         ),

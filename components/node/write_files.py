@@ -1,5 +1,7 @@
 """Runs on a node with a JSON list of files on standard input; a file is replaced only when it differs.
 
+An argument names a service that is restarted, if it runs, when something has changed.
+
 Each entry has `path`, `content`, `mode` (octal text) and `owner` (`user:group`).
 """
 
@@ -39,4 +41,7 @@ if units:
     )
     if "yes" in shown.stdout:
         subprocess.run(["systemctl", "daemon-reload"], check=True)
+for service in sys.argv[1:]:
+    if changed:
+        subprocess.run(["systemctl", "try-restart", service], check=True)
 print(json.dumps(changed))

@@ -196,7 +196,7 @@ def virtual_ip_files(args: PgpoolArgs) -> list[NodeFile]:
 def handover(args: PgpoolArgs) -> str:
     """The script with which a holder that is stopped hands the virtual IP to the next one."""
     return render(
-        TEMPLATES / "deescalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP, service=layout.SERVICE
+        TEMPLATES / "deescalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP, port=args.ports["pgpool"]
     )
 
 

@@ -15,7 +15,7 @@ from components.node import Node, NodeFile, write_files
 from components.postgres import layout
 from components.rendering import render
 from pgpool_lab.node import locks
-from pgpool_lab.node.failover import FENCE_SECONDS
+from pgpool_lab.node.failover import UNDER_WAY
 from pgpool_lab.node.script import FENCE
 from pgpool_lab.versions.distributions import PACKAGED, server_binaries
 from pgpool_lab.versions.postgresql import traits
@@ -120,8 +120,9 @@ def postgres_files(args: PostgresArgs) -> list[NodeFile]:
             render(
                 TEMPLATES / "lab-fence.j2",
                 lock=locks.STOP,
-                seconds=FENCE_SECONDS,
+                under_way=UNDER_WAY,
                 data_directory=layout.DATA_DIRECTORY,
+                standby_file=f"{layout.DATA_DIRECTORY}/{traits(args.version).standby_file}",
                 service=layout.SERVICE,
             ),
             mode="0755",

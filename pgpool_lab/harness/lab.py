@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from pgpool_lab.cluster.client import all_facts, answers, members_facts, run_on
+from pgpool_lab.cluster.client import Facts, all_facts, answers, members_facts, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput, NodeOutput
 from pgpool_lab.cluster.status import status
 from pgpool_lab.harness.clients import rows, through_vip
@@ -79,7 +79,7 @@ class LiveLab:
         """The first node primary and holder of the virtual IP, all healthy; by the project's own means, losing nothing.
 
         A stopped machine is started; a node that left rejoins (`lab rejoin`); a primary elsewhere is moved by a
-        switchover; a pgpool that holds the virtual IP elsewhere is restarted.
+        switchover; a pgpool that holds the virtual IP elsewhere is stopped until another one leads.
         """
         if self.is_at_start():
             return
@@ -95,15 +95,30 @@ class LiveLab:
                 answer = facts[node.name]
                 if primary and node.name not in primary and not (answer and answer["postgres"]["streaming_from"]):
                     self.agent(node, "rejoin", node.name)
+        facts, witness = members_facts(self.outputs)
+        if health.problems(facts, witness=witness):
             self.agent(self.first, "start")
         if self.primaries() != [self.first.name]:
             self.agent(self.first, "switchover", self.first.name)
         holders = self.holders()
         if holders != [self.first.name]:
-            holder = self.node(holders[0])
-            self.shell(holder, f"systemctl restart {holder.services.pgpool}")
+            self.hand_over(self.node(holders[0]))
         self.wait_until_healthy()
         assert self.is_at_start()
+
+    def hand_over(self, holder: NodeOutput) -> None:
+        """Stop the pgpool that holds the virtual IP, and start it when another one leads with the address.
+
+        Restarted at once, it is back before the others have elected anybody, and can win.
+        """
+        self.shell(holder, f"systemctl stop {holder.services.pgpool}")
+        wait_for(
+            lambda: [name for name, said in all_facts(self.outputs).items() if leads(said)],
+            bool,
+            seconds=SETTLE_SECONDS,
+            what=f"another pgpool than {holder.name}'s leads with the virtual IP",
+        )
+        self.shell(holder, f"systemctl start {holder.services.pgpool}")
 
     def is_at_start(self) -> bool:
         """Whether the lab is healthy with both roles on the first node."""
@@ -111,3 +126,8 @@ class LiveLab:
         roles = {node["name"]: (node["postgres"] or {}).get("role") for node in report["nodes"]}
         holds = report["vip"]["holders"] == [self.first.name]
         return bool(report["healthy"]) and roles[self.first.name] == "primary" and holds
+
+
+def leads(said: Facts | None) -> bool:
+    """Whether a node's pgpool leads the watchdog cluster with the virtual IP."""
+    return said is not None and said["vip"] and said["pgpool"]["watchdog_role"] == "LEADER"

@@ -39,7 +39,7 @@ def run_machine(control: Control, node: MachineOutput) -> str:
 
 
 def rejoin(control: Control, facts: Mapping[str, Facts | None]) -> list[str]:
-    """Everybody follows the most advanced primary, everything is started."""
+    """Everybody follows the most advanced primary, and what a rejoin leaves stopped is started."""
     done = []
     primaries = health.primaries(facts)
     keep = most_advanced(facts, primaries)
@@ -51,6 +51,10 @@ def rejoin(control: Control, facts: Mapping[str, Facts | None]) -> list[str]:
     for name in followers(facts, keep):
         control.agent(control.outputs.node(name), "rejoin", name)
         done.append(f"{name}: rejoin")
+    if done:
+        facts, witness = members_facts(control.outputs)
+        if not health.problems(facts, witness=witness):
+            return done
     first = control.outputs.node(keep) if keep else control.outputs.nodes[0]
     control.agent(first, "start")
     return [*done, f"{first.name}: start"]

@@ -14,11 +14,11 @@ from .configuration import OWN_HOST, SECRETS, Config, StepFailed, as_service, lo
 from .passwords import stored
 from .role import make_primary, make_standby, write_replication_conf
 
-STREAM_SECONDS = 120
-"""How long a started standby may take until it streams: crash recovery of a lab's little data, emulated."""
 PROMOTE_SECONDS = 60
 START_SECONDS = 300
 """A stop with its checkpoint and a start with crash recovery, emulated and starved."""
+STREAM_SECONDS = START_SECONDS + 120
+"""How long a started standby may take until it streams: its own recovery, and its primary's start at the same time."""
 RELOAD_SECONDS = 30
 RECONNECT_SECONDS = 12
 """A standby tries again every 5 s unless told otherwise (wal_retrieve_retry_interval): earlier nothing is known."""

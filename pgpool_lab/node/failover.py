@@ -25,6 +25,8 @@ PROBE_SECONDS = 1.2
 """A host whose kernel does not answer within this cannot be entered either. A lost SYN is repeated after 1 s."""
 FENCE_SECONDS = 3
 """How long the attempt to stop the old primary may take: it delays the promotion."""
+UNDER_WAY = "a clean stop is under way"
+"""What the fence says when the agent is stopping that PostgreSQL."""
 PLANNED_SECONDS = 60
 """How long the clean stop of a switchover may take; systemd ends it then (TimeoutStopSec)."""
 PROMOTION_SECONDS = 30
@@ -135,9 +137,10 @@ def main(arguments: Sequence[str]) -> int:
     question = Question(config, others)
     # While the others answer; and before the fence, whose own connection would be dropped with the rest.
     drop_connections(failed["ip"], config["postgresql"]["port"])
-    log(f"fencing {failed['name']}: {fence(config, failed)}")
-    if any(answer.preferred for answer in question.answers()):
-        log(f"a switchover: waiting until {failed['name']} has ended")
+    fenced = fence(config, failed)
+    log(f"fencing {failed['name']}: {fenced}")
+    if fenced == UNDER_WAY or any(answer.preferred for answer in question.answers()):
+        log(f"a planned stop: waiting until {failed['name']} has ended")
         wait_for_end(config, failed)
         question = Question(config, others)
     order = [node["name"] for node in others]

@@ -184,9 +184,9 @@ def find_primary(
     best = max(with_data, key=lambda answer: (answer.timeline, was_primary(answer), answer.lsn))
     others = [answer for answer in answers if answer is not best and rejoin in (None, answer.name)]
     start = Action(start_verb(best), best.name, best.name)
-    return Plan(
-        best.name, (start, *[Action("follow", other.name, best.name) for other in others if at_once(other, best)])
-    )
+    verb = "follow" if rejoin is None else "follow-or-clone"
+    follows = [Action(verb, other.name, best.name) for other in others if at_once(other, best)]
+    return Plan(best.name, (start, *follows))
 
 
 def at_once(answer: Answer, best: Answer) -> bool:

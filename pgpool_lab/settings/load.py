@@ -92,7 +92,9 @@ def from_stack_file(path: Path) -> LabSettings:
     """Read the settings of `stacks/Pulumi.STACK.yaml`, as the engine will hand them to the program."""
     stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
     if not path.exists():
-        known = sorted(file.name.split(".")[1] for file in path.parent.glob("Pulumi.*.yaml"))
+        known = sorted(
+            file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in path.parent.glob("Pulumi.*.yaml")
+        )
         raise LabError(
             f"there is no stack {stack!r}: {path} does not exist",
             f"choose one of {', '.join(known)}, or write that file",

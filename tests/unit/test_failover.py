@@ -184,6 +184,32 @@ def test_what_the_script_does_and_says(
     assert "called:" in (tmp_path / "failover.log").read_text()
 
 
+def test_a_planned_stop_is_waited_for_though_nobody_is_preferred(
+    steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    class Asked:
+        silent = ()
+
+        def __init__(self, config: Any, nodes: Any) -> None:
+            events.append("ask")
+
+        def answers(self) -> list[Answer]:
+            return [standby("node4")]
+
+    (tmp_path / "node.json").write_text(json.dumps(CONFIG))
+    monkeypatch.setattr(failover, "CONFIGURATION", str(tmp_path / "node.json"))
+    monkeypatch.setattr(script, "LOG", str(tmp_path / "failover.log"))
+    monkeypatch.setattr(failover, "Question", Asked)
+    monkeypatch.setattr(failover, "drop_connections", lambda ip, port: None)
+    monkeypatch.setattr(failover, "fence", lambda config, node: failover.UNDER_WAY)
+    monkeypatch.setattr(failover, "wait_for_end", lambda config, node: events.append("wait"))
+    monkeypatch.setattr(failover, "promote", promotion(events))
+    assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == 0
+    assert events == ["ask", "wait", "ask", "promote node4"]
+
+
 def test_a_switchover_s_stop_is_waited_for_and_everyone_asked_again(
     steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

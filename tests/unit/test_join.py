@@ -140,7 +140,7 @@ PLANS: dict[str, tuple[Decision, Plan]] = {
     ),
     "all down, one is asked to rejoin": (
         decided(stopped("node0", "shut down"), stopped("node4"), stopped("node5"), rejoin="node5"),
-        plan("node0", ("start-primary", "node0"), ("follow", "node5")),
+        plan("node0", ("start-primary", "node0"), ("follow-or-clone", "node5")),
     ),
     "all down, the next primary is promoted, so that nobody follows it yet": (
         decided(stopped("node0"), stopped("node4", lsn=900)),

@@ -15,7 +15,7 @@ import pytest
 from components.cluster.node_configuration import dialect
 from components.postgres import postgres
 from components.rendering import render
-from pgpool_lab.node import actions, facts, locks
+from pgpool_lab.node import actions, facts, failover, locks
 from pgpool_lab.node.configuration import StepFailed
 from pgpool_lab.node.passwords import stored
 from pgpool_lab.node.role import write_replication_conf
@@ -145,44 +145,49 @@ def test_a_clean_stop_says_that_it_is_under_way(
     assert held == [True]
 
 
-FENCED: dict[str, tuple[str | None, list[str]]] = {
-    "it runs": ("1\n/data\n0\n5432\n\n*\n1 2\nready   \n", ["kill --signal=SIGKILL lab-postgresql.service"]),
-    "it has ended": (None, []),
-    "it has not ended in time": ("stopping\n", ["kill --signal=SIGKILL lab-postgresql.service"]),
+KILL = ["kill --signal=SIGKILL lab-postgresql.service"]
+FENCED: dict[str, tuple[dict[str, str], list[str]]] = {
+    "it runs": ({"postmaster.pid": "1\n/data\n0\n5432\n\n*\n1 2\nready   \n"}, KILL),
+    "it has ended": ({}, []),
+    "it has not ended in time": ({"postmaster.pid": "stopping\n"}, KILL),
+    "it has come back as a standby": ({"postmaster.pid": "standby\n", "standby.signal": ""}, []),
 }
 
 
-@pytest.mark.parametrize(("pid_file", "told"), FENCED.values(), ids=FENCED.keys())
+@pytest.mark.parametrize(("files", "told"), FENCED.values(), ids=FENCED.keys())
 def test_who_is_fenced_ends_at_once_or_when_it_stops_anyway(
-    pid_file: str | None, told: list[str], tmp_path: Path
+    files: dict[str, str], told: list[str], tmp_path: Path
 ) -> None:
-    if pid_file is not None:
-        (tmp_path / "postmaster.pid").write_text(pid_file)
-    assert fenced(tmp_path) == (0, told)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert fenced(tmp_path) == ("", told)
 
 
-def test_fencing_waits_for_a_clean_stop_no_longer_than_the_failover(tmp_path: Path) -> None:
+def test_the_fence_leaves_a_stop_of_the_agent_s_alone_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "postmaster.pid").write_text("ready\n")
     with (tmp_path / "stop").open("w") as lock:
         locks.take(lock)
-        assert fenced(tmp_path) == (1, [])
+        assert fenced(tmp_path) == (failover.UNDER_WAY, [])
 
 
-def fenced(folder: Path) -> tuple[int, list[str]]:
-    """Exit code of the fence on a data directory, and what it told systemd."""
+def fenced(folder: Path) -> tuple[str, list[str]]:
+    """What the fence says on a data directory, and what it tells systemd."""
     told = folder / "told"
     (folder / "systemctl").write_text(f'#!/bin/sh\necho "$*" >>{told}\n')
     (folder / "systemctl").chmod(0o755)
     text = render(
         postgres.TEMPLATES / "lab-fence.j2",
         lock=folder / "stop",
-        seconds=1,
+        under_way=failover.UNDER_WAY,
         data_directory=folder,
+        standby_file=folder / "standby.signal",
         service="lab-postgresql.service",
     )
     environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-c", text], env=environment, timeout=20, check=False)
-    return done.returncode, told.read_text().splitlines() if told.exists() else []
+    done = subprocess.run(
+        ["bash", "-c", text], env=environment, capture_output=True, text=True, timeout=20, check=False
+    )
+    return done.stderr.strip(), told.read_text().splitlines() if told.exists() else []
 
 
 def test_a_node_that_is_promoted_while_it_follows_keeps_its_data(

@@ -390,6 +390,13 @@ def test_scripts_can_be_executed() -> None:
     assert {file.mode for file in scripts.values()} == {"0755"}
 
 
+def test_clients_that_vanish_give_their_children_back_within_seconds() -> None:
+    unit = text(files(lab())[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
+    (line,) = [line for line in unit.splitlines() if "sysctl" in line]
+    kernel = dict(word.removeprefix("net.ipv4.tcp_keepalive_").split("=") for word in line.split()[3:])
+    assert int(kernel["time"]) + int(kernel["intvl"]) * int(kernel["probes"]) <= 15
+
+
 def test_no_service_starts_by_itself_at_boot() -> None:
     units = {path: text(file) for path, file in files(lab()).items() if path.endswith(".service")}
     assert len(units) == 2

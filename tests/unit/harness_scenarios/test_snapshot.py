@@ -165,6 +165,14 @@ def test_who_does_not_follow_the_primary_is_rejoined(agents: Agents, monkeypatch
     assert restored(agents, monkeypatch, answers) == [("node0", "rejoin node0"), ("node1", "start")]
 
 
+def test_nothing_is_started_that_a_rejoin_has_brought_back(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = changed(healthy(NAMES, primary="node1"), "node0", "postgres", "streaming_from", to=None)
+    said = iter([answers, healthy(NAMES, primary="node1")])
+    monkeypatch.setattr(restoration, "members_facts", lambda outputs: (next(said), {}))
+    assert restoration.restore(agents) == ["node0: rejoin"]
+    assert agents.done == [("node0", "rejoin node0")]
+
+
 def test_of_two_primaries_the_one_on_the_earlier_timeline_gives_way(
     agents: Agents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
