@@ -99,8 +99,8 @@ def configuration(args: PgpoolArgs, passwords: dict[str, str]) -> str:
             check_password=passwords["check"],
             auth=args.auth,
             wd_authkey=passwords["watchdog"],
-            # The first node leads when all start together, and deescalation.sh counts on this order. A witness, which
-            # has the lowest, gives way to every node that stands for leader.
+            # The first node leads when all start together. A witness, which has the lowest, gives way to every node
+            # that stands for leader.
             wd_priority=len(args.nodes) - args.member_id,
             timings=args.timings,
             overrides=args.overrides,
@@ -187,14 +187,18 @@ def virtual_ip_files(args: PgpoolArgs) -> list[NodeFile]:
     service = "postgres:postgres"
     escalation = render(TEMPLATES / "escalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP)
     return [
-        NodeFile(layout.DEESCALATION, handover(args), mode="0755", owner=service),
+        *(
+            [NodeFile(layout.DEESCALATION, handover(args), mode="0755", owner=service)]
+            if len(args.members) == 2
+            else []
+        ),
         NodeFile(layout.ESCALATION, escalation, mode="0755", owner=service),
         NodeFile(layout.VIRTUAL_IP, render(TEMPLATES / "lab-vip.j2", vip=args.vip, cidr=args.cidr), mode="0755"),
     ]
 
 
 def handover(args: PgpoolArgs) -> str:
-    """The script with which a holder that is stopped hands the virtual IP to the next one."""
+    """The script with which a holder that is stopped hands the virtual IP to the only other one."""
     return render(
         TEMPLATES / "deescalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP, port=args.ports["pgpool"]
     )

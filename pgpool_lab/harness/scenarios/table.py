@@ -23,8 +23,8 @@ OPEN_SECONDS = 40.0
 """How long a fault of open outcome lasts: beyond every deadtime, health check and lifecheck of the `fast` preset."""
 
 ELECTION_SECONDS = 15.0
-"""A holder that stops hands the virtual IP over before the watchdog has elected its next leader, which takes up to ten
-seconds (docs/cut-off.md); one that is stopped before it leads hands nothing over."""
+"""The watchdog has elected its next leader by then, which takes up to ten seconds (docs/cut-off.md): one that is
+stopped before it leads takes no address with it."""
 
 HANG_SECONDS = 180.0
 """How long clients are waited for that may never get in: twice what any failover may take."""
