@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults import FAULTS, Fault, Losses
 from pgpool_lab.harness.scenarios.model import (
@@ -25,6 +27,9 @@ OPEN_SECONDS = 40.0
 ELECTION_SECONDS = 15.0
 """The watchdog has elected its next leader by then, which takes up to ten seconds (docs/cut-off.md): one that is
 stopped before it leads takes no address with it."""
+
+BACK_SECONDS = 4.0
+"""A client gives an attempt to connect up after two seconds, and may begin another one then."""
 
 HANG_SECONDS = 180.0
 """How long clients are waited for that may never get in: twice what any failover may take."""
@@ -220,8 +225,19 @@ EXPERIMENTS = (
     ),
 )
 
+
+def until_all_are_back(scenario: Scenario) -> Scenario:
+    """The scenario with time for every client to come back before anything is mended: the first one is waited for."""
+    steps: list[Step] = []
+    for step in scenario.steps:
+        if isinstance(step, Heal) and steps and isinstance(steps[-1], Await):
+            steps.append(Watch(BACK_SECONDS))
+        steps.append(step)
+    return replace(scenario, steps=tuple(steps))
+
+
 SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario for scenario in (*PROCEDURE, *SEQUENCES, *MATRIX, *EXPERIMENTS)
+    scenario.name: until_all_are_back(scenario) for scenario in (*PROCEDURE, *SEQUENCES, *MATRIX, *EXPERIMENTS)
 }
 
 

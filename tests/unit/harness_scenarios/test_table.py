@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults import FAULTS
 from pgpool_lab.harness.scenarios import SCENARIOS, Scenario, scenario_named
 from pgpool_lab.harness.scenarios.expectations import EXPECTATIONS
-from pgpool_lab.harness.scenarios.model import Arrangement, Await, Inject, Restore, Role
+from pgpool_lab.harness.scenarios.model import Arrangement, Await, Heal, Inject, Restore, Role
 
 FAULTS_ON_ROLES = sorted(set(FAULTS) - {"base-backup", "connections-kept"})
 
@@ -67,6 +69,14 @@ def test_what_was_lost_moves_and_the_rest_stays(name: str, expected: tuple[str, 
 @pytest.mark.parametrize("fault", ["partition", "disk-full", "clock-forward", "clock-back"])
 def test_a_fault_of_open_outcome_expects_health_in_the_end_only(fault: str) -> None:
     assert awaited(f"{fault}-on-both") == []
+
+
+def test_every_client_is_back_before_anything_is_mended() -> None:
+    for scenario in SCENARIOS.values():
+        for before, step in pairwise(scenario.steps):
+            assert not (isinstance(before, Await) and isinstance(step, Heal)), scenario.name
+    steps = scenario_named("pgpool-kill-on-both").steps
+    assert [type(step).__name__ for step in steps] == ["Inject", "Await", "Watch", "Heal", "Restore"]
 
 
 def test_only_two_nodes_that_are_cut_from_each_other_may_split() -> None:
