@@ -26,13 +26,13 @@ from pgpool_lab.versions import pgpool
 DEB822 = """\
 # The distribution's own.
 Types: deb
-URIs: http://deb.debian.org/debian
+URIs: http://mirror.example.org/debian
 Suites: bookworm bookworm-updates
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 Types: deb
-URIs: http://deb.debian.org/debian-security
+URIs: http://mirror.example.org/debian-security
 Suites: bookworm-security
 Components: main
 """
@@ -43,7 +43,7 @@ Suites: bookworm
 Components: stable
 
 Types: deb
-URIs: http://deb.debian.org/debian
+URIs: http://mirror.example.org/debian
 Suites: trixie
 Components: main
 """
@@ -70,14 +70,14 @@ def test_deb822_entries_are_taken_over_with_their_key(apt: Path, kind: str) -> N
     assert stanzas(debian_sources("debian12", kind, apt)) == [
         {
             "Types": kind,
-            "URIs": "http://deb.debian.org/debian",
+            "URIs": "http://mirror.example.org/debian",
             "Suites": "bookworm bookworm-updates",
             "Components": "main",
             "Signed-By": "/usr/share/keyrings/debian-archive-keyring.gpg",
         },
         {
             "Types": kind,
-            "URIs": "http://deb.debian.org/debian-security",
+            "URIs": "http://mirror.example.org/debian-security",
             "Suites": "bookworm-security",
             "Components": "main",
         },
@@ -86,15 +86,22 @@ def test_deb822_entries_are_taken_over_with_their_key(apt: Path, kind: str) -> N
 
 ONE_LINE: dict[str, tuple[str, list[dict[str, str]]]] = {
     "plain": (
-        "deb http://deb.debian.org/debian bookworm main contrib",
-        [{"Types": "deb", "URIs": "http://deb.debian.org/debian", "Suites": "bookworm", "Components": "main contrib"}],
-    ),
-    "with a key": (
-        "deb [arch=amd64 signed-by=/k.gpg] http://deb.debian.org/debian bookworm main # a comment",
+        "deb http://mirror.example.org/debian bookworm main contrib",
         [
             {
                 "Types": "deb",
-                "URIs": "http://deb.debian.org/debian",
+                "URIs": "http://mirror.example.org/debian",
+                "Suites": "bookworm",
+                "Components": "main contrib",
+            }
+        ],
+    ),
+    "with a key": (
+        "deb [arch=amd64 signed-by=/k.gpg] http://mirror.example.org/debian bookworm main # a comment",
+        [
+            {
+                "Types": "deb",
+                "URIs": "http://mirror.example.org/debian",
                 "Suites": "bookworm",
                 "Components": "main",
                 "Signed-By": "/k.gpg",
@@ -121,8 +128,8 @@ def test_other_repositories_and_releases_are_left_out(apt: Path) -> None:
     (apt / "sources.list.d" / "foreign.sources").write_text(FOREIGN)
     (apt / "sources.list").write_text(
         "deb https://packages.microsoft.com/repos/code bookworm stable\n"
-        "deb http://deb.debian.org/debian trixie main\n"
-        "deb-src http://deb.debian.org/debian bookworm main\n"
+        "deb http://mirror.example.org/debian trixie main\n"
+        "deb-src http://mirror.example.org/debian bookworm main\n"
         "deb http://incomplete bookworm\n"
     )
     assert debian_sources("debian12", "deb", apt) == before
