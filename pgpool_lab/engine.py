@@ -18,6 +18,8 @@ from pgpool_lab.toolchain import Toolchain, ensure_stack, environment
 
 PROJECT_NAME = "pgpool-lab"
 LIBVIRT_RESOURCES = "libvirt:index/"
+SAID_LINES = 60
+"""Of what the engine printed before it failed: its diagnostics come last."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,9 @@ class Engine:
                     f"the passphrase in {self.lab.passphrase} does not open the lab's secrets",
                     "restore that file, or remove the lab with ./lab down",
                 )
-            raise LabError(f"pulumi {' '.join(arguments)} failed:\n{done.stderr.strip()}")
+            # An update tells what went wrong among its progress, on the standard output.
+            said = "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-SAID_LINES:])
+            raise LabError(f"pulumi {' '.join(arguments)} failed:\n{said}")
         return done.stdout
 
     def recorded(self) -> set[str]:

@@ -58,8 +58,10 @@ def pgpool_parameters(
     `members` of the watchdog are the `nodes`, which are the backends, and a witness where there is one, under its
     address. All groups but `watchdog of this node` are the same on every node; `this` is the member's name among them.
     """
-    # An empty password means "look it up in pool_passwd", where pgpool can.
-    password = "" if auth == "trust" or traits.checks_look_up_passwords else check_password
+    # Left empty, the checks would look it up in pool_passwd, at one file position that all of them inherit and move
+    # (pool_passwd.c, pool_get_user_credentials; main.c opens it). When two do so at the same moment, one finds the end
+    # of the file, tries no password, and tries none again: a failover of a backend that is well.
+    password = "" if auth == "trust" else check_password
     heartbeat = "heartbeat" in traits.lifecheck_methods
     root = "/usr/bin/sudo" if traits.interface_commands == "absolute" else "sudo"
     placeholders = " ".join(f'"%{letter}"' for letter in "dhPmHN" if letter in traits.placeholders)

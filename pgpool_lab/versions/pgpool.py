@@ -30,9 +30,6 @@ md5: a hash, all that pgpool needs to log in by md5. Logging in by scram takes t
 that others can't read, until pg_enc can read it from a file (`-i`, tools/pgenc/pg_enc.c) and encrypts it.
 """
 
-CHECKS_LOOK_UP_PASSWORDS: dict[str, bool] = {"3.2": False, "4.0": True}
-"""Whether an empty `*_password` of a check means: the one in pool_passwd (health_check.c)."""
-
 PCP_SYNTAX: dict[str, str] = {"3.2": "positional", "3.5": "options"}
 """`positional`: timeout host port user password [id]; `options`: -h -p -U -w -n (tools/pcp)."""
 
@@ -116,7 +113,6 @@ class PgpoolTraits:
     version: Version
     authentication: frozenset[str]
     pool_passwd: str
-    checks_look_up_passwords: bool
     pcp_syntax: str
     watchdog_info: str
     election: str
@@ -149,7 +145,6 @@ def traits(text: str) -> PgpoolTraits:
         version=version,
         authentication=since(AUTHENTICATION, version),
         pool_passwd=since(POOL_PASSWD, version),
-        checks_look_up_passwords=since(CHECKS_LOOK_UP_PASSWORDS, version),
         pcp_syntax=since(PCP_SYNTAX, version),
         watchdog_info=since(WATCHDOG_INFO, version),
         election=since(ELECTION, version),

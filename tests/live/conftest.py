@@ -15,9 +15,10 @@ from pgpool_lab.harness.workload.workload import Workload, running
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.settings.presets import preset_of
+from tests.live.evidence import pytest_runtest_makereport
 from tests.live.measured import pytest_configure, pytest_terminal_summary, reports, trials
 
-__all__ = ["pytest_configure", "pytest_terminal_summary", "reports", "trials"]
+__all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_terminal_summary", "reports", "trials"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
