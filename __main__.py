@@ -8,11 +8,11 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
 from components.cluster import Cluster
-from components.cluster.outputs import outputs
+from components.cluster.outputs import NAMESPACE_VARIABLE, outputs
 from pgpool_lab import given
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor import probe_domain_type
-from pgpool_lab.image import builder
+from pgpool_lab.image import base
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.settings import from_engine
@@ -23,8 +23,8 @@ def main() -> None:
     settings = from_engine({**get_config_env(), **CONFIG.get()}, f"stacks/{paths.stack_file.name}")
     libvirt_uri = settings.libvirt_uri or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system"
     recipe = ImageRecipe.of(settings)
-    given.check(settings, paths.stack_file)
-    builder.check(recipe)
+    given.check(settings, paths.stack_file, private=NAMESPACE_VARIABLE in os.environ)
+    base.check(recipe)
     cluster = Cluster(
         "lab",
         settings=settings,

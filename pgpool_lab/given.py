@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import given_file
 from pgpool_lab.settings import LabSettings
+from pgpool_lab.versions.distributions import AGENT_PYTHON, DISTRIBUTIONS, PYTHON_ARCHIVE, family
 
 
 class Given(NamedTuple):
@@ -33,8 +35,11 @@ def given(settings: LabSettings) -> Iterator[Given]:
             yield Given(key, what, given_file(where))
 
 
-def check(settings: LabSettings, stack_file: Path) -> None:
-    """Name all that are missing at once, before anything is created; and what cannot be used yet. Raises LabError."""
+def check(settings: LabSettings, stack_file: Path, *, private: bool) -> None:
+    """Name all that are missing at once, before anything is created; and what cannot be installed from anywhere.
+
+    `private`: the lab has a libvirt and a network of its own, without a way out. Raises LabError.
+    """
     missing = [file for file in given(settings) if not file.path.is_file()]
     if missing:
         lines = "".join(f"\n  {file.key}: {file.path}: {file.what}" for file in missing)
@@ -42,9 +47,59 @@ def check(settings: LabSettings, stack_file: Path) -> None:
             f"the lab needs files that are not there:{lines}",
             f"put each where its key says, or correct the path in {stack_file}, and add its sha256 beside the source",
         )
-    if settings.image.source is not None or settings.postgresql.source == "project":
+    if settings.image.source is not None:
+        check_packages(settings, stack_file, private=private)
+
+
+def check_packages(settings: LabSettings, stack_file: Path, *, private: bool) -> None:
+    """Refuse machines from a stock image that would have nowhere to get their packages from. Raises LabError."""
+    image = settings.image
+    distribution = DISTRIBUTIONS[image.distribution]
+    if image.mirror is not None:
+        if not private:
+            raise LabError(
+                "image.mirror: it is served in the network of the lab's own libvirt only",
+                f"./lab up without --system, or leave it out of {stack_file}: the machines then use the internet",
+            )
+        check_mirror(settings, given_file(image.mirror))
+    elif distribution.needs_mirror:
         raise LabError(
-            "image.source, postgresql.source: machines are not made from cloud images yet, nor from the PostgreSQL "
-            "project's packages: their configuration is rendered and checked only",
-            "leave both away (the lab builds an image of debian12), or give PostgreSQL as an archive",
+            f"image.mirror: {image.distribution}'s packages come from archives only, and have no Python that the lab's "
+            f"programs run on",
+            f"make a folder with both, and name it in {stack_file} as image.mirror",
         )
+    elif private:
+        raise LabError(
+            "image.source: its machines install packages, and the network of the lab's own libvirt has no way to the "
+            "internet",
+            f"name a folder of packages in {stack_file} as image.mirror, or use the system's libvirt with --system",
+        )
+
+
+def check_mirror(settings: LabSettings, folder: Path) -> None:
+    """Refuse a mirror that could not serve the machines: each error names what is wrong and how it is mended."""
+    image = settings.image
+    chosen = family(image.distribution)
+    if not folder.is_dir():
+        raise LabError(
+            f"image.mirror: {folder} is no folder", f"make it, with the packages of {image.distribution} in it"
+        )
+    if not (folder / chosen.index).is_file():
+        raise LabError(
+            f"image.mirror: {folder} is no repository of packages for {image.distribution}: it has no {chosen.index}",
+            f"cd {folder} && {chosen.index_command}",
+        )
+    if DISTRIBUTIONS[image.distribution].needs_mirror and not (folder / PYTHON_ARCHIVE).is_file():
+        wanted = ".".join(map(str, AGENT_PYTHON))
+        raise LabError(
+            f"image.mirror: {folder} has no {PYTHON_ARCHIVE}, and {image.distribution}'s own Python is too old for the "
+            "lab's programs",
+            f"put a relocatable Python {wanted} or later there, with python/bin/python3 in it",
+        )
+    for path in (folder, *sorted(folder.rglob("*"))):
+        wanted_bits = stat.S_IROTH | stat.S_IXOTH if path.is_dir() else stat.S_IROTH
+        if path.stat().st_mode & wanted_bits != wanted_bits:
+            raise LabError(
+                f"image.mirror: {path} cannot be read by everybody, and its server runs without rights",
+                f"chmod -R a+rX {folder}",
+            )

@@ -19,12 +19,13 @@ from pgpool_lab.cluster.outputs import from_file as outputs_from_file
 from pgpool_lab.cluster.status import status
 from pgpool_lab.engine import Engine, has_resources, has_state, open_engine
 from pgpool_lab.errors import LabError
-from pgpool_lab.image import builder
+from pgpool_lab.image import base, builder
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.outdated import changes, forget_snapshots
-from pgpool_lab.paths import LabPaths
+from pgpool_lab.paths import LabPaths, given_file
 from pgpool_lab.progress import console, step
 from pgpool_lab.settings import LabSettings, from_stack_file
+from pgpool_lab.settings.model import MIRROR_PORT
 from pgpool_lab.waiting import NotInTime, wait_for
 
 SYSTEM_URI = "qemu:///system"
@@ -60,9 +61,9 @@ class Lab:
         `options` are further ones of `pulumi up`. Raises LabError with the next step to take.
         """
         settings = self.settings
-        given.check(settings, self.paths.stack_file)
+        given.check(settings, self.paths.stack_file, private=not self.system)
         recipe = ImageRecipe.of(settings)
-        builder.check(recipe)
+        base.check(recipe)
         if not has_resources(self.paths):
             hypervisor.check_memory(settings.memory_mib)
             hypervisor.check_disk(DISK_MIB, self.paths.root)
@@ -71,8 +72,9 @@ class Lab:
         if self.system:
             hypervisor.connect_check(self._system_uri)
         tools = self._toolchain()
-        builder.build(recipe)
+        base.obtain(recipe)
         engine = self._open(tools)
+        self._serve_mirror(settings)
         # Without this variable the CLI does not know the options that are for its developers.
         engine = replace(engine, variables={**engine.variables, "PULUMI_DEBUG_COMMANDS": "true"})
         recorded = engine.recorded()
@@ -204,6 +206,11 @@ class Lab:
         node = settings.nodes[0]
         machine.install(self.paths.logs / "packages.log")
         recipe = ImageRecipe.of(settings)
+        if recipe.stock:
+            raise LabError(
+                "image.source: what is measured is how the lab's own image boots",
+                "choose another stack, or leave image.source out",
+            )
         image, default = builder.build(recipe), builder.build(replace(recipe, boot="default"))
         domain_type = hypervisor.probe_domain_type()
         times = partial(boot_times, domain_type=domain_type, memory_mib=node.memory_mib, vcpus=node.vcpus)
@@ -267,10 +274,14 @@ class Lab:
         self._refuse_unused_libvirt(settings)
         machine.install(self.paths.logs / "packages.log")
         tools = self._toolchain()
-        if Path(command[0]).name == "pulumi" and {"up", "update"} & set(command):
-            given.check(settings, self.paths.stack_file)
-            builder.build(ImageRecipe.of(settings))
-        return self._open(tools)
+        updates = Path(command[0]).name == "pulumi" and bool({"up", "update"} & set(command))
+        if updates:
+            given.check(settings, self.paths.stack_file, private=not self.system)
+            base.obtain(ImageRecipe.of(settings))
+        engine = self._open(tools)
+        if updates:
+            self._serve_mirror(settings)
+        return engine
 
     def outputs(self) -> LabOutputs:
         """The lab's outputs: from the file that LAB_OUTPUTS names, or from the stack."""
@@ -294,6 +305,12 @@ class Lab:
 
     def status(self) -> dict[str, Any]:
         return status(self.outputs(), self.paths.stack)
+
+    def _serve_mirror(self, settings: LabSettings) -> None:
+        """Have the folder of packages served that the machines install from, where there is one."""
+        if settings.image.mirror is not None and not self.system:
+            folder = given_file(settings.image.mirror)
+            hypervisor.serve(self.paths, folder, str(settings.network.gateway), MIRROR_PORT)
 
     def _toolchain(self) -> toolchain.Toolchain:
         return toolchain.take(os.environ.get("LAB_TOOLCHAIN"))

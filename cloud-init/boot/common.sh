@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # What every node's image has, whatever its boot: sshd for keys only, and the data disk. Run in the new root.
 set -euo pipefail
-rm -f /etc/ssh/ssh_host_*
 cat >/etc/ssh/sshd_config.d/pgpool-lab.conf <<'END'
 HostKey /etc/ssh/ssh_host_ed25519_key
 PermitRootLogin prohibit-password
@@ -18,20 +17,6 @@ install -d /etc/systemd/system/ssh.service.d
 printf '[Unit]\nAfter=var-lib-pgpool\\x2dlab.mount\n' >/etc/systemd/system/ssh.service.d/data-disk.conf
 # A blank data disk gets its file system; one that has data is left alone (systemd.mount(5), x-systemd.makefs).
 install -d /var/lib/pgpool-lab
-cat >/etc/fstab <<'END'
-/dev/vda1 / ext4 defaults,noatime 0 0
+cat >>/etc/fstab <<'END'
 /dev/vdb /var/lib/pgpool-lab ext4 defaults,noatime,nofail,x-systemd.makefs 0 0
-END
-# The one program here that can apply a network configuration.
-systemctl enable systemd-networkd.service
-: >/etc/machine-id
-install -d /boot/extlinux
-cat >/boot/extlinux/extlinux.conf <<'END'
-DEFAULT linux
-PROMPT 0
-TIMEOUT 0
-LABEL linux
-  KERNEL /vmlinuz
-  INITRD /initrd.img
-  APPEND root=/dev/vda1 rw quiet loglevel=3 console=ttyS0 net.ifnames=0 mitigations=off random.trust_cpu=on no_timer_check
 END

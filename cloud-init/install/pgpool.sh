@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Compiles pgpool-II into /usr/local/pgpool, owned by postgres (steps S0 to S2 of the procedure).
-# Needs: PGPOOL_VERSION, PGPOOL_TARBALL, PGPOOL_CONFIGURE (options), BUILD_PACKAGES. PGPOOL_CFLAGS is for releases that
-# a present compiler takes only with flags of their own. PURGE_BUILD_TOOLS=1 takes the compiler away again.
+# Needs: PGPOOL_VERSION, PGPOOL_TARBALL, PGPOOL_CONFIGURE (options), INSTALL (installs packages), BUILD_PACKAGES,
+# POSTGRESQL_BIN (may hold pg_config). PGPOOL_CFLAGS is for releases that a present compiler takes only with flags of
+# their own. PURGE_BUILD_TOOLS=1 takes the compiler away again, but for RUNTIME_PACKAGES: on Debian's family only.
 # Run by the image builder and, on a stock image, by cloud-init.
 set -euo pipefail
 prefix=/usr/local/pgpool
@@ -9,21 +10,25 @@ if "$prefix/bin/pgpool" --version 2>&1 | grep -q "version $PGPOOL_VERSION "; the
     exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
-before=$(apt-mark showauto | sort)
+[ "${PURGE_BUILD_TOOLS:-0}" = 0 ] || before=$(apt-mark showauto | sort)
+read -ra installer <<<"$INSTALL"
 read -ra tools <<<"$BUILD_PACKAGES"
-apt-get install -y --no-install-recommends "${tools[@]}"
+"${installer[@]}" "${tools[@]}"
 build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 tar -xf "$PGPOOL_TARBALL" -C "$build" --strip-components=1
 cd "$build"
 read -ra options <<<"$PGPOOL_CONFIGURE"
-./configure --prefix="$prefix" "${options[@]}" --disable-static ${PGPOOL_CFLAGS:+CFLAGS="$PGPOOL_CFLAGS"}
+# pg_config: in the path where Debian has it, in a folder of PostgreSQL's own elsewhere.
+PATH=$PATH:$POSTGRESQL_BIN ./configure --prefix="$prefix" "${options[@]}" --disable-static \
+    ${PGPOOL_CFLAGS:+CFLAGS="$PGPOOL_CFLAGS"}
 make -j"$(nproc)"
 make install
 chown -R postgres:postgres "$prefix"
 if [ "${PURGE_BUILD_TOOLS:-0}" = 1 ]; then
     # What pgpool is linked with stays: it was there before, or it is marked as wanted.
-    apt-mark manual libpq5 libssl3 >/dev/null
+    read -ra runtime <<<"$RUNTIME_PACKAGES"
+    apt-mark manual "${runtime[@]}" >/dev/null
     apt-mark auto "${tools[@]}" >/dev/null
     apt-get purge -y --auto-remove "${tools[@]}"
     comm -13 <(echo "$before") <(apt-mark showauto | sort) | sed 's/^/still installed: /'

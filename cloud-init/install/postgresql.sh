@@ -1,10 +1,19 @@
 #!/usr/bin/env bash
-# Installs PostgreSQL without making or starting a cluster: the distribution's packages, or an archive of binaries.
-# Needs: POSTGRESQL_VERSION; for an archive POSTGRESQL_PREFIX and POSTGRESQL_ARCHIVE, a tar file with bin/, lib/, share/.
+# Makes PostgreSQL ready without making or starting a cluster: from packages, or from an archive of binaries.
+# Needs: POSTGRESQL_VERSION, POSTGRESQL_SERVICE; for an archive POSTGRESQL_PREFIX and POSTGRESQL_ARCHIVE, a tar file with
+# bin/, lib/, share/. INSTALL installs packages; NODE_PACKAGES are a node's where the root does not have them yet.
 # Run by the image builder and, on a stock image, by cloud-init.
 set -euo pipefail
 install -d /etc/postgresql-common
 echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+if [ -n "${NODE_PACKAGES:-}" ]; then
+    # Packages keep an account that is there: its home is the same on every distribution.
+    getent passwd postgres >/dev/null ||
+        useradd --system --user-group --create-home --home-dir /var/lib/postgresql postgres
+    read -ra installer <<<"$INSTALL"
+    read -ra packages <<<"$NODE_PACKAGES"
+    DEBIAN_FRONTEND=noninteractive "${installer[@]}" "${packages[@]}"
+fi
 if [ -n "${POSTGRESQL_PREFIX:-}" ]; then
     install -d "$POSTGRESQL_PREFIX"
     tar -xf "$POSTGRESQL_ARCHIVE" -C "$POSTGRESQL_PREFIX" --no-same-owner
@@ -17,11 +26,8 @@ if [ -n "${POSTGRESQL_PREFIX:-}" ]; then
             exit 1
             ;;
     esac
-elif [ ! -x "/usr/lib/postgresql/$POSTGRESQL_VERSION/bin/postgres" ]; then
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get install -y --no-install-recommends "postgresql-$POSTGRESQL_VERSION"
 fi
-systemctl disable postgresql.service 2>/dev/null || true
+systemctl disable "$POSTGRESQL_SERVICE" 2>/dev/null || true
 # sshd refuses accounts whose password is locked; this one has none that fits, and keys are another matter.
 usermod --password '*' --shell /bin/bash postgres
 install -d -o postgres -g postgres /var/log/pgpool-lab

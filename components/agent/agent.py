@@ -17,7 +17,7 @@ from components.node import Node, NodeFile, write_files
 
 SOURCES = Path(pgpool_lab.__file__).parent / "node"
 INSTALLED = "/usr/local/lib/pgpool-lab/node"
-LAUNCHER = """#!/usr/bin/python3 -I
+LAUNCHER = """#!INTERPRETER -I
 import sys
 
 sys.path.insert(0, "/usr/local/lib/pgpool-lab")
@@ -71,7 +71,7 @@ class Agent(pulumi.ComponentResource):
         configuration = json.dumps(args.configuration, indent=2) + "\n"
         files = [NodeFile(f"{INSTALLED}/{source.name}", source.read_text()) for source in sorted(SOURCES.glob("*.py"))]
         files += [
-            NodeFile("/usr/local/sbin/lab-node", LAUNCHER, mode="0755"),
+            NodeFile("/usr/local/sbin/lab-node", LAUNCHER.replace("INTERPRETER", args.node.interpreter), mode="0755"),
             NodeFile("/etc/systemd/system/lab-witness.service", WITNESS)
             if args.witness
             else NodeFile("/etc/systemd/system/lab-isolation.service", ISOLATION),

@@ -15,12 +15,14 @@ from components.identity import Identity, IdentityArgs
 from components.image import BaseImage, BaseImageArgs
 from components.network import LabNetwork, LabNetworkArgs
 from components.node import Node, NodeArgs
-from components.pgpool import Pgpool, PgpoolArgs
+from components.pgpool import Pgpool, PgpoolArgs, PgpoolCopy, PgpoolCopyArgs
 from components.postgres import Postgres, PostgresArgs, PostgresClient, PostgresClientArgs, layout
 from components.ssh_mesh import SshMesh, SshMeshArgs
+from pgpool_lab.image import stock
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.settings import LabSettings, NodeSettings
+from pgpool_lab.versions.distributions import DISTRIBUTIONS, family
 
 
 class Cluster(pulumi.ComponentResource):
@@ -43,7 +45,7 @@ class Cluster(pulumi.ComponentResource):
     ) -> None:
         provider = libvirt.Provider("libvirt", uri=libvirt_uri)
         super().__init__("pgpool-lab:index:Cluster", name, None, pulumi.ResourceOptions(providers=[provider]))
-        self._settings, self._paths = settings, paths
+        self._settings, self._paths, self._recipe = settings, paths, recipe
         self._names = [node.name for node in settings.nodes]
         child = pulumi.ResourceOptions(parent=self)
 
@@ -63,13 +65,16 @@ class Cluster(pulumi.ComponentResource):
                 cidr=str(settings.network.cidr),
                 bridge=paths.bridge,
                 pool_directory=f"/var/lib/libvirt/images/{paths.name}",
+                outward=self._outward,
             ),
             child,
         )
         image_hash = recipe.content_hash()
         image = BaseImage(
             "image",
-            BaseImageArgs(recipe=recipe.to_json(), content_hash=image_hash, pool=self.network.pool.name),
+            BaseImageArgs(
+                recipe=recipe.to_json(), content_hash=image_hash, stock=recipe.stock, pool=self.network.pool.name
+            ),
             child,
         )
         kept = KeptSettings("kept-settings", kept_settings(settings), stack=paths.stack, parent=self)
@@ -102,6 +107,7 @@ class Cluster(pulumi.ComponentResource):
         # The witness is known to itself alone: it would be part of every node's first boot, and one that comes later
         # would have all of them replaced.
         known = dict.fromkeys((each.name, str(each.ip)) for each in (*self._settings.nodes, node))
+        distribution = self._settings.image.distribution
         return NodeArgs(
             name=node.name,
             ip=str(node.ip),
@@ -120,8 +126,40 @@ class Cluster(pulumi.ComponentResource):
             host_key=self.identity.host_keys[node.name],
             operator_key=self.identity.operator,
             guard=guard,
+            interpreter=DISTRIBUTIONS[distribution].interpreter,
+            installation=self._installation(node),
+            interface=family(distribution).interface if self._recipe.stock else None,
+            gateway=str(self._settings.network.gateway) if self._outward else None,
             after=[kept.resource],
         )
+
+    @property
+    def _outward(self) -> bool:
+        """Whether the machines install packages from the internet."""
+        return self._recipe.stock and self._settings.image.mirror is None
+
+    def _installation(self, node: NodeSettings) -> stock.Installation | None:
+        """What a stock image's machine installs: the first node compiles pgpool, the others get it from there."""
+        if not self._recipe.stock:
+            return None
+        return stock.installation(
+            self._recipe, compiles=node.name == self._names[0], mirror=self._settings.mirror_address
+        )
+
+    def _copies(self, machines: Sequence[Node], child: pulumi.ResourceOptions, mesh: SshMesh) -> list[pulumi.Resource]:
+        """What brings pgpool to the machines that don't have it; nothing where the image has it."""
+        if not self._recipe.stock:
+            return []
+        return [
+            PgpoolCopy(
+                f"pgpool-copy-{node.name}",
+                PgpoolCopyArgs(
+                    node=node, source=self.nodes[0], version=self._settings.pgpool.version, after=mesh.trusted
+                ),
+                child,
+            ).command
+            for node in machines[1:]
+        ]
 
     def _set_up(self, child: pulumi.ResourceOptions) -> None:
         witness = [self.witness] if self.witness else []
@@ -138,7 +176,12 @@ class Cluster(pulumi.ComponentResource):
         )
         agents = [self._agent(node, child) for node in self.nodes]
         postgres = [self._postgres(node, child) for node in self.nodes]
-        pgpool = [self._pgpool(index, node, child, mesh.trusted) for index, node in enumerate([*self.nodes, *witness])]
+        copies = self._copies([*self.nodes, *witness], child, mesh)
+        pgpool = [
+            # The copy on the machine itself; the first node compiled it.
+            self._pgpool(index, node, child, [*mesh.trusted, *copies[index - 1 : index]])
+            for index, node in enumerate([*self.nodes, *witness])
+        ]
         files = [
             *[component.command for component in agents],
             *[component.command for component in postgres],

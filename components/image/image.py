@@ -1,4 +1,7 @@
-"""The image as a resource: the same command that `./lab up` runs beforehand, which then finds its result."""
+"""The image as a resource: the same command that `./lab up` runs beforehand, which then finds its result.
+
+A stock image is taken, another one built.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,23 @@ class BaseImageArgs:
     recipe: str
     """The image recipe as JSON."""
     content_hash: str
-    """Hash of everything that goes into the image."""
+    """Hash of everything that goes into the image, or into the machines that boot it."""
+    stock: bool
     pool: pulumi.Input[str]
     """Name of the pool that receives the volume."""
 
 
 class BaseImage(pulumi.ComponentResource):
-    """Builds the image when it is not in the cache, and uploads it as the nodes' base volume."""
+    """Makes the image ready when it is not in the cache, and uploads it as the nodes' base volume."""
 
     volume_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: BaseImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgpool-lab:index:BaseImage", name, None, opts)
-        build = local.Command(
-            f"{name}-build",
-            create=f"python -m pgpool_lab.image build --recipe {shlex.quote(args.recipe)}",
+        verb = "take" if args.stock else "build"
+        ready = local.Command(
+            f"{name}-{verb}",
+            create=f"python -m pgpool_lab.image {verb} --recipe {shlex.quote(args.recipe)}",
             triggers=[args.content_hash],
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self),
@@ -41,7 +46,7 @@ class BaseImage(pulumi.ComponentResource):
             # libvirt adopts a volume that has the name already: the content's hash keeps two images apart.
             name=f"base-{short}.qcow2",
             pool=args.pool,
-            source=build.stdout.apply(lambda text: text.strip().splitlines()[-1]),
+            source=ready.stdout.apply(lambda text: text.strip().splitlines()[-1]),
             format="qcow2",
             opts=pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(name=name)]),
         )

@@ -15,12 +15,15 @@ class LabNetworkArgs:
     """Name of the bridge: at most 15 characters (Linux's limit for interfaces)."""
     pool_directory: str
     """Folder of the pool, as libvirt's daemon sees it."""
+    outward: bool = False
+    """Whether the machines have a way to what this machine can reach, and name servers at the gateway."""
 
 
 class LabNetwork(pulumi.ComponentResource):
-    """An isolated network and a pool. Both start with the daemon, so that they are there again after a reboot.
+    """A network and a pool. Both start with the daemon, so that they are there again after a reboot.
 
-    DHCP and DNS are off: addresses are static, and a lease over the whole subnet could hit the virtual IP.
+    The network is isolated, without DNS, unless machines have to install packages from the internet. There is never
+    DHCP: addresses are static, and a lease over the whole subnet could hit the virtual IP.
     """
 
     network: libvirt.Network
@@ -33,11 +36,11 @@ class LabNetwork(pulumi.ComponentResource):
         self.network = libvirt.Network(
             name,
             name=name,
-            mode="none",
+            mode="nat" if args.outward else "none",
             bridge=args.bridge,
             addresses=[args.cidr],
             dhcp=libvirt.NetworkDhcpArgs(enabled=False),
-            dns=libvirt.NetworkDnsArgs(enabled=False),
+            dns=libvirt.NetworkDnsArgs(enabled=args.outward),
             autostart=True,
             opts=child,
         )

@@ -40,7 +40,7 @@ def write_files(
     return remote.Command(
         name,
         connection=node.connection,
-        create=f"set -eu; exec python3 -c {shlex.quote(SCRIPT.read_text())} {restarts}",
+        create=f"set -eu; exec {node.interpreter} -c {shlex.quote(SCRIPT.read_text())} {restarts}",
         stdin=pulumi.Output.json_dumps(
             [{"path": file.path, "content": file.content, "mode": file.mode, "owner": file.owner} for file in files]
         ),

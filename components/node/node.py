@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pulumi_command import remote
 
 from components.guard import OneMachineAtATime
 from components.node.seed import seed_volume
+from pgpool_lab.image import seed, stock
 from pgpool_lab.image.cloud_init import (
     NetworkConfig,
     UserData,
@@ -21,9 +23,16 @@ from pgpool_lab.image.cloud_init import (
     render_network_config,
     render_user_data,
 )
+from pgpool_lab.image.stock import Installation
 
 DATA_VOLUME_BYTES = 2 * 1024**3
 """Two GiB, sparse: room for the lab's rows, retained WAL and one set-aside copy of the data directory."""
+
+INSTALL_SECONDS = 3600
+"""On two emulated processors, shared with another node: two to three minutes of boot, ten of packages, fifteen of
+pgpool's compilation; and that twice over on a busy machine."""
+
+WAIT = Path(__file__).with_name("wait_for_installation.sh")
 
 DIAL_ATTEMPTS = 120
 """The command plugin waits 5 s between attempts in the end: ten minutes for an emulated guest to boot."""
@@ -52,18 +61,28 @@ class NodeArgs:
     host_key: pulumi.Output[dict[str, str]]
     operator_key: pulumi.Output[dict[str, str]]
     guard: OneMachineAtATime
+    interpreter: str
+    """What runs Python programs on the node."""
+    installation: Installation | None = None
+    """What the machine of a stock image installs on its first boot; None where its image has it all."""
+    interface: str | None = None
+    """Name that the network interface has to be given."""
+    gateway: str | None = None
+    """Address of the way to the internet; None where there is none."""
     after: Sequence[pulumi.Resource] = ()
     """What goes before the machine."""
 
 
 class Node(pulumi.ComponentResource):
-    """A node that answers ssh as root with the host key that it was given.
+    """A node that answers ssh as root with the host key that it was given, and is installed.
 
     The data volume depends on nothing that changes: a new image or cloud-init replaces the machine, never its data.
     """
 
     name: str
     ip: str
+    interpreter: str
+    """What runs Python programs on the node."""
     connection: remote.ConnectionArgs
     domain_id: pulumi.Output[str]
     domain: libvirt.Domain
@@ -75,6 +94,8 @@ class Node(pulumi.ComponentResource):
         super().__init__("pgpool-lab:index:Node", name, None, opts)
         self.name = args.name
         self.ip = args.ip
+        self.interpreter = args.interpreter
+        installation = args.installation
         data = libvirt.Volume(
             f"{name}-data",
             name=f"{args.name}-data.qcow2",
@@ -85,15 +106,25 @@ class Node(pulumi.ComponentResource):
         )
         meta_data = render_meta_data(args.name)
         network_config = render_network_config(
-            NetworkConfig(mac=args.mac, address_with_prefix=f"{args.ip}/{args.prefix_length}")
+            NetworkConfig(
+                mac=args.mac,
+                address_with_prefix=f"{args.ip}/{args.prefix_length}",
+                interface=args.interface,
+                gateway=args.gateway,
+            )
         )
         user_data = self._user_data(args)
-        seed = seed_volume(
+        seed_disk = seed_volume(
             f"{name}-cloud-init",
             node=args.name,
             pool=args.pool,
             documents=pulumi.Output.json_dumps(
-                {"user-data": user_data, "meta-data": meta_data, "network-config": network_config}
+                {
+                    "user-data": user_data,
+                    "meta-data": meta_data,
+                    "network-config": network_config,
+                    **({**installation.texts, seed.COPIES: installation.copies} if installation else {}),
+                }
             ),
             folder=args.seeds,
             parent=self,
@@ -104,10 +135,12 @@ class Node(pulumi.ComponentResource):
             name=f"{args.name}-root-{args.base_hash[:12]}.qcow2",
             pool=args.pool,
             base_volume_id=args.base_volume_id,
+            # A stock image has little room: cloud-init grows the root to the disk.
+            size=stock.ROOT_BYTES if installation else None,
             format="qcow2",
             # A machine that has run its first boot would ignore parts of a new cloud-init.
             opts=pulumi.ResourceOptions(
-                parent=self, delete_before_replace=True, replace_with=[seed], depends_on=args.after
+                parent=self, delete_before_replace=True, replace_with=[seed_disk], depends_on=args.after
             ),
         )
         self.domain = libvirt.Domain(
@@ -122,7 +155,7 @@ class Node(pulumi.ComponentResource):
                 libvirt.DomainDiskArgs(volume_id=data.id),
                 # A volume's id is its path, and by a path that ends with .iso the provider makes a CD drive of it:
                 # that is read-only, so a snapshot leaves it out.
-                libvirt.DomainDiskArgs(file=seed.id),
+                libvirt.DomainDiskArgs(file=seed_disk.id),
             ],
             network_interfaces=[libvirt.DomainNetworkInterfaceArgs(network_id=args.network_id, mac=args.mac.upper())],
             consoles=[libvirt.DomainConsoleArgs(type="pty", target_port="0", target_type="serial")],
@@ -154,7 +187,8 @@ class Node(pulumi.ComponentResource):
             f"{name}-ready",
             connection=self.connection,
             # Says which interface has the node's address: nobody needs to know its name beforehand.
-            create=f"set -eu; findmnt -n /var/lib/pgpool-lab >/dev/null; "
+            create=("set -eu; " if installation is None else wait_for_installation(args.name))
+            + f"findmnt -n {stock.DATA_FOLDER} >/dev/null; "
             f"ip -o -4 addr show to {args.ip}/32 | awk '{{ print $2 }}'",
             add_previous_output_in_env=False,
             triggers=[self.domain_id],
@@ -173,14 +207,32 @@ class Node(pulumi.ComponentResource):
                     host_key_private=keys["host"]["private"],
                     host_key_public=keys["host"]["public"],
                     operator_public_key=keys["operator"]["public"],
+                    install=stock.COMMAND if args.installation else None,
                 )
             )
         )
 
 
+def wait_for_installation(node: str) -> str:
+    """Commands that end when cloud-init has made a node of the machine, or fail with what became of it."""
+    given = {
+        "node": node,
+        "seconds": str(INSTALL_SECONDS),
+        "state": stock.STATE,
+        "log": stock.LOG,
+        "install": stock.COMMAND,
+    }
+    lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in given.items())
+    return lines + WAIT.read_text()
+
+
 def machine(args: NodeArgs) -> list[str]:
     """What makes the provider replace a domain or its root disk, beside the cloud-init disk."""
-    return [args.domain_name, args.domain_type, str(args.memory_mib), str(args.vcpus), args.mac, args.base_hash]
+    installed = sorted(args.installation.texts.items()) if args.installation else []
+    return [
+        *[args.domain_name, args.domain_type, str(args.memory_mib), str(args.vcpus), args.mac, args.base_hash],
+        *[text for entry in installed for text in entry],
+    ]
 
 
 def definition(*parts: pulumi.Input[str]) -> pulumi.Output[str]:

@@ -1,5 +1,6 @@
-"""pgpool-II on the nodes: configuration, scripts, service."""
+"""pgpool-II on one node: configuration, scripts, service; and its programs, where another node compiled them."""
 
+from components.pgpool.copy import PgpoolCopy, PgpoolCopyArgs
 from components.pgpool.pgpool import Pgpool, PgpoolArgs
 
-__all__ = ["Pgpool", "PgpoolArgs"]
+__all__ = ["Pgpool", "PgpoolArgs", "PgpoolCopy", "PgpoolCopyArgs"]

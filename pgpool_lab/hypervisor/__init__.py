@@ -3,6 +3,7 @@
 from pgpool_lab.hypervisor.connection import connect_check
 from pgpool_lab.hypervisor.daemon import PrivateLibvirt, start
 from pgpool_lab.hypervisor.leftovers import forget_unrecorded
+from pgpool_lab.hypervisor.mirror import serve
 from pgpool_lab.hypervisor.namespace import enter
 from pgpool_lab.hypervisor.probe import DomainType, probe_domain_type
 from pgpool_lab.hypervisor.removal import any_left, stop
@@ -18,6 +19,7 @@ __all__ = [
     "enter",
     "forget_unrecorded",
     "probe_domain_type",
+    "serve",
     "start",
     "stop",
 ]

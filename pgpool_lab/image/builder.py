@@ -60,13 +60,14 @@ def build(recipe: ImageRecipe) -> Path:
 
 def make(recipe: ImageRecipe, folder: Path, log: Path) -> Path:
     """All steps, in a folder of its own."""
-    given = {"PGPOOL_TARBALL": tarball.obtain(recipe, folder, log)}
-    if archive := binaries.obtain(recipe, folder, log):
-        given["POSTGRESQL_ARCHIVE"] = archive
+    plain = recipe.boot == "plain"
+    given = {} if plain else obtain(recipe, folder, log)
     root = folder / "root"
     run(
         debootstrap(recipe, folder, root, given),
-        title="Building the nodes' root: Debian, PostgreSQL, pgpool compiled from source",
+        title="Building a plain root: Debian as a cloud image has it"
+        if plain
+        else "Building the nodes' root: Debian, PostgreSQL, pgpool compiled from source",
         log=log,
     )
     raw, image = folder / "disk.raw", folder / "disk.qcow2"
@@ -76,6 +77,27 @@ def make(recipe: ImageRecipe, folder: Path, log: Path) -> Path:
         shutil.rmtree(root)
     console.print(f"  image: {image.stat().st_size // 2**20} MiB")
     return image
+
+
+def obtain(recipe: ImageRecipe, folder: Path, log: Path) -> dict[str, Path]:
+    """The files that the install scripts need, by the variable that tells them where they lie."""
+    found = {"PGPOOL_TARBALL": tarball.obtain(recipe, folder, log)}
+    if archive := binaries.obtain(recipe, folder, log):
+        found["POSTGRESQL_ARCHIVE"] = archive
+    return found
+
+
+NO_CLUSTER = (
+    "--essential-hook=mkdir -p \"$1/etc/postgresql-common\"; echo 'create_main_cluster = false' "
+    '>"$1/etc/postgresql-common/createcluster.conf"'
+)
+
+SCRIPTS: dict[str, tuple[str, ...]] = {
+    "fast": ("postgresql.sh", "pgpool.sh", "disk.sh", "common.sh", "prepare.sh", "initramfs.sh"),
+    "default": ("postgresql.sh", "pgpool.sh", "disk.sh", "common.sh"),
+    "plain": ("disk.sh",),
+}
+"""What runs in the new root, by the recipe's boot."""
 
 
 def debootstrap(recipe: ImageRecipe, folder: Path, root: Path, given: Mapping[str, Path]) -> list[str | Path]:
@@ -97,11 +119,8 @@ def debootstrap(recipe: ImageRecipe, folder: Path, root: Path, given: Mapping[st
         "PURGE_BUILD_TOOLS": "1",
     }
     told = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
-    scripts = ["postgresql.sh", "pgpool.sh", "common.sh"] + (
-        ["prepare.sh", "initramfs.sh"] if recipe.boot == "fast" else []
-    )
     hooks = [f'mkdir -p "$1{INSIDE}" && cp {shlex.quote(str(staged))}/* "$1{INSIDE}/"']
-    hooks += [f'chroot "$1" env {told} bash {INSIDE}/{script}' for script in scripts]
+    hooks += [f'chroot "$1" env {told} bash {INSIDE}/{script}' for script in SCRIPTS[recipe.boot]]
     hooks += [f'rm -rf "$1{INSIDE}"']
     return [
         "mmdebstrap",
@@ -112,8 +131,7 @@ def debootstrap(recipe: ImageRecipe, folder: Path, root: Path, given: Mapping[st
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
-        "--essential-hook=mkdir -p \"$1/etc/postgresql-common\"; echo 'create_main_cluster = false' "
-        '>"$1/etc/postgresql-common/createcluster.conf"',
+        *([] if recipe.boot == "plain" else [NO_CLUSTER]),
         *[f"--customize-hook={hook}" for hook in hooks],
         codename(recipe.distribution),
         root,

@@ -22,6 +22,8 @@ class UserData:
     host_key_private: str
     host_key_public: str
     operator_public_key: str
+    install: str | None = None
+    """Command that makes a node of the machine; None where the image is one already."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class NetworkConfig:
 
     mac: str
     address_with_prefix: str
+    interface: str | None = None
+    """Name to give the interface; None: whichever it has."""
+    gateway: str | None = None
+    """Way to the internet, and to name servers; None: there is none."""
 
 
 def render_user_data(values: UserData) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
 
-FILES = ("user-data", "meta-data", "network-config")
+COPIES = "copies"
+"""Name in the documents under which files of this machine are listed."""
 LABEL = "cidata"
 """cloud-init's manual, "NoCloud": a file system of this label holds the files in its root."""
 
@@ -18,18 +20,28 @@ LABEL = "cidata"
 def write(documents: str, folder: Path, name: str) -> Path:
     """Write the seed of the node `name` into `folder`, in place of earlier ones; its path.
 
-    `documents` is a JSON object that has each of FILES. The path tells the content, so that another content is another
-    path. Only its owner may read it: the user data hold a private key.
+    `documents` is a JSON object of texts by file name: NoCloud's `user-data`, `meta-data` and `network-config`, and
+    what else the node needs. COPIES in it holds paths of files of this machine by the name that they get. The path
+    tells the content, so that another content is another path. Only its owner may read it: the user data hold a
+    private key.
+    Raises LabError where a file to be copied is missing.
     """
-    content = json.loads(documents)
+    texts = json.loads(documents)
+    copies: dict[str, str] = texts.pop(COPIES, {})
     digest = hashlib.sha256(documents.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     target = folder / f"{name}-{digest}.iso"
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        for file in FILES:
-            (Path(place) / file).write_text(content[file])
+        for file, text in texts.items():
+            (Path(place) / file).write_text(text)
+        for file, path in copies.items():
+            try:
+                shutil.copy(path, Path(place) / file)
+            except OSError as error:
+                raise LabError(f"{path}: {error.strerror}", "run ./lab up, which fetches it") from None
         image = Path(place) / "seed.iso"
-        command = ["mkisofs", "-quiet", "-output", str(image), "-volid", LABEL, "-joliet", "-rock", *FILES]
+        names = sorted([*texts, *copies])
+        command = ["mkisofs", "-quiet", "-output", str(image), "-volid", LABEL, "-joliet", "-rock", *names]
         try:
             done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
         except FileNotFoundError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
+from pgpool_lab.image.recipe import file_digest
 from pgpool_lab.paths import given_file
 from pgpool_lab.progress import run
 
@@ -37,7 +37,7 @@ def verify(source: Source, path: Path) -> None:
     """Compare a file with its checksum, where one is given."""
     if source.sha256 is None:
         return
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = file_digest(path)
     if found != source.sha256:
         raise LabError(
             f"{source.key}.sha256: {path} has checksum {found}, not {source.sha256}",

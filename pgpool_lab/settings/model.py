@@ -16,6 +16,9 @@ from pgpool_lab.versions.distributions import BUILT, DISTRIBUTIONS, PACKAGED
 from pgpool_lab.versions.support import Choice, refusals
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+MIRROR_PORT = 8080
+"""TCP port of the mirror's server at the gateway's address: no other service is in the lab's network there."""
+
 SHA256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -70,6 +73,8 @@ class ImageSettings(Settings):
     source: str | None = None
     """A stock cloud image; None: the lab builds one."""
     sha256: SHA256 | None = None
+    mirror: str | None = None
+    """Folder with the packages that machines from a stock image install; None: they have a way to the internet."""
 
     @field_validator("source")
     @classmethod
@@ -92,6 +97,10 @@ class ImageSettings(Settings):
             )
         if (self.source or "").startswith("url:") and self.sha256 is None:
             raise ValueError("a source 'url:…' needs image.sha256, the image's checksum")
+        if self.mirror is not None and self.source is None:
+            raise ValueError(
+                "mirror: only machines from a cloud image take packages; give image.source, or leave it out"
+            )
         return self
 
 
@@ -272,6 +281,11 @@ class LabSettings(Settings):
             auth=self.auth,
             witness=self.witness,
         )
+        if self.postgresql.source == "project" and self.image.source is None:
+            raise ValueError(
+                "postgresql.source: the lab's own image has the distribution's packages; give a cloud image with "
+                "image.source for the PostgreSQL project's"
+            )
         if wrong := refusals(choice):
             raise ValueError("\n  ".join(map(str, wrong)))
         return self
@@ -313,6 +327,11 @@ class LabSettings(Settings):
             memory_mib=512,
             vcpus=1,
         )
+
+    @property
+    def mirror_address(self) -> str | None:
+        """Where the machines find the mirror; None without one."""
+        return f"http://{self.network.gateway}:{MIRROR_PORT}/" if self.image.mirror else None
 
     @property
     def machines(self) -> tuple[NodeSettings, ...]:

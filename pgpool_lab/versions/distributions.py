@@ -20,6 +20,15 @@ class Family:
     """Reads the index of packages."""
     install: str
     """Installs packages, with the names to be added."""
+    repository: tuple[str, str]
+    """The file that names a repository of the lab's, and its text; `{address}` is the repository's."""
+    other_repositories: str
+    """Patterns of the files that name repositories, in a shell's words."""
+    index: str
+    """What every repository of this family has, from its own folder; made by `index_command`."""
+    index_command: str
+    node: tuple[str, ...]
+    """What a node needs beside PostgreSQL and pgpool, and a stock image may lack."""
     server: tuple[str, ...]
     """PostgreSQL's packages, in its own repository."""
     client: tuple[str, ...]
@@ -28,36 +37,62 @@ class Family:
     """libpq's headers and pg_config."""
     build_tools: tuple[str, ...]
     """What pgpool's compilation needs beside them."""
+    runtime: tuple[str, ...]
+    """What a compiled pgpool is linked with."""
     binaries: str
     """Folder of PostgreSQL's programs."""
     data: str
     """Where PostgreSQL's packages keep data."""
-    home: str
-    """Home of the service account `postgres`."""
+    service: str
+    """The service of PostgreSQL's packages, which the lab's own replaces."""
+    interface: str | None
+    """Name that cloud-init has to give the interface; None where it need not have one.
+
+    sysconfig's files, which cloud-init writes on this family, tell an interface by its name.
+    """
 
 
 FAMILIES: dict[str, Family] = {
     "debian": Family(
         refresh="apt-get update",
-        install="apt-get install -y --no-install-recommends",
+        # A stock image's own updates may be at work: they take minutes where the processor is emulated.
+        install="apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=600",
+        # Trusted: who can change the folder on the host can change the machines as well.
+        repository=("/etc/apt/sources.list.d/pgpool-lab.list", "deb [trusted=yes] {address} ./\n"),
+        other_repositories="/etc/apt/sources.list /etc/apt/sources.list.d/*",
+        index="Packages",
+        index_command="dpkg-scanpackages --multiversion . >Packages",
+        node=("sudo", "iproute2", "iputils-arping", "iputils-ping", "procps", "openssh-client", "python3"),
         server=("postgresql-{version}",),
         client=("postgresql-client-{version}", "postgresql-common"),
         devel=("libpq-dev",),
         build_tools=("gcc", "make", "libc6-dev", "libssl-dev"),
+        runtime=("libpq5", "libssl3"),
         binaries="/usr/lib/postgresql/{version}/bin",
         data="/var/lib/postgresql/{version}/main",
-        home="/var/lib/postgresql",
+        service="postgresql.service",
+        interface=None,
     ),
     "el": Family(
         refresh="yum makecache",
         install="yum install -y",
+        repository=(
+            "/etc/yum.repos.d/pgpool-lab.repo",
+            "[pgpool-lab]\nname=pgpool-lab\nbaseurl={address}\nenabled=1\ngpgcheck=0\n",
+        ),
+        other_repositories="/etc/yum.repos.d/*",
+        index="repodata/repomd.xml",
+        index_command="createrepo .",
+        node=("sudo", "iproute", "iputils", "procps-ng", "openssh-clients", "tar", "e2fsprogs"),
         server=("postgresql{digits}-server", "postgresql{digits}-contrib"),
         client=("postgresql{digits}", "postgresql{digits}-server"),
         devel=("postgresql{digits}-devel",),
         build_tools=("gcc", "make", "glibc-devel", "openssl-devel"),
+        runtime=("postgresql{digits}-libs", "openssl-libs"),
         binaries="/usr/pgsql-{version}/bin",
         data="/var/lib/pgsql/{version}/data",
-        home="/var/lib/pgsql",
+        service="postgresql-{version}.service",
+        interface="eth0",
     ),
 }
 
@@ -77,17 +112,61 @@ class Distribution:
     """The release whose source package it has."""
     codename: str | None = None
     """Its name in package sources, where the base image can be built from them."""
+    project: tuple[str, str] = ("10", "17")
+    """Oldest and newest version among the PostgreSQL project's packages for it."""
+    project_setup: str = ""
+    """Command that makes the project's repository known, where machines have a way to it."""
+    interpreter: str = "/usr/bin/python3"
+    """What runs the agent."""
+    interpreter_packages: tuple[str, ...] = ()
+    """Where `python` is too old for the agent: packages of a later one."""
 
+    @property
+    def needs_mirror(self) -> bool:
+        """Whether no packages bring a Python that the agent runs on: a mirror has to, as PYTHON_ARCHIVE."""
+        return self.python < AGENT_PYTHON and not self.interpreter_packages
+
+
+# postgresql-common of Debian and Ubuntu comes with this script, and with the key that the repository is signed with.
+APT_PROJECT = (
+    "apt-get install -y --no-install-recommends postgresql-common ca-certificates && "
+    "/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y"
+)
 
 DISTRIBUTIONS: dict[str, Distribution] = {
     "debian12": Distribution(
-        "debian", python=(3, 11), locale="C.UTF-8", postgresql="15", pgpool="4.3.5", codename="bookworm"
+        "debian",
+        python=(3, 11),
+        locale="C.UTF-8",
+        postgresql="15",
+        pgpool="4.3.5",
+        codename="bookworm",
+        project_setup=APT_PROJECT,
     ),
-    "ubuntu2204": Distribution("debian", python=(3, 10), locale="C.UTF-8", postgresql="14"),
-    "rocky9": Distribution("el", python=(3, 9), locale="C.UTF-8", postgresql="13"),
+    "ubuntu2204": Distribution("debian", python=(3, 10), locale="C.UTF-8", postgresql="14", project_setup=APT_PROJECT),
+    # Its own PostgreSQL lays its programs out unlike the project's, which is taken instead.
+    "rocky9": Distribution(
+        "el",
+        python=(3, 9),
+        locale="C.UTF-8",
+        project_setup="yum install -y "
+        "https://download.postgresql.org/pub/repos/yum/reporpms/EL-9-x86_64/pgdg-redhat-repo-latest.noarch.rpm && "
+        "yum -qy module disable postgresql",
+        interpreter="/usr/bin/python3.11",
+        interpreter_packages=("python3.11",),
+    ),
     # glibc has C.UTF-8 since 2.35, and Fedora's line since version 8 of the enterprise one.
-    "centos7": Distribution("el", python=(3, 6), locale="en_US.UTF-8"),
+    "centos7": Distribution(
+        "el",
+        python=(3, 6),
+        locale="en_US.UTF-8",
+        project=("9.4", "15"),
+        interpreter="/usr/local/python/bin/python3",
+    ),
 }
+
+PYTHON_ARCHIVE = "python.tar.gz"
+"""Name in a mirror of a relocatable Python, with python/bin/python3 in it; unpacked into /usr/local."""
 
 PACKAGED = ("distribution", "project")
 """Sources of PostgreSQL that are packages: the distribution's, and those of the PostgreSQL project's repository."""
@@ -138,6 +217,11 @@ def client_packages(distribution: str) -> list[str]:
 def server_packages(distribution: str, postgresql: str) -> list[str]:
     """The packages that a PostgreSQL server comes in."""
     return [named(package, postgresql) for package in family(distribution).server]
+
+
+def runtime_packages(distribution: str, postgresql: str) -> list[str]:
+    """The packages that a compiled pgpool is linked with."""
+    return [named(package, postgresql) for package in family(distribution).runtime]
 
 
 def build_packages(distribution: str, postgresql: str) -> list[str]:

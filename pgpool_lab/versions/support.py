@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgpool_lab.versions import pgpool, pgpool_parameters, postgresql
-from pgpool_lab.versions.distributions import DISTRIBUTIONS
-from pgpool_lab.versions.numbers import Version
+from pgpool_lab.versions.distributions import DISTRIBUTIONS, PACKAGED
+from pgpool_lab.versions.numbers import Version, parse
 
 WAL_NAMES: dict[str, int] = {"3.2": 21, "3.3": 16, "3.4": 12, "3.5": 9, "3.6": 5}
 """The release of each series that learned PostgreSQL 10's function names (streaming_replication/pool_worker_child.c);
@@ -70,15 +70,35 @@ def knows_wal_names(version: Version) -> bool:
 def wrong_source(choice: Choice) -> Iterator[Refusal]:
     """Versions that can't be had from where they are wanted from."""
     own = DISTRIBUTIONS[choice.distribution]
+    archive = "that version's programs with postgresql.source: path:FILE, url:ADDRESS or maven:GROUP:ARTIFACT:VERSION"
     if choice.postgresql_source == "distribution" and choice.postgresql != own.postgresql:
+        has = f"have PostgreSQL {own.postgresql}, not {choice.postgresql}" if own.postgresql else "are not used"
         yield Refusal(
             "postgresql.version",
-            f"{choice.distribution}'s own packages have PostgreSQL {own.postgresql}, not {choice.postgresql}; give "
-            "that version's programs with postgresql.source: path:FILE, url:ADDRESS or maven:GROUP:ARTIFACT:VERSION",
+            f"{choice.distribution}'s own packages {has}; give {archive}, or with image.source the PostgreSQL "
+            "project's packages with postgresql.source: project",
+        )
+    if choice.postgresql_source == "project" and not in_range(choice.postgresql, own.project):
+        yield Refusal(
+            "postgresql.version",
+            f"the PostgreSQL project's packages for {choice.distribution} have PostgreSQL {own.project[0]} to "
+            f"{own.project[1]}, not {choice.postgresql}; choose one of those, or give {archive}",
+        )
+    if choice.postgresql_source not in PACKAGED and own.postgresql is None:
+        yield Refusal(
+            "postgresql.source",
+            f"an archive of programs takes psql and pg_basebackup from the distribution's packages, and those of "
+            f"{choice.distribution} are not used; choose project",
         )
     if choice.pgpool_source == "distribution" and choice.pgpool != own.pgpool:
+        has = f"has {own.pgpool}, not {choice.pgpool}" if own.pgpool else "is not known"
         yield Refusal(
             "pgpool.version",
-            f"{choice.distribution}'s source package has {own.pgpool}, not {choice.pgpool}; give that version's "
-            "tarball with pgpool.source: path:FILE or url:ADDRESS",
+            f"{choice.distribution}'s source package {has}; give that version's tarball with pgpool.source: path:FILE "
+            "or url:ADDRESS",
         )
+
+
+def in_range(version: str, bounds: tuple[str, str]) -> bool:
+    """Whether a version lies between two, both included."""
+    return parse(bounds[0]) <= parse(version) <= parse(bounds[1])

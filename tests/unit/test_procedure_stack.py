@@ -84,7 +84,7 @@ def test_each_missing_file_is_named_with_its_key_and_what_it_is(
 ) -> None:
     monkeypatch.setattr(paths, "PROJECT", tmp_path)
     with pytest.raises(LabError) as raised:
-        given.check(settings, STACK)
+        given.check(settings, STACK, private=True)
     assert raised.value.problem.splitlines()[1:] == [
         f"  image.source: {tmp_path}/files/CentOS-7-x86_64-GenericCloud.qcow2: a cloud image (qcow2) of centos7",
         f"  pgpool.source: {tmp_path}/files/pgpool-II-3.2.9.tar.gz: the source tarball of pgpool-II 3.2.9",
@@ -94,12 +94,12 @@ def test_each_missing_file_is_named_with_its_key_and_what_it_is(
 
 def test_what_is_there_or_needs_no_file_is_not_asked_for(tmp_path: Path) -> None:
     (tmp_path / "tarball").touch()
-    given.check(from_mapping(VALID, "file"), STACK)
-    given.check(from_mapping(VALID | {"pgpool": {"source": f"path:{tmp_path}/tarball"}}, "file"), STACK)
+    given.check(from_mapping(VALID, "file"), STACK, private=True)
+    given.check(from_mapping(VALID | {"pgpool": {"source": f"path:{tmp_path}/tarball"}}, "file"), STACK, private=True)
 
 
 def test_a_cloud_image_is_refused_before_anything_is_made_of_it(tmp_path: Path) -> None:
     (tmp_path / "image").touch()
     with pytest.raises(LabError, match=r"image\.source") as raised:
-        given.check(with_sources(f"path:{tmp_path}/image", "distribution"), STACK)
+        given.check(with_sources(f"path:{tmp_path}/image", "distribution"), STACK, private=True)
     assert "debian12" in raised.value.remedy

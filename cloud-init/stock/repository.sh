@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Where packages come from: the mirror alone where there is one, else the image's own repositories and, where it is
+# wanted, the PostgreSQL project's. Needs: REFRESH; MIRROR, REPOSITORY_FILE, REPOSITORY and OTHER_REPOSITORIES, or
+# PROJECT_SETUP, which may be empty.
+set -euo pipefail
+export DEBIAN_FRONTEND=noninteractive
+if [ -n "$MIRROR" ]; then
+    # Patterns, which may fit nothing.
+    for file in $OTHER_REPOSITORIES; do
+        if [ -f "$file" ] && [ "$file" != "$REPOSITORY_FILE" ]; then mv "$file" "$file.unused"; fi
+    done
+    install -d "$(dirname "$REPOSITORY_FILE")"
+    printf %s "$REPOSITORY" >"$REPOSITORY_FILE"
+fi
+read -ra command <<<"$REFRESH"
+"${command[@]}"
+if [ -z "$MIRROR" ] && [ -n "$PROJECT_SETUP" ]; then
+    bash -euc "$PROJECT_SETUP"
+fi
