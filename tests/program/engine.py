@@ -157,7 +157,7 @@ def standard_output(name: str) -> str:
         return json.dumps({"private": f"{PRIVATE_KEY}\n{name}\n", "public": f"ssh-ed25519 public-{name}"})
     if name.startswith("ssh-mesh-keys-"):
         return json.dumps({account: f"ssh-ed25519 {account}-{name}" for account in ("root", "postgres")})
-    if name == "image-build":
+    if name in ("image-build", "image-take"):
         return "Building\n/cache/images/debian12.qcow2\n"
     if name.endswith("-ready"):
         return "enp1s0\n"

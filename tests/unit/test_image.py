@@ -458,9 +458,24 @@ def test_pgpool_is_built_with_openssl_where_scram_needs_it(version: str, openssl
 
 def test_the_install_scripts_are_told_all_that_they_need() -> None:
     archive = ImageRecipe(postgresql_source="maven:group:artifact:9.6.24")
-    given = {*archive.environment(), "PGPOOL_TARBALL", "POSTGRESQL_ARCHIVE", "PURGE_BUILD_TOOLS"}
+    given = {*archive.environment(), "PGPOOL_TARBALL", "POSTGRESQL_ARCHIVE", "PURGE_BUILD_TOOLS", "NODE_PACKAGES"}
     for name in ("pgpool.sh", "postgresql.sh"):
         script = (PROJECT / "cloud-init" / "install" / name).read_text()
-        used = set(re.findall(r"\$\{?([A-Z]+_[A-Z_]+)", script))
+        used = set(re.findall(r"\$\{?([A-Z]+_[A-Z_]+|INSTALL)", script))
         assert used
         assert used <= given
+
+
+# A plain image, which stands in for a stock one
+
+
+def test_a_plain_image_has_nothing_of_the_lab_s() -> None:
+    plain = ImageRecipe(boot="plain")
+    assert not [name for name in plain.packages() if "postgresql" in name or "libpq" in name]
+    assert {"cloud-init", "openssh-server", "cloud-guest-utils", "linux-image-cloud-amd64"} <= set(plain.packages())
+    assert builder.SCRIPTS["plain"] == ("disk.sh",)
+
+
+def test_every_image_s_scripts_are_there() -> None:
+    known = {path.name for path in recipe.script_files()}
+    assert all(set(scripts) <= known for scripts in builder.SCRIPTS.values())

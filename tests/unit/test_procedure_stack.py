@@ -74,11 +74,6 @@ def test_every_file_is_made_for_these_versions(settings: LabSettings) -> None:
     assert known["pgpool"]["election"] == "oldest"
 
 
-def with_sources(image: str, tarball: str) -> LabSettings:
-    values = {"image": {"source": image}, "pgpool": {"source": tarball}}
-    return from_mapping(VALID | values, "file")
-
-
 def test_each_missing_file_is_named_with_its_key_and_what_it_is(
     settings: LabSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,10 +91,3 @@ def test_what_is_there_or_needs_no_file_is_not_asked_for(tmp_path: Path) -> None
     (tmp_path / "tarball").touch()
     given.check(from_mapping(VALID, "file"), STACK, private=True)
     given.check(from_mapping(VALID | {"pgpool": {"source": f"path:{tmp_path}/tarball"}}, "file"), STACK, private=True)
-
-
-def test_a_cloud_image_is_refused_before_anything_is_made_of_it(tmp_path: Path) -> None:
-    (tmp_path / "image").touch()
-    with pytest.raises(LabError, match=r"image\.source") as raised:
-        given.check(with_sources(f"path:{tmp_path}/image", "distribution"), STACK, private=True)
-    assert "debian12" in raised.value.remedy
