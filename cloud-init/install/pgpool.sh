@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles pgpool-II into /usr/local/pgpool, owned by postgres (steps S0 to S2 of the procedure).
-# Needs: PGPOOL_VERSION, PGPOOL_TARBALL, PGPOOL_CONFIGURE (options), INSTALL (installs packages), BUILD_PACKAGES,
+# Needs: PGPOOL_VERSION, PGPOOL_TARBALL, PGPOOL_CONFIGURE (options), INSTALL_PACKAGES (a command), BUILD_PACKAGES,
 # POSTGRESQL_BIN (may hold pg_config). PGPOOL_CFLAGS is for releases that a present compiler takes only with flags of
 # their own. PURGE_BUILD_TOOLS=1 takes the compiler away again, but for RUNTIME_PACKAGES: on Debian's family only.
 # Run by the image builder and, on a stock image, by cloud-init.
@@ -11,7 +11,7 @@ if "$prefix/bin/pgpool" --version 2>&1 | grep -q "version $PGPOOL_VERSION "; the
 fi
 export DEBIAN_FRONTEND=noninteractive
 [ "${PURGE_BUILD_TOOLS:-0}" = 0 ] || before=$(apt-mark showauto | sort)
-read -ra installer <<<"$INSTALL"
+read -ra installer <<<"$INSTALL_PACKAGES"
 read -ra tools <<<"$BUILD_PACKAGES"
 "${installer[@]}" "${tools[@]}"
 build=$(mktemp -d)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes PostgreSQL ready without making or starting a cluster: from packages, or from an archive of binaries.
 # Needs: POSTGRESQL_VERSION, POSTGRESQL_SERVICE; for an archive POSTGRESQL_PREFIX and POSTGRESQL_ARCHIVE, a tar file with
-# bin/, lib/, share/. INSTALL installs packages; NODE_PACKAGES are a node's where the root does not have them yet.
+# bin/, lib/, share/. INSTALL_PACKAGES installs NODE_PACKAGES, which are a node's where the root does not have them yet.
 # Run by the image builder and, on a stock image, by cloud-init.
 set -euo pipefail
 install -d /etc/postgresql-common
@@ -10,7 +10,7 @@ if [ -n "${NODE_PACKAGES:-}" ]; then
     # Packages keep an account that is there: its home is the same on every distribution.
     getent passwd postgres >/dev/null ||
         useradd --system --user-group --create-home --home-dir /var/lib/postgresql postgres
-    read -ra installer <<<"$INSTALL"
+    read -ra installer <<<"$INSTALL_PACKAGES"
     read -ra packages <<<"$NODE_PACKAGES"
     DEBIAN_FRONTEND=noninteractive "${installer[@]}" "${packages[@]}"
 fi

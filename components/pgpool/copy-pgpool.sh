@@ -29,7 +29,8 @@ install -d -o postgres -g postgres "$new" "$new/etc"
 timeout "$seconds" runuser -u postgres -- ssh -n -o BatchMode=yes -o ConnectTimeout=20 "postgres@$source" \
     tar -C "$prefix" -cf - --exclude=./etc . 2>>"$log" | tar -C "$new" -xf - 2>>"$log" || fail "see the log"
 chown -R postgres:postgres "$new"
-missing=$(ldd "$new"/bin/* 2>/dev/null | awk '/not found/ { print $1 }' | sort -u | paste -sd' ')
+# Some of them are scripts, for which ldd fails.
+missing=$({ ldd "$new"/bin/* 2>/dev/null || true; } | awk '/not found/ { print $1 }' | sort -u | paste -sd' ')
 # pgpool's own library is found below the place where it will be.
 missing=$(for library in $missing; do [ -e "$new/lib/$library" ] || echo "$library"; done | paste -sd' ')
 [ -z "$missing" ] || fail "libraries are missing here: $missing"

@@ -93,7 +93,8 @@ class ImageRecipe:
         release = pgpool.traits(self.pgpool_version)
         family, packaged = distributions.family(self.distribution), self.packaged_postgresql
         return {
-            "INSTALL": family.install,
+            # Not INSTALL, which is a variable of configure's own.
+            "INSTALL_PACKAGES": family.install,
             "POSTGRESQL_VERSION": self.postgresql_version,
             "POSTGRESQL_BIN": distributions.binaries(self.distribution, packaged),
             "POSTGRESQL_SERVICE": distributions.named(family.service, packaged),

@@ -268,7 +268,7 @@ def test_only_the_first_node_compiles(distribution: str, image: Path, packages: 
 
 FAMILY_WORDS: dict[str, dict[str, str]] = {
     "debian12": {
-        "INSTALL": "apt-get install",
+        "INSTALL_PACKAGES": "apt-get install",
         "NODE_PACKAGES": "postgresql-15",
         "RUNTIME_PACKAGES": "libpq5",
         "POSTGRESQL_BIN": "/usr/lib/postgresql/15/bin",
@@ -276,7 +276,7 @@ FAMILY_WORDS: dict[str, dict[str, str]] = {
         "INTERPRETER": "/usr/bin/python3",
     },
     "rocky9": {
-        "INSTALL": "yum install",
+        "INSTALL_PACKAGES": "yum install",
         "NODE_PACKAGES": "python3.11",
         "POSTGRESQL_SERVICE": "postgresql-15.service",
         "REPOSITORY_FILE": "/etc/yum.repos.d/pgpool-lab.repo",
