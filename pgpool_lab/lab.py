@@ -204,13 +204,13 @@ class Lab:
             raise LabError(f"the lab {self.paths.stack} exists", f"./lab down {self.paths.stack}, then measure")
         settings = self.settings
         node = settings.nodes[0]
-        machine.install(self.paths.logs / "packages.log")
         recipe = ImageRecipe.of(settings)
         if recipe.stock:
             raise LabError(
                 "image.source: what is measured is how the lab's own image boots",
                 "choose another stack, or leave image.source out",
             )
+        machine.install(self.paths.logs / "packages.log")
         image, default = builder.build(recipe), builder.build(replace(recipe, boot="default"))
         domain_type = hypervisor.probe_domain_type()
         times = partial(boot_times, domain_type=domain_type, memory_mib=node.memory_mib, vcpus=node.vcpus)

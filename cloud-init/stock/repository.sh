@@ -13,7 +13,12 @@ if [ -n "$MIRROR" ]; then
     printf %s "$REPOSITORY" >"$REPOSITORY_FILE"
 fi
 read -ra command <<<"$REFRESH"
-"${command[@]}"
+# The image's own daily update may hold the index for a while.
+for attempt in {1..12}; do
+    if "${command[@]}"; then break; fi
+    [ "$attempt" -lt 12 ] || exit 1
+    sleep 10
+done
 if [ -z "$MIRROR" ] && [ -n "$PROJECT_SETUP" ]; then
     bash -euc "$PROJECT_SETUP"
 fi

@@ -10,12 +10,12 @@ from pathlib import Path
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor import processes
 from pgpool_lab.hypervisor.daemon import exclusively, require_root
-from pgpool_lab.hypervisor.mirror_server import READY
 from pgpool_lab.hypervisor.namespace import enter
+from pgpool_lab.mirror_server import READY
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.progress import step, tail
 
-MODULE = "pgpool_lab.hypervisor.mirror_server"
+MODULE = "pgpool_lab.mirror_server"
 
 START_SECONDS = 60
 """It listens within a second; a starved machine is given longer."""
@@ -39,6 +39,14 @@ def servers(lab: LabPaths) -> dict[int, list[str]]:
     return found
 
 
+def serves(process: int, folder: Path) -> bool:
+    """Whether a server's root is the folder that is there now, and not one of the same name that was removed."""
+    try:
+        return (processes.PROC / str(process) / "root").samefile(folder)
+    except OSError:
+        return False
+
+
 def serve(lab: LabPaths, folder: Path, address: str, port: int) -> None:
     """Start the server where it does not run yet; one of another folder or address is ended.
 
@@ -50,8 +58,9 @@ def serve(lab: LabPaths, folder: Path, address: str, port: int) -> None:
     log = lab.logs / "mirror.log"
     with exclusively(lab):
         running = servers(lab)
-        processes.end([process for process, words in running.items() if words != wanted])
-        if wanted in running.values():
+        current = [process for process, words in running.items() if words == wanted and serves(process, folder)]
+        processes.end([process for process in running if process not in current])
+        if current:
             return
         log.parent.mkdir(parents=True, exist_ok=True)
         with step("Starting the server of the lab's mirror"), log.open("ab") as output:

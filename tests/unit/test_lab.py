@@ -17,10 +17,11 @@ from pgpool_lab import hypervisor, machine, toolchain
 from pgpool_lab import lab as module
 from pgpool_lab.engine import Engine, has_resources
 from pgpool_lab.errors import LabError
-from pgpool_lab.image import builder
+from pgpool_lab.image import builder, standin, stock
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.toolchain import ensure_stack
+from tests.unit.test_stock import qcow2
 
 COMMANDS: tuple[Callable[[Lab], object], ...] = (Lab.up, lambda lab: lab.engine_for_run(["true"]))
 VARIABLE = "LIBVIRT_DEFAULT_URI"
@@ -152,6 +153,33 @@ def test_an_update_by_hand_has_its_image_built_outside_the_lab_s_network(
     monkeypatch.setattr(Lab, "_open", lambda self, tools: done.append("network"))
     Lab(paths).engine_for_run(command.split())
     assert done == ["image", "network"] if builds else done == ["network"]
+
+
+@pytest.mark.parametrize("command", ["pulumi up", "pulumi preview"])
+def test_an_update_by_hand_has_its_mirror_served_when_the_network_is_there(
+    command: str, paths: LabPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, image = tmp_path / "mirror", qcow2(tmp_path / "image.qcow2")
+    folder.mkdir()
+    (folder / "Packages").touch()
+    standin.publish(folder)
+    setting = f"config:\n  pgpool-lab:image:\n    source: path:{image}\n    mirror: {folder}"
+    paths.stack_file.write_text(paths.stack_file.read_text().replace("config:", setting))
+    done: list[object] = []
+    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(stock, "obtain", lambda recipe: done.append("image"))
+    monkeypatch.setattr(Lab, "_open", lambda self, tools: done.append("network"))
+    monkeypatch.setattr(hypervisor, "serve", lambda lab, *served: done.append(served))
+    Lab(paths).engine_for_run(command.split())
+    served = (folder, "192.168.31.1", 8080)
+    assert done == (["image", "network", served] if command == "pulumi up" else ["network"])
+
+
+def test_what_is_measured_is_the_lab_s_own_image(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = "config:\n  pgpool-lab:image: {source: 'path:README.md'}"
+    paths.stack_file.write_text(paths.stack_file.read_text().replace("config:", setting))
+    with pytest.raises(LabError, match=r"image\.source: what is measured"):
+        Lab(paths).bench()
 
 
 def test_a_lab_that_was_only_previewed_does_not_exist(paths: LabPaths) -> None:

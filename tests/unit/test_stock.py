@@ -20,9 +20,9 @@ import pytest
 import yaml
 
 from components.node.node import wait_for_installation
-from pgpool_lab import given
+from pgpool_lab import given, mirror_server
 from pgpool_lab.errors import LabError
-from pgpool_lab.hypervisor import mirror, mirror_server
+from pgpool_lab.hypervisor import mirror
 from pgpool_lab.image import base, source, standin, stock
 from pgpool_lab.image.cloud_init import NetworkConfig, UserData, render_network_config, render_user_data
 from pgpool_lab.image.recipe import ImageRecipe, file_digest
@@ -423,6 +423,7 @@ def served(tmp_path: Path) -> Iterator[str]:
         status = Path(f"/proc/{process.pid}/status").read_text()
         assert re.search(r"^Uid:\t65534\t65534\t65534\t65534$", status, re.M)
         assert re.search(r"^Groups:\t *$", status, re.M)
+        assert mirror.serves(process.pid, tmp_path / "mirror") and not mirror.serves(process.pid, tmp_path)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()

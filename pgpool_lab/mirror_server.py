@@ -1,4 +1,4 @@
-"""Serves one folder over HTTP, read-only: python -m pgpool_lab.hypervisor.mirror_server FOLDER ADDRESS PORT
+"""Serves one folder over HTTP, read-only: python -m pgpool_lab.mirror_server FOLDER ADDRESS PORT
 
 Started as root, it makes the folder its root and becomes an account without rights before it answers anybody: a way
 out of the folder there is none. Prints READY when it listens.
