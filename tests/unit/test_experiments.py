@@ -20,9 +20,16 @@ from pgpool_lab.harness.scenarios import Scenario
 from pgpool_lab.harness.soak import SoakResult
 from pgpool_lab.harness.soak.run import StrikeResult
 from pgpool_lab.lab import Lab
+from pgpool_lab.paths import LabPaths
 from tests.unit import lab_outputs
 from tests.unit.harness.synthetic import recording
 from tests.unit.harness.test_assessment import MACHINE, outputs
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """These commands take a lab for themselves: not one that somebody may be using now."""
+    monkeypatch.setattr(experiments, "LabPaths", lambda stack: LabPaths(stack, tmp_path))
 
 
 class FakeTrials:
