@@ -1,5 +1,6 @@
 """A libvirt of the lab's own: namespace, daemon, folders; and the choice between KVM and emulation."""
 
+from pgpool_lab.hypervisor.configuration import uri
 from pgpool_lab.hypervisor.connection import connect_check
 from pgpool_lab.hypervisor.daemon import PrivateLibvirt, start
 from pgpool_lab.hypervisor.leftovers import forget_unrecorded
@@ -20,4 +21,5 @@ __all__ = [
     "probe_domain_type",
     "start",
     "stop",
+    "uri",
 ]

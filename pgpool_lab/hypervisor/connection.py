@@ -41,5 +41,5 @@ def connect_check(uri: str) -> None:
     if why := unreachable(uri):
         raise LabError(
             f"libvirt_uri: the libvirt at {uri} cannot be reached: {why}",
-            "start that libvirt, correct libvirt_uri, or leave it and --system out: the lab then has one of its own",
+            "start that libvirt, or correct libvirt_uri; without it and --system, a new lab has a libvirt of its own",
         )
