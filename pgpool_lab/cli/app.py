@@ -14,6 +14,7 @@ from pgpool_lab import machine, testing
 from pgpool_lab.cli.tables import print_bench, print_checks, print_status
 from pgpool_lab.cluster.client import network_prefix, ssh_command
 from pgpool_lab.cluster.logs import last_lines
+from pgpool_lab.cluster.status import way_out
 from pgpool_lab.errors import LabError
 from pgpool_lab.lab import Lab
 from pgpool_lab.occupation import occupied
@@ -49,7 +50,7 @@ def up(stack: Stack = DEFAULT_STACK, system: System = False) -> None:
     report = lab.status()
     print_status(report)
     if not report["healthy"]:
-        raise LabError(f"the lab is up but not healthy: {'; '.join(report['problems'])}", "./lab rejoin NODE")
+        raise LabError(f"the lab is up but not healthy: {'; '.join(report['problems'])}", way_out(report))
 
 
 @app.command()

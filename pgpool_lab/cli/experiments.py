@@ -16,7 +16,7 @@ from pgpool_lab.cli.app import DEFAULT_STACK, Stack, StackOption, lab_of
 from pgpool_lab.cli.tables import console
 from pgpool_lab.cluster.client import network_prefix
 from pgpool_lab.cluster.outputs import LabOutputs
-from pgpool_lab.cluster.status import status
+from pgpool_lab.cluster.status import status, way_out
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness import snapshot as snapshots
 from pgpool_lab.harness.control import Control
@@ -197,8 +197,9 @@ def snapshot(stack: Stack = DEFAULT_STACK) -> None:
     """Capture all machines of a healthy lab, memory included."""
     with occupied(LabPaths(stack)):
         outputs = outputs_of(stack)
-        if problems := status(outputs, stack)["problems"]:
-            raise LabError(f"the lab is not healthy: {'; '.join(problems)}", "./lab rejoin NODE, then repeat")
+        found = status(outputs, stack)
+        if problems := found["problems"]:
+            raise LabError(f"the lab is not healthy: {'; '.join(problems)}", f"{way_out(found)}, then repeat")
         began = time.monotonic()
         snapshots.take(Control(outputs))
     console.print(f"captured in {time.monotonic() - began:.1f} s; ./lab rewind {stack} comes back to it")
