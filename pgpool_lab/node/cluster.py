@@ -305,7 +305,8 @@ def switchover(config: Config, target: str | None) -> dict[str, Any]:
     """
     answers, witness = ask_members(config)
     if problems := health.problems(answers, witness=witness):
-        raise Refused(f"not healthy: {'; '.join(problems)}; bring it in order with ./lab rejoin first")
+        mend = health.way_out(problems, witness)
+        raise Refused(f"not healthy: {'; '.join(problems)}; bring it in order first: {mend}")
     old = health.primaries(answers)[0]
     standbys = [node["name"] for node in config["nodes"] if node["name"] != old]
     target = target or next(name for name in standbys if name in standbys_of(old, answers))
