@@ -239,7 +239,10 @@ def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collec
             raise StepFailed(f"not healthy after {SETTLE_SECONDS} s: {'; '.join(problems)}")
         for name in health.to_release(answers):
             log(f"taking the virtual IP off {name}: another node leads, and holds it")
-            on_node(config, name, ["local", "release-vip"], seconds=ASK_SECONDS)
+            try:
+                on_node(config, name, ["local", "release-vip"], seconds=ASK_SECONDS)
+            except StepFailed as failure:
+                log(f"{failure}")  # It is tried again while the address is there.
         for name in health.to_attach(answers, witness=witness):
             backend = pgpool.by_name(config, name)["backend_id"]
             asked = leader(answers) or config["name"]
@@ -329,5 +332,8 @@ def wait_for_primary(config: Config) -> str:
     deadline = time.monotonic() + WAIT_SECONDS
     while len(found := health.primaries(ask_all(config))) != 1:
         if time.monotonic() > deadline:
-            raise StepFailed(f"nobody was promoted within {WAIT_SECONDS} s; see failover.log on the nodes")
+            raise StepFailed(
+                f"nobody was promoted within {WAIT_SECONDS} s: see failover.log on the nodes; ./lab up applies the "
+                "rules of join again, to the node that was stopped as well"
+            )
     return found[0]
