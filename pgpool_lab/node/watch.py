@@ -13,7 +13,6 @@ open PCP connection would hold the failover up for as long as it stays open.
 
 from __future__ import annotations
 
-import csv
 import errno
 import json
 import os
@@ -27,6 +26,7 @@ from typing import Any
 
 from . import dialect, receiver
 from .configuration import PASSWORDS, as_service, load
+from .pgpool import parse_backends
 from .role import standby_file
 from .sessions import Session
 
@@ -143,7 +143,7 @@ class View:
         """Take what the session has to say."""
         answer = pgpool.read()
         if answer is not None:
-            self._backends, self._answered = parse_view(answer), uptime()
+            self._backends, self._answered = parse_backends(answer), uptime()
 
     def forget(self) -> None:
         self._backends = None
@@ -238,14 +238,6 @@ def parse_state(config: Config, text: str) -> dict[str, Any]:
         ),
         "writable": recovery == "f" and read_only == "off",
     }
-
-
-def parse_view(text: str) -> list[dict[str, str]]:
-    """The answer to VIEW, by column name."""
-    return [
-        {"name": row["hostname"], "status": row["status"], "role": row["role"]}
-        for row in csv.DictReader(text.splitlines())
-    ]
 
 
 def write(line: Mapping[str, Any], state: Mapping[str, Any] | None, view: list[dict[str, str]] | None) -> None:
