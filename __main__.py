@@ -11,7 +11,7 @@ from components.cluster import Cluster
 from components.cluster.outputs import NAMESPACE_VARIABLE, outputs
 from pgpool_lab import given
 from pgpool_lab.errors import LabError
-from pgpool_lab.hypervisor import probe_domain_type
+from pgpool_lab.hypervisor import probe_domain_type, program_check
 from pgpool_lab.image import base
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.paths import LabPaths
@@ -20,11 +20,13 @@ from pgpool_lab.settings import from_engine
 
 def main() -> None:
     paths = LabPaths(pulumi.get_stack())
-    settings = from_engine({**get_config_env(), **CONFIG.get()}, f"stacks/{paths.stack_file.name}")
+    settings_file = f"stacks/{paths.stack_file.name}"
+    settings = from_engine({**get_config_env(), **CONFIG.get()}, settings_file)
     libvirt_uri = settings.libvirt_uri or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system"
     recipe = ImageRecipe.of(settings)
     given.check(settings, paths.stack_file, private=NAMESPACE_VARIABLE in os.environ)
     base.check(recipe)
+    program_check(libvirt_uri, paths.stack, settings_file)
     cluster = Cluster(
         "lab",
         settings=settings,

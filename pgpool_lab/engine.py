@@ -18,6 +18,7 @@ from pgpool_lab.toolchain import Toolchain, ensure_stack, environment
 
 PROJECT_NAME = "pgpool-lab"
 LIBVIRT_RESOURCES = "libvirt:index/"
+LIBVIRT_PROVIDER = "pulumi:providers:libvirt"
 SAID_LINES = 60
 """Of what the engine printed before it failed: its diagnostics come last."""
 
@@ -102,15 +103,30 @@ def has_state(lab: LabPaths) -> bool:
 
 def has_resources(lab: LabPaths) -> bool:
     """Whether that state records anything: a preview and a destroyed lab leave an empty one."""
+    try:
+        return bool(kept_resources(lab))
+    except (ValueError, KeyError):
+        # The engine will say what is wrong with it.
+        return True
+
+
+def recorded_libvirts(lab: LabPaths) -> set[str]:
+    """URIs of the libvirts in which that state records anything, readable without the engine; empty for none."""
+    try:
+        resources = kept_resources(lab)
+    except (ValueError, KeyError):
+        return set()
+    found = [each.get("inputs") or {} for each in resources if each.get("type") == LIBVIRT_PROVIDER]
+    return {str(inputs["uri"]) for inputs in found if inputs.get("uri")}
+
+
+def kept_resources(lab: LabPaths) -> list[dict[str, Any]]:
+    """The resources in the file that the backend keeps. Raises ValueError or KeyError for one that is no state."""
+    found: list[dict[str, Any]] = []
     for file in lab.backend.glob(f".pulumi/stacks/*/{lab.stack}.json"):
-        try:
-            latest = json.loads(file.read_text())["checkpoint"].get("latest") or {}
-        except (ValueError, KeyError):
-            # The engine will say what is wrong with it.
-            return True
-        if latest.get("resources"):
-            return True
-    return False
+        latest = json.loads(file.read_text())["checkpoint"].get("latest") or {}
+        found += latest.get("resources") or []
+    return found
 
 
 def open_engine(lab: LabPaths, toolchain: Toolchain, *, prefix: Sequence[str], extra: Mapping[str, str]) -> Engine:

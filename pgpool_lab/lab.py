@@ -17,7 +17,7 @@ from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.cluster.outputs import from_file as outputs_from_file
 from pgpool_lab.cluster.status import status
-from pgpool_lab.engine import Engine, has_resources, has_state, open_engine
+from pgpool_lab.engine import Engine, has_resources, has_state, open_engine, recorded_libvirts
 from pgpool_lab.errors import LabError
 from pgpool_lab.image import base, builder
 from pgpool_lab.image.recipe import ImageRecipe
@@ -68,6 +68,7 @@ class Lab:
             hypervisor.check_memory(settings.memory_mib)
             hypervisor.check_disk(DISK_MIB, self.paths.root)
         self._refuse_unused_libvirt(settings)
+        self._refuse_another_libvirt()
         machine.install(self.paths.logs / "packages.log")
         if self.system:
             hypervisor.connect_check(self._system_uri)
@@ -112,6 +113,26 @@ class Lab:
                 f"./lab up {self.paths.stack} --system, or pulumi outside ./lab run; or remove libvirt_uri from "
                 f"{self.paths.stack_file}",
             )
+
+    def _refuse_another_libvirt(self) -> None:
+        """Raises LabError when the lab's machines are in another libvirt: it would be built a second time, and the
+        only record of the first one be gone."""
+        wanted = self._system_uri if self.system else hypervisor.uri(self.paths)
+        if others := sorted(recorded_libvirts(self.paths) - {wanted}):
+            raise LabError(
+                f"libvirt_uri: the lab {self.paths.stack} is in the libvirt at {', '.join(others)}, not at {wanted}",
+                f"use that one (--system, libvirt_uri), or remove the lab first: ./lab down {self.paths.stack}",
+            )
+
+    @property
+    def _libvirt_elsewhere(self) -> str | None:
+        """The libvirt that the lab's machines are in, or will be; None: one of its own.
+
+        Once there are any, the engine's state says it, whatever the settings and options say since.
+        """
+        if recorded := recorded_libvirts(self.paths):
+            return min(recorded - {hypervisor.uri(self.paths)}, default=None)
+        return self._system_uri if self.system else None
 
     @property
     def _events(self) -> Path:
@@ -229,6 +250,9 @@ class Lab:
     def down(self) -> None:
         """Destroy the stack and remove everything that belongs to the lab, from whatever state it is in.
 
+        What is in the lab's own libvirt goes with that. In another one only the engine finds it: when it fails, the
+        state stays.
+
         Raises LabError where there is neither a lab nor a stack of this name: it was mistyped.
         """
         if not hypervisor.any_left(self.paths) and not self.paths.root.exists():
@@ -236,10 +260,14 @@ class Lab:
                 from_stack_file(self.paths.stack_file)
             console.print(f"  the lab {self.paths.stack} does not exist: there is nothing to remove")
             return
-        if self.system and has_state(self.paths):
+        elsewhere = self._libvirt_elsewhere
+        if elsewhere is not None and has_state(self.paths):
             engine = self._open(self._toolchain())
             if engine.run(["destroy", "--stack", self.paths.stack, "--yes", "--non-interactive"]) != 0:
-                raise LabError("pulumi destroy failed: see above", "repeat it when the libvirt can be reached")
+                raise LabError(
+                    f"pulumi destroy failed: see above; what is left at {elsewhere} is recorded in {self.paths.root}",
+                    "repeat it when that libvirt can be reached",
+                )
         elif has_state(self.paths) and self._destroy() != 0:
             console.print("  pulumi destroy did not succeed; the lab's own libvirt is removed with all that is in it")
         hypervisor.stop(self.paths)
@@ -317,8 +345,7 @@ class Lab:
 
     def _open(self, tools: toolchain.Toolchain) -> Engine:
         """Start the libvirt where it is the lab's own, and open the engine beside it."""
-        if self.system:
-            uri = self._system_uri
+        if uri := self._libvirt_elsewhere:
             hypervisor.connect_check(uri)
             return open_engine(self.paths, tools, prefix=(), extra={"LIBVIRT_DEFAULT_URI": uri})
         private = hypervisor.start(self.paths)

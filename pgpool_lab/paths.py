@@ -63,6 +63,11 @@ class LabPaths:
         return self.project / ".lab" / self.stack
 
     @property
+    def lock(self) -> Path:
+        """Who changes the lab now. Beside its folder, which `lab down` removes; no stack's name begins with a dot."""
+        return self.root.with_name(f".{self.stack}.lock")
+
+    @property
     def runtime(self) -> Path:
         """Sockets and process ids: below /run, since a Unix socket's path ends at 107 bytes."""
         return Path("/run") / self.name

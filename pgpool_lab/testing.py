@@ -14,6 +14,7 @@ from pgpool_lab import hypervisor
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.timing import factor
 from pgpool_lab.lab import Lab
+from pgpool_lab.occupation import occupied
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.progress import console
 
@@ -97,18 +98,19 @@ def live(stack: str, chosen: Chosen, reports: Path, *, last: bool) -> int:
     """
     lab = Lab(LabPaths(stack))
     was_there = lab.paths.root.exists()
-    started = time.monotonic()
-    lab.up()
-    console.print(f"lab {stack} is up after {time.monotonic() - started:.0f} s")
-    code = pytest(
-        ("tests/live",),
-        chosen.options,
-        reports / f"live-{stack}.xml",
-        prefix=hypervisor.enter(lab.paths),
-        extra={"LAB_STACK": stack, REPORTS: str(reports), SCENARIOS: "all" if chosen.everything else "chosen"},
-    )
-    if not (was_there or last):
-        lab.down()
+    with occupied(lab.paths):
+        started = time.monotonic()
+        lab.up()
+        console.print(f"lab {stack} is up after {time.monotonic() - started:.0f} s")
+        code = pytest(
+            ("tests/live",),
+            chosen.options,
+            reports / f"live-{stack}.xml",
+            prefix=hypervisor.enter(lab.paths),
+            extra={"LAB_STACK": stack, REPORTS: str(reports), SCENARIOS: "all" if chosen.everything else "chosen"},
+        )
+        if not (was_there or last):
+            lab.down()
     return code
 
 

@@ -14,8 +14,10 @@ from pgpool_lab import machine, testing
 from pgpool_lab.cli.tables import print_bench, print_checks, print_status
 from pgpool_lab.cluster.client import network_prefix, ssh_command
 from pgpool_lab.cluster.logs import last_lines
+from pgpool_lab.cluster.status import way_out
 from pgpool_lab.errors import LabError
 from pgpool_lab.lab import Lab
+from pgpool_lab.occupation import occupied
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.progress import console
 
@@ -43,17 +45,20 @@ def lab_of(stack: str, system: bool = False) -> Lab:
 def up(stack: Stack = DEFAULT_STACK, system: System = False) -> None:
     """Build the lab, or bring it back: prepares the machine, runs `pulumi up`, ends with the status."""
     lab = lab_of(stack, system)
-    lab.up()
+    with occupied(lab.paths):
+        lab.up()
     report = lab.status()
     print_status(report)
     if not report["healthy"]:
-        raise LabError(f"the lab is up but not healthy: {'; '.join(report['problems'])}", "./lab rejoin NODE")
+        raise LabError(f"the lab is up but not healthy: {'; '.join(report['problems'])}", way_out(report))
 
 
 @app.command()
 def down(stack: Stack = DEFAULT_STACK, system: System = False) -> None:
     """Remove the lab: `pulumi destroy`, then its private libvirt, namespace and files."""
-    lab_of(stack, system).down()
+    lab = lab_of(stack, system)
+    with occupied(lab.paths):
+        lab.down()
 
 
 @app.command()
@@ -111,9 +116,10 @@ def rejoin(
 ) -> None:
     """Bring a node back by the rules of join; rows that only it has are given up."""
     lab = lab_of(stack)
-    outputs = lab.outputs()
-    words = ["rejoin", outputs.node(node).name] + (["--force-primary", force_primary] if force_primary else [])
-    print(lab.agent(outputs, outputs.node(node), *words).strip())
+    with occupied(lab.paths):
+        outputs = lab.outputs()
+        words = ["rejoin", outputs.node(node).name] + (["--force-primary", force_primary] if force_primary else [])
+        print(lab.agent(outputs, outputs.node(node), *words).strip())
 
 
 @app.command()
@@ -122,9 +128,10 @@ def switchover(
 ) -> None:
     """A planned change of the primary that loses nothing."""
     lab = lab_of(stack)
-    outputs = lab.outputs()
-    words = ["switchover"] + ([outputs.node(node).name] if node else [])
-    print(lab.agent(outputs, outputs.nodes[0], *words).strip())
+    with occupied(lab.paths):
+        outputs = lab.outputs()
+        words = ["switchover"] + ([outputs.node(node).name] if node else [])
+        print(lab.agent(outputs, outputs.nodes[0], *words).strip())
 
 
 @app.command()
@@ -154,7 +161,9 @@ def test(
 @app.command()
 def bench(stack: Stack = DEFAULT_STACK) -> None:
     """Build the lab from nothing and show where the time goes. It must not exist; it is left running."""
-    found = lab_of(stack).bench()
+    lab = lab_of(stack)
+    with occupied(lab.paths):
+        found = lab.bench()
     print_bench(found)
     report = testing.new_report_folder() / "bench.json"
     report.write_text(json.dumps(found.document(), indent=2) + "\n")

@@ -16,7 +16,7 @@ from pgpool_lab.cli.app import DEFAULT_STACK, Stack, StackOption, lab_of
 from pgpool_lab.cli.tables import console
 from pgpool_lab.cluster.client import network_prefix
 from pgpool_lab.cluster.outputs import LabOutputs
-from pgpool_lab.cluster.status import status
+from pgpool_lab.cluster.status import status, way_out
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness import snapshot as snapshots
 from pgpool_lab.harness.control import Control
@@ -29,6 +29,7 @@ from pgpool_lab.harness.scenarios import SCENARIOS, scenario_named
 from pgpool_lab.harness.soak import Soak
 from pgpool_lab.harness.timing import factor
 from pgpool_lab.harness.trials import Trials
+from pgpool_lab.occupation import occupied
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.testing import new_report_folder
 
@@ -54,16 +55,18 @@ def inject_fault(
 ) -> None:
     """Inject a fault and see that it takes effect; it lasts until `lab fault heal`."""
     chosen = fault_named(name)
-    outputs = outputs_of(stack)
-    peers = [outputs.node(each) for each in peer or []]
-    injector(outputs, stack).inject(chosen, outputs.node(node), peers)
+    with occupied(LabPaths(stack)):
+        outputs = outputs_of(stack)
+        peers = [outputs.node(each) for each in peer or []]
+        injector(outputs, stack).inject(chosen, outputs.node(node), peers)
     console.print(f"{name} on {node}; ./lab fault heal takes it back")
 
 
 @fault.command("heal")
 def heal_faults(stack: StackOption = DEFAULT_STACK) -> None:
     """Take back every fault that is recorded, whoever injected it. What was stopped comes back by `lab rejoin`."""
-    healed = injector(outputs_of(stack), stack).heal_all()
+    with occupied(LabPaths(stack)):
+        healed = injector(outputs_of(stack), stack).heal_all()
     for entry in healed:
         console.print(f"healed {entry.fault} on {entry.node}")
     if not healed:
@@ -90,9 +93,10 @@ def run_scenario(
     recording goes to `reports/TIME/`, with a page, and with all nodes' logs if it failed.
     """
     chosen = scenario_named(name)
-    outputs = outputs_from_inside(stack)
-    reports = new_report_folder()
-    result = Trials(stack, outputs, LabPaths(stack).faults, reports, tell).run(chosen)
+    with occupied(LabPaths(stack)):
+        outputs = outputs_from_inside(stack)
+        reports = new_report_folder()
+        result = Trials(stack, outputs, LabPaths(stack).faults, reports, tell).run(chosen)
     report([result], reports)
     sys.exit(0 if result.passed else 1)
 
@@ -114,24 +118,25 @@ def measure(
     that failed is a finding and counts.
     """
     series = series_named(name)
-    outputs = outputs_from_inside(stack)
+    results = []
+    with occupied(LabPaths(stack)):
+        outputs = outputs_from_inside(stack)
+        reports, folder = new_report_folder(), into or series.folder
+        found = collect(
+            series,
+            runs or series.runs,
+            folder,
+            stack=stack,
+            outputs=outputs,
+            record=LabPaths(stack).faults,
+            reports=reports,
+            tell=tell,
+        )
+        for result in found:
+            results.append(result)
+            print("\n".join(summary.lines([result])))
     from pgpool_lab.harness.report.page import build
 
-    reports, folder = new_report_folder(), into or series.folder
-    found = collect(
-        series,
-        runs or series.runs,
-        folder,
-        stack=stack,
-        outputs=outputs,
-        record=LabPaths(stack).faults,
-        reports=reports,
-        tell=tell,
-    )
-    results = []
-    for result in found:
-        results.append(result)
-        print("\n".join(summary.lines([result])))
     for each in sorted(reports.iterdir()):
         build(each)
     if results:
@@ -151,10 +156,11 @@ def soak(
     It ends with the first violation, and says which fault it was. Recordings, a page and `soak.json` go to
     `reports/TIME/`; the lab is left as the last fault left it, healthy where it could be restored.
     """
-    outputs = outputs_from_inside(stack)
-    reports = new_report_folder()
-    soaking = Soak(stack, outputs, LabPaths(stack).faults, reports, tell)
-    result = soaking.run(seed, minutes)
+    with occupied(LabPaths(stack)):
+        outputs = outputs_from_inside(stack)
+        reports = new_report_folder()
+        soaking = Soak(stack, outputs, LabPaths(stack).faults, reports, tell)
+        result = soaking.run(seed, minutes)
     report(soaking.results, reports)
     print(result.verdict)
     sys.exit(0 if result.passed else 1)
@@ -167,7 +173,10 @@ def outputs_of(stack: str) -> LabOutputs:
 
 
 def outputs_from_inside(stack: str) -> LabOutputs:
-    """The lab's outputs, in its network: the clients are this process, which goes on there when it is outside."""
+    """The lab's outputs, in its network: the clients are this process, which goes on there when it is outside.
+
+    It begins anew there, and takes the lab anew: a lock is let go with the program that this process was.
+    """
     outputs = outputs_of(stack)
     if prefix := network_prefix(outputs.network.namespace):
         os.execvp(prefix[0], [*prefix, sys.executable, "-m", "pgpool_lab", *sys.argv[1:]])
@@ -186,19 +195,22 @@ def report(results: Sequence[Result], reports: Path) -> None:
 
 def snapshot(stack: Stack = DEFAULT_STACK) -> None:
     """Capture all machines of a healthy lab, memory included."""
-    outputs = outputs_of(stack)
-    if problems := status(outputs, stack)["problems"]:
-        raise LabError(f"the lab is not healthy: {'; '.join(problems)}", "./lab rejoin NODE, then repeat")
-    began = time.monotonic()
-    snapshots.take(Control(outputs))
+    with occupied(LabPaths(stack)):
+        outputs = outputs_of(stack)
+        found = status(outputs, stack)
+        if problems := found["problems"]:
+            raise LabError(f"the lab is not healthy: {'; '.join(problems)}", f"{way_out(found)}, then repeat")
+        began = time.monotonic()
+        snapshots.take(Control(outputs))
     console.print(f"captured in {time.monotonic() - began:.1f} s; ./lab rewind {stack} comes back to it")
 
 
 def rewind(stack: Stack = DEFAULT_STACK) -> None:
     """Take all machines back to the snapshot, faults included; ends when the lab is healthy."""
-    outputs = outputs_of(stack)
-    began = time.monotonic()
-    rewound = snapshots.rewind(Control(outputs), Record(LabPaths(stack).faults))
+    with occupied(LabPaths(stack)):
+        outputs = outputs_of(stack)
+        began = time.monotonic()
+        rewound = snapshots.rewind(Control(outputs), Record(LabPaths(stack).faults))
     behind = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in rewound.behind.items())
     console.print(f"healthy after {time.monotonic() - began:.1f} s; clocks behind this machine's: {behind}")
 

@@ -40,6 +40,13 @@ def document(
     }
 
 
+def way_out(report: Mapping[str, Any]) -> str:
+    """The command that mends what a status document finds wrong."""
+    witness = [report["witness"]] if "witness" in report else []
+    answers = {each["name"]: each if each["reachable"] else None for each in witness}
+    return health.way_out(report["problems"], answers, report["stack"])
+
+
 def mac_problems(outputs: LabOutputs, answers: Mapping[str, health.Facts | None], mac: str | None) -> list[str]:
     """The machine that has the virtual IP must be the one that the network reaches by it."""
     if mac is None:

@@ -1,9 +1,10 @@
 """How long a failover may take with the timings in force: the sum of everything that may have to be waited for.
 
-Files and constants are those of pgpool-II 4.3.5. Where pgpool waits for something that has no bound of its own, the
-allowances below stand; they are generous for what takes a second on idle hardware. Most of each sum are timers, which
-run no slower on emulated nodes: three runs by hand (11 s, 10 s, 29 s) stayed below the sums themselves. `multiplier`
-(`timing.factor`) stretches the sum on machines where everything is slow.
+Files and constants are those of pgpool-II 4.3.5, and of 3.2.9 where pgpools watch each other by queries. Where pgpool
+waits for something that has no bound of its own, the allowances below stand; they are generous for what takes a second
+on idle hardware. Most of each sum are timers, which run no slower on emulated nodes: three runs by hand (11 s, 10 s,
+29 s) stayed below the sums themselves. `multiplier` (`timing.factor`) stretches the sum on machines where everything
+is slow.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ SCRIPT_SECONDS = 6.0
 through a shell and an interpreter."""
 PROMOTION_SECONDS = 10.0
 """A standby replays what it has received and switches its timeline. 5 s to 8 s when measured, the script included."""
+
+DEAD_PEER_SECONDS = 4.0
+"""A connection to a peer that is gone, without a timeout of its own: the kernel asks three times, a second apart, who
+has the address (arp(7), mcast_solicit and retrans_time_ms)."""
 
 
 CHECK = "main/health_check.c, establish_persistent_connection"
@@ -117,16 +122,18 @@ def bounds(
     seen = (Term(what="pgpool is asked what it believes", seconds=watched.view_seconds, source="lab-node watch"),)
     sampled = (Term(what="pace of sampling", seconds=watched.sampling_seconds, source="observer"),)
     lost: tuple[Term, ...] = ()
+    elected: tuple[Term, ...] = ()
     vip: tuple[Term, ...] = ()
     promoted: tuple[Term, ...] = ()
     served: tuple[Term, ...] = ()
     if struck.holder is not None:
         lost = watchdog_detection(timings, struck.holder)
-        vip = (*lost, *election(members), *escalation())
+        elected = succession() if by_query(timings) else election(members)
+        vip = (*lost, *elected, *escalation())
     if struck.primary is not None:
         # With both struck the check may come first: its request is refused while there is no leader
         # (watchdog/watchdog.c, process_IPC_failover_command), and the next round is what counts.
-        leader = (*lost, *election(members)) if lost else ()
+        leader = (*lost, *elected) if lost else ()
         promoted = (*leader, *backend_detection(timings, struck.primary), *promotion())
         served = (*promoted, *primary_search())
     # With both struck the virtual IP comes up while the backend is still being checked.
@@ -173,7 +180,14 @@ def watchdog_detection(timings: Mapping[str, int | bool | str], how: str) -> tup
     if how == "announced":
         source = "STOP_SECONDS; watchdog/watchdog.c, WD_INFORM_I_AM_GOING_DOWN"
         return (Term(what="pgpool stops and says so", seconds=STOP_SECONDS, source=source),)
-    deadtime, interval = seconds(timings, "wd_heartbeat_deadtime"), seconds(timings, "wd_interval")
+    interval = seconds(timings, "wd_interval")
+    if by_query(timings):
+        source = (
+            "wd_life_point * (wd_interval + its connect_timeout, wd_interval / 2 + 1); 3.2.9, watchdog/wd_lifecheck.c"
+        )
+        lives = seconds(timings, "wd_life_point")
+        return (Term(what="queries without an answer", seconds=lives * (interval + interval // 2 + 1), source=source),)
+    deadtime = seconds(timings, "wd_heartbeat_deadtime")
     return (
         Term(
             what="no heartbeat",
@@ -182,6 +196,17 @@ def watchdog_detection(timings: Mapping[str, int | bool | str], how: str) -> tup
         ),
         Term(what="next life check", seconds=interval, source="wd_interval; watchdog/wd_lifecheck.c, lifecheck_main"),
     )
+
+
+def by_query(timings: Mapping[str, int | bool | str]) -> bool:
+    """Whether pgpools watch each other by queries: the parameters of one way are left out where the other is used."""
+    return "wd_life_point" in timings and "wd_heartbeat_deadtime" not in timings
+
+
+def succession() -> tuple[Term, ...]:
+    """Until the oldest of the pgpools that remain has told the others that it leads; there is no vote."""
+    source = "DEAD_PEER_SECONDS; 3.2.9, watchdog/wd_packet.c, wd_stand_for_master"
+    return (Term(what="the peers are told who leads", seconds=DEAD_PEER_SECONDS, source=source),)
 
 
 def election(members: int) -> tuple[Term, ...]:

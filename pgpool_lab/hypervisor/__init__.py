@@ -1,6 +1,7 @@
 """A libvirt of the lab's own: namespace, daemon, folders; and the choice between KVM and emulation."""
 
-from pgpool_lab.hypervisor.connection import connect_check
+from pgpool_lab.hypervisor.configuration import uri
+from pgpool_lab.hypervisor.connection import connect_check, program_check
 from pgpool_lab.hypervisor.daemon import PrivateLibvirt, start
 from pgpool_lab.hypervisor.leftovers import forget_unrecorded
 from pgpool_lab.hypervisor.mirror import serve
@@ -19,7 +20,9 @@ __all__ = [
     "enter",
     "forget_unrecorded",
     "probe_domain_type",
+    "program_check",
     "serve",
     "start",
     "stop",
+    "uri",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from urllib.parse import urlsplit
 
 from pgpool_lab.errors import LabError
 
@@ -41,5 +43,23 @@ def connect_check(uri: str) -> None:
     if why := unreachable(uri):
         raise LabError(
             f"libvirt_uri: the libvirt at {uri} cannot be reached: {why}",
-            "start that libvirt, correct libvirt_uri, or leave it and --system out: the lab then has one of its own",
+            "start that libvirt, or correct libvirt_uri; without it and --system, a new lab has a libvirt of its own",
+        )
+
+
+def program_check(uri: str, stack: str, settings: str) -> None:
+    """Raise a LabError when the libvirt at `uri` is one of this machine and does not answer.
+
+    For plain `pulumi`, whose provider would only name a socket; `settings` is the file with the stack's settings. One
+    on another host is left to the provider, which takes other options in its URI than virsh does, and so is every
+    one where there is no virsh.
+    """
+    parts = urlsplit(uri)
+    if parts.netloc or parts.scheme not in ("qemu", "qemu+unix") or shutil.which("virsh") is None:
+        return
+    if why := unreachable(uri):
+        raise LabError(
+            f"libvirt_uri: the libvirt at {uri} cannot be reached: {why}",
+            f"./lab up {stack} starts one of the lab's own, and `./lab run --stack {stack} -- pulumi …` works with it; "
+            f"or start this one, or name another by libvirt_uri in {settings} or by LIBVIRT_DEFAULT_URI",
         )

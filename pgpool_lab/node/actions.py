@@ -116,13 +116,16 @@ def follow(config: Config, primary: str) -> None:
     running = service_active(service)
     refuse_if_primary(config)
     changed = write_replication_conf(config, primary)
-    make_standby(config, Path(config["postgresql"]["data_directory"]), primary)
-    if not running:
-        start(config)
-    elif changed and dialect.of(config)["reloads_primary"]:
+    if running and changed and dialect.of(config)["reloads_primary"]:
+        # A standby has the file that makes it one. Made again just after a failover promoted this node, it would stay:
+        # the fence spares whoever has it, and the next start is a standby's.
         run(["systemctl", "reload", service])
     else:
-        restart(config)
+        make_standby(config, Path(config["postgresql"]["data_directory"]), primary)
+        if running:
+            restart(config)
+        else:
+            start(config)
     wait_until_streaming(config, primary)
 
 

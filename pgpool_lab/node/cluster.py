@@ -239,7 +239,10 @@ def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collec
             raise StepFailed(f"not healthy after {SETTLE_SECONDS} s: {'; '.join(problems)}")
         for name in health.to_release(answers):
             log(f"taking the virtual IP off {name}: another node leads, and holds it")
-            on_node(config, name, ["local", "release-vip"], seconds=ASK_SECONDS)
+            try:
+                on_node(config, name, ["local", "release-vip"], seconds=ASK_SECONDS)
+            except StepFailed as failure:
+                log(f"{failure}")  # It is tried again while the address is there.
         for name in health.to_attach(answers, witness=witness):
             backend = pgpool.by_name(config, name)["backend_id"]
             asked = leader(answers) or config["name"]
@@ -305,7 +308,8 @@ def switchover(config: Config, target: str | None) -> dict[str, Any]:
     """
     answers, witness = ask_members(config)
     if problems := health.problems(answers, witness=witness):
-        raise Refused(f"not healthy: {'; '.join(problems)}; bring it in order with ./lab rejoin first")
+        mend = health.way_out(problems, witness)
+        raise Refused(f"not healthy: {'; '.join(problems)}; bring it in order first: {mend}")
     old = health.primaries(answers)[0]
     standbys = [node["name"] for node in config["nodes"] if node["name"] != old]
     target = target or next(name for name in standbys if name in standbys_of(old, answers))
@@ -328,5 +332,8 @@ def wait_for_primary(config: Config) -> str:
     deadline = time.monotonic() + WAIT_SECONDS
     while len(found := health.primaries(ask_all(config))) != 1:
         if time.monotonic() > deadline:
-            raise StepFailed(f"nobody was promoted within {WAIT_SECONDS} s; see failover.log on the nodes")
+            raise StepFailed(
+                f"nobody was promoted within {WAIT_SECONDS} s: see failover.log on the nodes; ./lab up applies the "
+                "rules of join again, to the node that was stopped as well"
+            )
     return found[0]

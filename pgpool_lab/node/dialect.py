@@ -29,6 +29,30 @@ def newest_timeline(dialect: Dialect) -> str:
     )
 
 
+def sampled(dialect: Dialect) -> str:
+    """What one sample needs: recovery, timeline, end of the log, replayed, host of the primary, read-only.
+
+    The same as `state` says, less what a sample does without: a row without JSON, of what the server has at hand. Of a
+    standby that streams the receiver knows the timeline, of another pg_control; the files are counted where it must be.
+    """
+    call = dialect["functions"]
+    timelines = standby_timelines(dialect)
+    host = "NULL"
+    if dialect["receiver_host"]:
+        host = f"(SELECT {dialect['receiver_host']} FROM pg_stat_wal_receiver WHERE status = 'streaming')"
+    return f"""
+SELECT pg_is_in_recovery(),
+  CASE WHEN pg_is_in_recovery()
+    THEN coalesce({", ".join([*(timelines[:-1] or timelines), "1"])})
+    ELSE ('x' || substr({call["file_of"]}({call["current"]}()), 1, 8))::bit(32)::int END,
+  CASE WHEN pg_is_in_recovery()
+    THEN greatest({call["received"]}(), {call["replayed"]}()) ELSE {call["flushed"]}() END,
+  CASE WHEN pg_is_in_recovery() THEN {call["replayed"]}() END,
+  {host},
+  current_setting('transaction_read_only')
+"""
+
+
 def standby_timelines(dialect: Dialect) -> list[str]:
     """Expressions for every timeline that a standby can tell by SQL; the highest one counts."""
     found = []

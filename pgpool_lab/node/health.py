@@ -112,7 +112,7 @@ def problems(
     problem to somebody who did not want to mend them; that there are two primaries always is.
     """
     members = {**answers, **witness}
-    found = [f"{name} cannot be reached" for name, facts in members.items() if facts is None and name not in absent]
+    found = [unreached(name) for name, facts in members.items() if facts is None and name not in absent]
     reached = {name: facts for name, facts in answers.items() if facts is not None}
     pgpools = {name: facts for name, facts in members.items() if facts is not None}
     found += postgres_problems(reached, primaries(answers), absent)
@@ -121,6 +121,25 @@ def problems(
     found += vip_problems(pgpools, holders(members))
     found += witness_problems(witness)
     return found
+
+
+def way_out(problems: Collection[str], witness: Mapping[str, Facts | None], stack: str = "STACK") -> str:
+    """The command that mends these problems.
+
+    A rejoin brings back a node, and starts the witness's pgpool; the witness's machine comes back by an update alone.
+    """
+    missing = [name for name, facts in witness.items() if facts is None]
+    if not missing:
+        return "./lab rejoin NODE"
+    update = f"./lab up {stack}"
+    if set(problems) <= {unreached(name) for name in missing}:
+        return update
+    return f"{update} for {' and '.join(missing)}, ./lab rejoin NODE for a node"
+
+
+def unreached(name: str) -> str:
+    """What is said of a machine that does not answer."""
+    return f"{name} cannot be reached"
 
 
 def postgres_problems(reached: Mapping[str, Facts], primary: Sequence[str], absent: Collection[str] = ()) -> list[str]:

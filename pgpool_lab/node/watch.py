@@ -13,7 +13,6 @@ open PCP connection would hold the failover up for as long as it stays open.
 
 from __future__ import annotations
 
-import csv
 import errno
 import json
 import os
@@ -25,7 +24,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import dialect, receiver
 from .configuration import PASSWORDS, as_service, load
+from .pgpool import parse_backends
+from .role import standby_file
 from .sessions import Session
 
 Config = Mapping[str, Any]
@@ -43,19 +45,6 @@ VIEW_SECONDS = 1.0
 """How often pgpool is asked what it believes."""
 VIEW_OLD_SECONDS = 3.0
 """After so long without an answer pgpool has no view: a failover holds clients back for a while."""
-
-STATE = """PREPARE state AS SELECT pg_is_in_recovery(),
-  CASE WHEN pg_is_in_recovery()
-    THEN coalesce((SELECT received_tli FROM pg_stat_get_wal_receiver()),
-      (SELECT timeline_id FROM pg_control_checkpoint()))
-    ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
-  CASE WHEN pg_is_in_recovery()
-    THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) ELSE pg_current_wal_flush_lsn() END,
-  CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() END,
-  (SELECT sender_host FROM pg_stat_get_wal_receiver() WHERE status = 'streaming'),
-  current_setting('transaction_read_only');
-"""
-"""The same as facts.STATE says, less what a sample does without; planned once."""
 
 VIEW = "SHOW {};\n"
 """Status and role of every backend, from pgpool's shared memory where the version can (versions/pgpool.py)."""
@@ -90,7 +79,8 @@ def postgres_session(config: Config) -> Session:
     command += ["-U", config["users"]["superuser"], "-d", "postgres"]
     return Session(
         as_service(command),
-        greeting=STATE,
+        # Planned once.
+        greeting=f"PREPARE state AS {dialect.sampled(dialect.of(config))};\n",
         question="EXECUTE state;\n",
         lines=1,
         PGCONNECT_TIMEOUT="5",
@@ -100,7 +90,9 @@ def postgres_session(config: Config) -> Session:
 
 def pgpool_session(config: Config) -> Session:
     """A session with this node's pgpool. It ends with a failover, as every client's may, and is opened again."""
-    command = [f"{config['postgresql']['client_bin']}/psql", "-Xqw", "--csv", "-v", "ON_ERROR_STOP=1"]
+    # As --csv would print it, which psql knows since 12: no value has a comma.
+    command = [f"{config['postgresql']['client_bin']}/psql", "-XAqw", "-F", ",", "-P", "footer=off"]
+    command += ["-v", "ON_ERROR_STOP=1"]
     command += ["-h", "127.0.0.1", "-p", str(config["pgpool"]["port"])]
     command += ["-U", config["users"]["check"], "-d", "postgres"]
     return Session(
@@ -151,7 +143,7 @@ class View:
         """Take what the session has to say."""
         answer = pgpool.read()
         if answer is not None:
-            self._backends, self._answered = parse_view(answer), uptime()
+            self._backends, self._answered = parse_backends(answer), uptime()
 
     def forget(self) -> None:
         self._backends = None
@@ -232,8 +224,10 @@ def service_state(service: str, services: Path = SERVICES) -> dict[str, Any]:
 
 
 def parse_state(config: Config, text: str) -> dict[str, Any]:
-    """The answer to STATE; PostgreSQL writes empty fields for NULL."""
+    """The answer to `dialect.sampled`; PostgreSQL writes empty fields for NULL."""
     recovery, timeline, lsn, replayed, sender, read_only = text.strip().split("|")
+    if recovery == "t" and not dialect.of(config)["receiver_host"]:
+        sender = receiver.streaming_host(standby_file(config, Path(config["postgresql"]["data_directory"]))) or ""
     return {
         "role": "standby" if recovery == "t" else "primary",
         "timeline": int(timeline),
@@ -244,14 +238,6 @@ def parse_state(config: Config, text: str) -> dict[str, Any]:
         ),
         "writable": recovery == "f" and read_only == "off",
     }
-
-
-def parse_view(text: str) -> list[dict[str, str]]:
-    """The answer to VIEW, by column name."""
-    return [
-        {"name": row["hostname"], "status": row["status"], "role": row["role"]}
-        for row in csv.DictReader(text.splitlines())
-    ]
 
 
 def write(line: Mapping[str, Any], state: Mapping[str, Any] | None, view: list[dict[str, str]] | None) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
 
+from pgpool_lab.hypervisor import connection
 from tests.program.engine import Recording, run_program
 
 
@@ -20,6 +22,14 @@ def configuration(nodes: int) -> dict[str, Any]:
         ],
         "domain_type": "qemu",
     }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def reachable_libvirt() -> Iterator[None]:
+    """Nothing is built: there need not be any libvirt."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "unreachable", lambda uri: "")
+        yield
 
 
 @cache

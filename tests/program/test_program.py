@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from pgpool_lab.cluster.outputs import from_json
 from pgpool_lab.errors import LabError
+from pgpool_lab.hypervisor import connection
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.settings import from_mapping
 from tests.program.conftest import configuration, recorded
@@ -657,4 +659,32 @@ def test_a_bad_setting_ends_the_program_before_anything_is_registered(changes: d
     recording = Recording()
     with pytest.raises(pulumi.RunError, match=expected):
         run_program(configuration(2) | changes, recording=recording)
+    assert recording.resources == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "virsh", "refused"),
+    [
+        ("qemu:///system", True, True),
+        ("qemu+unix:///system?socket=/run/nobody", True, True),
+        # What only the provider understands: its own options of a URI, or all of it where there is no virsh.
+        ("qemu+ssh://root@192.168.31.2/system?sshauth=privkey", True, False),
+        ("qemu:///system", False, False),
+    ],
+)
+def test_a_libvirt_of_this_machine_that_is_not_there_ends_the_program_with_what_helps(
+    uri: str, virsh: bool, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "unreachable", lambda uri: "no such socket")
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/virsh" if virsh and name == "virsh" else None)
+    recording = Recording()
+    if not refused:
+        run_program(configuration(2) | {"libvirt_uri": uri}, recording=recording)
+        assert recording.resources
+        return
+    with pytest.raises(pulumi.RunError) as raised:
+        run_program(configuration(2) | {"libvirt_uri": uri}, recording=recording)
+    said = str(raised.value)
+    assert said.startswith(f"libvirt_uri: the libvirt at {uri} cannot be reached: no such socket")
+    assert "./lab up two-node" in said and "stacks/Pulumi.two-node.yaml" in said and "LIBVIRT_DEFAULT_URI" in said
     assert recording.resources == []

@@ -41,6 +41,10 @@ CELLS: dict[str, tuple[list[Asked | Live], Cell]] = {
         Cell(State.FAILS, "test_it[15]"),
     ),
     "a lab's": ([live()], Cell(State.LIVE)),
+    "three nodes'": (
+        [POOL, SERVER, live(tuple(f"test_scenario[procedure-{name}]" for name in ("3", "a", "b")))],
+        Cell(State.LIVE),
+    ),
     "a lab's without the third scenario": ([POOL, SERVER, live(SCENARIOS[:2])], Cell(State.CONFIGURED)),
     "one lab's that failed, another's that passed": (
         [POOL, SERVER, live(preset="procedure"), live(failed=("test_a", "test_b"))],

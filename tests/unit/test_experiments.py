@@ -20,9 +20,16 @@ from pgpool_lab.harness.scenarios import Scenario
 from pgpool_lab.harness.soak import SoakResult
 from pgpool_lab.harness.soak.run import StrikeResult
 from pgpool_lab.lab import Lab
+from pgpool_lab.paths import LabPaths
 from tests.unit import lab_outputs
 from tests.unit.harness.synthetic import recording
 from tests.unit.harness.test_assessment import MACHINE, outputs
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """These commands take a lab for themselves: not one that somebody may be using now."""
+    monkeypatch.setattr(experiments, "LabPaths", lambda stack: LabPaths(stack, tmp_path))
 
 
 class FakeTrials:
@@ -167,3 +174,17 @@ def test_what_is_no_factor_is_refused_before_anything_is_broken(
     monkeypatch.setattr(experiments, "lab_of", lambda stack: pytest.fail("the lab was asked"))
     done: Any = CliRunner().invoke(app, words)
     assert isinstance(done.exception, LabError) and "LAB_WAIT_FACTOR" in done.exception.problem
+
+
+def test_what_lacks_its_witness_is_not_captured_and_a_rejoin_is_not_what_helps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    without_lab(monkeypatch, tmp_path)
+    report = {
+        "stack": "two-node",
+        "problems": ["witness cannot be reached"],
+        "witness": {"name": "witness", "reachable": False},
+    }
+    monkeypatch.setattr(experiments, "status", lambda outputs, stack: report)
+    done: Any = CliRunner().invoke(app, ["snapshot"])
+    assert isinstance(done.exception, LabError) and done.exception.remedy == "./lab up two-node, then repeat"

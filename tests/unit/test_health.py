@@ -305,3 +305,21 @@ def test_before_the_leader_has_the_virtual_ip_nobody_loses_it() -> None:
     assert health.to_release(handed_over) == []
     leaderless = changed(changed(healthy(), "node4", "vip", to=True), "node0", "pgpool", "watchdog_role", to="JOINING")
     assert health.to_release(leaderless) == []
+
+
+WAYS_OUT: dict[str, tuple[Answers, Answers, str]] = {
+    "a node's pgpool": (pgpool_dead(healthy(), "node4"), a_witness(), "./lab rejoin NODE"),
+    "the witness's pgpool": (healthy(), pgpool_dead(a_witness(), "witness"), "./lab rejoin NODE"),
+    "the witness's machine": (healthy(), {"witness": None}, "./lab up two-node-witness"),
+    "both": (
+        pgpool_dead(healthy(), "node4"),
+        {"witness": None},
+        "./lab up two-node-witness for witness, ./lab rejoin NODE for a node",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answers", "witness", "expected"), WAYS_OUT.values(), ids=WAYS_OUT.keys())
+def test_the_way_out_is_a_command_that_knows_the_machine(answers: Answers, witness: Answers, expected: str) -> None:
+    problems = health.problems(answers, witness=witness)
+    assert health.way_out(problems, witness, "two-node-witness") == expected

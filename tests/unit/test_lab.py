@@ -249,3 +249,87 @@ def test_the_help_speaks_of_the_command_that_was_typed() -> None:
     command = [sys.executable, "-m", "pgpool_lab", "soak", "--help"]
     shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
     assert "Usage: ./lab soak" in shown and "python" not in shown
+
+
+OWN = "its own"
+SYSTEM = "qemu:///system"
+
+
+def in_libvirt(paths: LabPaths, uri: str) -> None:
+    """A state that records a machine in a libvirt, in the lab's own for OWN."""
+    inputs = {"uri": hypervisor.uri(paths) if uri == OWN else uri, "version": "0.5.4"}
+    machine = {"urn": "urn:pulumi:machine", "type": "libvirt:index/domain:Domain", "id": "x"}
+    write_state(paths, [{"urn": "urn:pulumi:provider", "type": "pulumi:providers:libvirt", "inputs": inputs}, machine])
+
+
+@pytest.fixture
+def destroys(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Where `pulumi destroy`, which fails, is sent: to the lab's own libvirt, or to which other one."""
+    opened: list[str] = []
+
+    class Failing:
+        def run(self, arguments: Sequence[str]) -> int:
+            assert arguments[0] == "destroy"
+            return 255
+
+    def open_engine(lab: LabPaths, tools: object, prefix: object, extra: dict[str, str]) -> Failing:
+        opened.append(extra[VARIABLE])
+        return Failing()
+
+    def start(lab: LabPaths) -> hypervisor.PrivateLibvirt:
+        lab.libvirt.mkdir(exist_ok=True)
+        return hypervisor.PrivateLibvirt(OWN, lab.name, "qemu")
+
+    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(module, "open_engine", open_engine)
+    monkeypatch.setattr(hypervisor, "connect_check", lambda uri: None)
+    monkeypatch.setattr(hypervisor, "start", start)
+    monkeypatch.setattr(hypervisor, "enter", lambda lab: [])
+    monkeypatch.setattr(hypervisor, "stop", lambda lab: None)
+    return opened
+
+
+@pytest.mark.parametrize("system", [False, True], ids=["down", "down --system"])
+@pytest.mark.parametrize("settings", [True, False], ids=["with its settings", "its settings are gone"])
+def test_a_lab_is_removed_where_it_is(system: bool, settings: bool, paths: LabPaths, destroys: list[str]) -> None:
+    in_libvirt(paths, OWN)
+    if not settings:
+        paths.stack_file.unlink()
+    Lab(paths, system).down()
+    assert destroys == [OWN]
+    assert not paths.root.exists()
+
+
+@pytest.mark.parametrize("system", [False, True], ids=["down", "down --system"])
+@pytest.mark.parametrize("uri", [SYSTEM, ELSEWHERE])
+def test_the_only_record_of_what_is_in_another_libvirt_stays_until_that_is_gone(
+    system: bool, uri: str, paths: LabPaths, destroys: list[str]
+) -> None:
+    in_libvirt(paths, uri)
+    with pytest.raises(LabError, match=re.escape(f"what is left at {uri} is recorded in {paths.root}")):
+        Lab(paths, system).down()
+    assert destroys == [uri]
+    assert has_resources(paths) and not paths.libvirt.exists()
+
+
+@pytest.mark.parametrize(("recorded", "system"), [(SYSTEM, False), (OWN, True), (ELSEWHERE, True)])
+def test_a_lab_is_not_built_a_second_time_in_another_libvirt(
+    recorded: str, system: bool, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    in_libvirt(paths, recorded)
+    with pytest.raises(LabError) as raised:
+        Lab(paths, system).up()
+    assert raised.value.problem.startswith("libvirt_uri: the lab two-node is in the libvirt at ")
+    assert "./lab down two-node" in raised.value.remedy
+
+
+@pytest.mark.parametrize(("recorded", "system"), [(SYSTEM, True), (OWN, False)])
+def test_a_lab_is_brought_up_where_it_is(
+    recorded: str, system: bool, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(hypervisor, "connect_check", lambda uri: None)
+    in_libvirt(paths, recorded)
+    with pytest.raises(TookToolchain):
+        Lab(paths, system).up()

@@ -205,3 +205,4 @@ def test_a_node_that_is_promoted_while_it_follows_keeps_its_data(
         actions.follow_or_clone(config, "node0")
     assert service.told == ["reload"]
     assert directory.exists()
+    assert list(directory.iterdir()) == [], "the fence spares who looks like a standby"

@@ -183,6 +183,24 @@ def test_a_second_holder_is_relieved_while_the_cluster_settles(monkeypatch: pyte
     assert done == [("node4", ["local", "release-vip"])]
 
 
+def test_a_node_that_misses_one_request_is_asked_again_while_the_cluster_settles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    doubled = changed(healthy(), "node4", "vip", to=True)
+    tries: list[str] = []
+
+    def on_node(config: object, name: str, words: list[str], seconds: float) -> str:
+        tries.append(name)
+        if len(tries) == 1:
+            raise StepFailed("node4 did not answer within 40 s")
+        return ""
+
+    monkeypatch.setattr(cluster, "ask_members", lambda _, settled=False: (doubled if len(tries) < 2 else healthy(), {}))
+    monkeypatch.setattr(cluster, "on_node", on_node)
+    assert cluster.settle(config("node0"))["holder"] == "node0"
+    assert tries == ["node4", "node4"]
+
+
 WITNESS: dict[str, Any] = {"witness": {"name": "witness", "ip": "10.9.0.3"}}
 
 

@@ -10,7 +10,7 @@ import pytest
 from pgpool_lab.cli import tables
 from pgpool_lab.cluster.client import parse_arping
 from pgpool_lab.cluster.outputs import LabOutputs
-from pgpool_lab.cluster.status import document
+from pgpool_lab.cluster.status import document, way_out
 from tests.unit import lab_outputs
 from tests.unit.facts import Answers, a_witness, changed, healthy
 
@@ -168,6 +168,7 @@ def test_a_silent_witness_makes_the_lab_unhealthy() -> None:
     found = document(WITH_WITNESS, "lab", healthy(), MACS["node0"], witness={"witness": None})
     assert (found["healthy"], found["problems"]) == (False, ["witness cannot be reached"])
     assert found["witness"] == {"name": "witness", "ip": "192.168.31.2", "reachable": False, "pgpool": None}
+    assert way_out(found) == "./lab up lab"
 
 
 def test_a_witness_that_has_the_virtual_ip_is_named() -> None:

@@ -52,11 +52,15 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Run]:
     made: list[Run] = []
 
     def pytest_run(folders: Sequence[str], options: Sequence[str], report: Path, *, prefix: Any, extra: Any) -> int:
+        if "LAB_STACK" in extra:
+            assert (tmp_path / f".{extra['LAB_STACK']}.lock").exists(), "nobody keeps others from changing the lab"
         made.append((tuple(folders), tuple(options), extra))
         return 0
 
     def paths(stack: str) -> Any:
-        return SimpleNamespace(stack=stack, root=tmp_path / stack, stack_file=Path(__file__))
+        return SimpleNamespace(
+            stack=stack, root=tmp_path / stack, stack_file=Path(__file__), lock=tmp_path / f".{stack}.lock"
+        )
 
     monkeypatch.setattr(testing, "PROJECT", tmp_path)
     monkeypatch.setattr(testing, "new_report_folder", lambda: tmp_path / "reports")

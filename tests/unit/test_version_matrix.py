@@ -102,7 +102,7 @@ def test_postgresql_knows_every_parameter_of_a_pair(pair: LabSettings) -> None:
 def test_no_server_is_asked_for_what_it_has_not(pair: LabSettings) -> None:
     words = node_configuration(pair, lab="lab", node="node0")["postgresql"]["dialect"]
     asked = dialect.state(words) + dialect.standing(words) + dialect.holds_segment(words, "0/1")
-    asked += dialect.role_and_segment(words)
+    asked += dialect.role_and_segment(words) + dialect.sampled(words)
     server = parse(pair.postgresql.version)
     assert ("xlog" in asked) == (server < (10,))
     assert ("_wal_" in asked.replace("pg_stat_wal_receiver", "")) == (server >= (10,))

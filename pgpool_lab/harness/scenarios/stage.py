@@ -58,7 +58,7 @@ def roles(control: Control) -> tuple[str, str]:
     """Holder and primary of a healthy lab."""
     facts, witness = members_facts(control.outputs)
     if problems := health.problems(facts, witness=witness):
-        raise LabError(f"the lab is not healthy: {'; '.join(problems)}", "./lab rejoin NODE")
+        raise LabError(f"the lab is not healthy: {'; '.join(problems)}", health.way_out(problems, witness))
     return health.holders(facts)[0], health.primaries(facts)[0]
 
 

@@ -23,6 +23,7 @@ PROCEDURE = {
     "wd_interval": 10,
     "wd_heartbeat_deadtime": 30,
 }
+BY_QUERY = {name: value for name, value in PROCEDURE.items() if name != "wd_heartbeat_deadtime"} | {"wd_life_point": 3}
 WATCHED = Watched(client_seconds=7, by_dsn_all_seconds=13, sampling_seconds=2, view_seconds=3)
 
 STOPPED_PGPOOL = Struck(holder="announced")
@@ -58,6 +59,10 @@ WRITE_OUTAGES = {
     "PostgreSQL hangs, the procedure's timings": (HUNG_PRIMARY, PROCEDURE, 2, 64),
     # deadtime 31, interval 10, election 11, check 40, 17, client 7
     "host dead, the procedure's timings": (DEAD_HOST, PROCEDURE, 2, 116),
+    # stop 5, no vote: the peers are told 4, escalation 5, client 7
+    "pgpool stopped, watched by queries": (STOPPED_PGPOOL, BY_QUERY, 3, 21),
+    # 3 * (interval 10 + connect_timeout 6), the peers are told 4, check 40, 17, client 7
+    "host dead, watched by queries": (DEAD_HOST, BY_QUERY, 3, 116),
 }
 
 

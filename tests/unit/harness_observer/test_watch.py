@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.node import watch
+from components.cluster.node_configuration import dialect as words_of
+from pgpool_lab.node import dialect, receiver, watch
 from pgpool_lab.node.sessions import RESTART_SECONDS, Session
+from pgpool_lab.versions.postgresql import traits
 from tests.unit.harness import postgresql
 
 CONFIG: dict[str, Any] = {
     "name": "node0",
     "nodes": [{"name": "node0", "ip": "192.168.31.133"}, {"name": "node4", "ip": "192.168.31.134"}],
+    "postgresql": {"dialect": words_of(traits("15"))},
 }
 
 
@@ -67,12 +70,30 @@ def test_the_server_s_answer_is_read_with_its_nulls(text: str, expected: tuple[o
     assert tuple(watch.parse_state(CONFIG, text).values()) == expected
 
 
-def test_pgpool_s_view_is_read_by_column_name() -> None:
-    text = "node_id,hostname,port,status,role,select_cnt\n0,node0,5432,up,primary,7\n1,node4,5432,down,standby,0\n"
-    assert watch.parse_view(text) == [
-        {"name": "node0", "status": "up", "role": "primary"},
-        {"name": "node4", "status": "down", "role": "standby"},
-    ]
+def test_where_no_view_tells_whom_a_standby_follows_its_process_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiver, "streaming_host", lambda _: "192.168.31.134")
+    old = CONFIG | {"postgresql": {"dialect": words_of(traits("9.4")), "data_directory": "/data"}}
+    assert watch.parse_state(old, "t|2|0/5000100|0/5000000||on\n")["streaming_from"] == "node4"
+    assert watch.parse_state(old, "f|2|0/5000100|||off\n")["streaming_from"] is None
+
+
+def test_pgpool_s_view_is_told_in_one_set_of_words_whatever_the_version_says() -> None:
+    view = watch.View()
+    for down in ("down", "3"):
+        text = (
+            f"node_id,hostname,port,status,role,select_cnt\n0,node0,5432,up,primary,7\n1,node4,5432,{down},standby,0\n"
+        )
+        session = Session(["printf", "%s", text], question="", lines=3)
+        session.ask(watch.uptime())
+        while (number := session.fileno()) is not None and view.known(watch.uptime()) is None:
+            select.select([number], [], [], 5)
+            view.take(session)
+        session.close()
+        assert view.known(watch.uptime()) == [
+            {"name": "node0", "status": "up", "role": "primary"},
+            {"name": "node4", "status": "down", "role": "standby"},
+        ]
+        view.forget()
 
 
 def test_a_real_server_answers_the_question_again_and_again() -> None:
@@ -81,7 +102,7 @@ def test_a_real_server_answers_the_question_again_and_again() -> None:
         assert psql is not None
         session = Session(
             [psql, "-XAtqw", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres"],
-            greeting=watch.STATE,
+            greeting=f"PREPARE state AS {dialect.sampled(dialect.of(CONFIG))};\n",
             question="EXECUTE state;\n",
             lines=1,
             PGPASSWORD=postgresql.PASSWORD,
