@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from . import health, locks, pgpool
 from .answer import FORMATION_SECONDS, all_facts, settled_facts
-from .configuration import Config, StepFailed, log, witnesses
+from .configuration import AGENT, Config, StepFailed, log, witnesses
 from .join import Plan, Refusal, Wait, answer_of, decide
 from .preference import preferred
 
@@ -40,7 +40,7 @@ class Refused(Exception):
 
 def on_node(config: Config, name: str, words: list[str], *, seconds: float) -> str:
     """Run the agent on a node, over ssh unless it is this one. Raises StepFailed."""
-    command = ["/usr/local/sbin/lab-node", *words]
+    command = [AGENT, *words]
     if name != config["name"]:
         account = config["ssh_account"]
         remote = shlex.join(command if account == "root" else ["sudo", "-n", *command])

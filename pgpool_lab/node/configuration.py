@@ -15,6 +15,8 @@ Config = Mapping[str, Any]
 
 CONFIGURATION = Path("/etc/pgpool-lab/node.json")
 SECRETS = Path("/etc/pgpool-lab/secrets.json")
+AGENT = "/usr/local/sbin/lab-node"
+"""This program, on every node."""
 PASSWORDS = "/var/lib/postgresql/.pgpass"
 LOG = Path("/var/log/pgpool-lab/join.log")
 OWN_HOST = "127.0.0.1"

@@ -15,6 +15,7 @@ USAGE = """usage: lab-node facts [--settled]
        lab-node start | serve
        lab-node local VERB [--primary NODE]
        lab-node watch      (a sample for every line on standard input)
+       lab-node view       (what pgpool believes, for every line on standard input)
        lab-node isolation  (the service that stops a primary which is cut off)
        lab-node witness    (the service with which a witness hands over the lead)
        lab-node failover …   (pgpool's failover_command)
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str]) -> int:
         from .watch import main as watch
 
         return watch(arguments[1:])
+    if arguments[:1] == ["view"]:
+        from .view import main as view
+
+        return view(arguments[1:])
     if arguments[:1] == ["isolation"]:
         from .isolation import main as isolation
 

@@ -85,6 +85,12 @@ def backends(config: Config, host: str = "127.0.0.1") -> list[dict[str, str]]:
 
     One that holds all backends for down ends every session; it still answers PCP.
     """
+    shown = shown_backends(config, host)
+    return backends_by_pcp(config, host) if shown is None else shown
+
+
+def shown_backends(config: Config, host: str) -> list[dict[str, str]] | None:
+    """The same in a session; empty when it does not answer in time, None when it ends the session."""
     # As CSV, by options that psql had before it had --csv (12).
     command = [f"{config['postgresql']['client_bin']}/psql", "-XAw", "-F,", "-P", "footer=off", "-h", host]
     command += ["-p", str(config["pgpool"]["port"]), "-U", config["users"]["check"], "-d", "postgres"]
@@ -100,7 +106,7 @@ def backends(config: Config, host: str = "127.0.0.1") -> list[dict[str, str]]:
         )
     except subprocess.TimeoutExpired:
         return []
-    return parse_backends(done.stdout) if done.returncode == 0 else backends_by_pcp(config, host)
+    return parse_backends(done.stdout) if done.returncode == 0 else None
 
 
 def backends_by_pcp(config: Config, host: str) -> list[dict[str, str]]:

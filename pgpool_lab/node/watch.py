@@ -6,9 +6,9 @@ believes is the exception: it may be VIEW_OLD_SECONDS old.
 Made to be cheap on an emulated processor: no process is started for a sample. The virtual IP is a bind that succeeds or
 fails, the services are files of their cgroups, PostgreSQL and pgpool answer in sessions that stay open.
 
-pgpool is never asked through PCP here: at the end of a failover its main process waits for every PCP worker to end
-(4.3.5, src/main/pgpool_main.c, failover(): SIGUSR1 and waitpid of the PCP child, which waits for its workers), so an
-open PCP connection would hold the failover up for as long as it stays open.
+pgpool is not asked through PCP here, but for 3.2 (`view`): at the end of a failover its main process waits for every
+PCP worker to end (4.3.5, src/main/pgpool_main.c, failover(): SIGUSR1 and waitpid of the PCP child, which waits for its
+workers), so an open PCP connection would hold the failover up for as long as it stays open.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from . import dialect, receiver
-from .configuration import PASSWORDS, as_service, load
+from .configuration import AGENT, PASSWORDS, as_service, load
 from .pgpool import parse_backends
 from .role import standby_file
 from .sessions import Session
@@ -89,7 +89,13 @@ def postgres_session(config: Config) -> Session:
 
 
 def pgpool_session(config: Config) -> Session:
-    """A session with this node's pgpool. It ends with a failover, as every client's may, and is opened again."""
+    """A session with this node's pgpool. It ends with a failover, as every client's may, and is opened again.
+
+    Where sessions endanger the failover, one with `lab-node view` takes its place.
+    """
+    lines = 1 + len(config["nodes"])
+    if config["pgpool"]["watched_by"] == "pcp":
+        return Session([AGENT, "view"], question="\n", lines=lines)
     # As --csv would print it, which psql knows since 12: no value has a comma.
     command = [f"{config['postgresql']['client_bin']}/psql", "-XAqw", "-F", ",", "-P", "footer=off"]
     command += ["-v", "ON_ERROR_STOP=1"]
@@ -98,7 +104,7 @@ def pgpool_session(config: Config) -> Session:
     return Session(
         command,
         question=VIEW.format(config["pgpool"]["backends_shown_by"]),
-        lines=1 + len(config["nodes"]),
+        lines=lines,
         PGPASSFILE=PASSWORDS,
         PGCONNECT_TIMEOUT="5",
         PGAPPNAME="watch",

@@ -50,6 +50,10 @@ BACKENDS_SHOWN_BY: dict[str, str] = {"3.2": "pool_nodes", "4.2": "pool_backend_s
 """The cheapest SHOW command with every backend's state and role. Since 4.3 `show pool_nodes` logs in to every backend
 (pool_process_reporting.c, get_nodes), which takes an emulated lab of three seconds."""
 
+WATCHED_BY: dict[str, str] = {"3.2": "pcp", "3.3": "session"}
+"""How a sample asks a pgpool what it believes: 3.2 can wait for its peers for ever when several have a session that
+learns of a backend's end (node/view.py)."""
+
 NODE_COLUMNS: dict[str, str] = {
     "3.2": "node_id hostname port status lb_weight role",
     "3.5": "node_id hostname port status lb_weight role select_cnt",
@@ -118,6 +122,7 @@ class PgpoolTraits:
     election: str
     lifecheck_seen_in: str
     backends_shown_by: str
+    watched_by: str
     node_columns: tuple[str, ...]
     status_words: tuple[str, ...]
     placeholders: frozenset[str]
@@ -150,6 +155,7 @@ def traits(text: str) -> PgpoolTraits:
         election=since(ELECTION, version),
         lifecheck_seen_in=since(LIFECHECK_SEEN_IN, version),
         backends_shown_by=since(BACKENDS_SHOWN_BY, version),
+        watched_by=since(WATCHED_BY, version),
         node_columns=tuple(since(NODE_COLUMNS, version).split()),
         status_words=since(STATUS_WORDS, version),
         placeholders=frozenset(since(PLACEHOLDERS, version)),
