@@ -19,6 +19,9 @@ from pgpool_lab.toolchain import Toolchain, ensure_stack, environment
 PROJECT_NAME = "pgpool-lab"
 LIBVIRT_RESOURCES = "libvirt:index/"
 LIBVIRT_PROVIDER = "pulumi:providers:libvirt"
+LAST_STEP = "serve"
+"""Name of the program's step after which a lab is one that clients use: it stays recorded when a later update fails."""
+
 SAID_LINES = 60
 """Of what the engine printed before it failed: its diagnostics come last."""
 
@@ -85,6 +88,10 @@ class Engine:
             for resource in resources
             if resource.get("id") and str(resource.get("type", "")).startswith(LIBVIRT_RESOURCES)
         }
+
+    def whole(self) -> bool:
+        """Whether the lab was ever brought up whole. Outputs don't tell: a first update that fails late has some."""
+        return any(str(each.get("urn", "")).endswith(f"::{LAST_STEP}") for each in kept_resources(self.lab))
 
     def outputs(self) -> LabOutputs:
         """The stack's outputs, secrets shown. Raises LabError where the lab was never brought up whole."""

@@ -86,7 +86,11 @@ class Lab:
         if self._update(engine, options) != 0:
             if not rolling.refused(self._events):
                 raise self._failed()
-            self._replace_machines(engine, settings)
+            if engine.whole():
+                self._replace_machines(engine, settings)
+            # Nobody uses a lab that was never whole; the data disks outlive the machines.
+            elif self._update(engine, [*options, "--skip-preview"]) != 0:
+                raise self._failed()
         outputs = engine.outputs()
         if not status(outputs, self.paths.stack)["healthy"]:
             # A restarted machine starts neither PostgreSQL nor pgpool by itself: that is a join.

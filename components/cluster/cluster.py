@@ -18,6 +18,7 @@ from components.node import Node, NodeArgs
 from components.pgpool import Pgpool, PgpoolArgs, PgpoolCopy, PgpoolCopyArgs
 from components.postgres import Postgres, PostgresArgs, PostgresClient, PostgresClientArgs, layout
 from components.ssh_mesh import SshMesh, SshMeshArgs
+from pgpool_lab.engine import LAST_STEP
 from pgpool_lab.image import stock
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.paths import LabPaths
@@ -198,7 +199,7 @@ class Cluster(pulumi.ComponentResource):
             also=settings,
         )
         serving = self._on_first_node(
-            "serve",
+            LAST_STEP,
             create="exec /usr/local/sbin/lab-node serve",
             update=None,
             after=[join, *[component.command for component in pgpool]],

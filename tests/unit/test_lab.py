@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from pgpool_lab import hypervisor, machine, toolchain
+from pgpool_lab import hypervisor, machine, rolling, toolchain
 from pgpool_lab import lab as module
-from pgpool_lab.engine import Engine, has_resources
+from pgpool_lab.engine import LAST_STEP, Engine, has_resources
 from pgpool_lab.errors import LabError
-from pgpool_lab.image import builder, standin, stock
+from pgpool_lab.image import base, builder, standin, stock
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.toolchain import ensure_stack
@@ -195,6 +195,44 @@ def test_a_lab_that_was_never_whole_says_so(paths: LabPaths, monkeypatch: pytest
     with pytest.raises(LabError, match="never brought up whole") as raised:
         Engine(paths, {}, ()).outputs()
     assert raised.value.remedy.startswith("./lab up two-node")
+
+
+def urn(name: str) -> dict[str, str]:
+    return {"urn": f"urn:pulumi:two-node::pgpool-lab::pgpool-lab:index:Cluster$command:remote:Command::{name}"}
+
+
+WHOLE: dict[str, tuple[list[object], bool]] = {
+    "nothing is there": ([], False),
+    "a machine did not get ready": ([urn("image-build"), urn("node0")], False),
+    "all but the last step": ([urn("node0-ready"), urn("join"), urn(f"not-{LAST_STEP}")], False),
+    "it was whole": ([urn("node0-ready"), urn(LAST_STEP)], True),
+}
+
+
+@pytest.mark.parametrize(("resources", "whole"), WHOLE.values(), ids=WHOLE.keys())
+def test_a_refused_replacement_is_done_at_once_where_the_lab_was_never_whole(
+    resources: list[object], whole: bool, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    def run(engine: Engine, arguments: Sequence[str]) -> int:
+        steps.append("at once" if "--skip-preview" in arguments else "with a preview")
+        assert "--refresh" in arguments, "the user's own options"
+        return int(steps[-1] == "with a preview")
+
+    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(base, "obtain", lambda recipe: None)
+    monkeypatch.setattr(hypervisor, "forget_unrecorded", lambda lab, recorded: [])
+    monkeypatch.setattr(Lab, "_open", lambda lab, tools: Engine(paths, {}, ()))
+    monkeypatch.setattr(Lab, "_replace_machines", lambda lab, engine, settings: steps.append("one after the other"))
+    monkeypatch.setattr(rolling, "refused", lambda event_log: True)
+    monkeypatch.setattr(module, "status", lambda outputs, stack: {"healthy": True})
+    monkeypatch.setattr(Engine, "recorded", lambda engine: set())
+    monkeypatch.setattr(Engine, "outputs", lambda engine: None)
+    monkeypatch.setattr(Engine, "run", run)
+    write_state(paths, resources)
+    Lab(paths).up(["--refresh"])
+    assert steps == ["with a preview", "one after the other" if whole else "at once"]
 
 
 def test_what_is_mistyped_is_not_removed_without_a_word(paths: LabPaths, capsys: pytest.CaptureFixture[str]) -> None:
