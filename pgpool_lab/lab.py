@@ -157,7 +157,7 @@ class Lab:
         return LabError("pulumi up failed: see above", f"./lab up {self.paths.stack} goes on from here")
 
     def _replace_machines(self, engine: Engine, settings: LabSettings) -> None:
-        """Replace the machines one after the other, the primary's last; the lab must be healthy before each.
+        """Replace the machines one after the other, in rolling's order; the lab must be healthy before each.
 
         Those that are down go first and together: they take nothing away. Raises LabError; what was replaced by then
         stays, and a repetition goes on with the others.
@@ -178,7 +178,8 @@ class Lab:
         console.print(f"  replacing the machines of {', '.join(names)} one after the other")
         if self._update(engine, rolling.image_options()) != 0:
             raise self._failed()
-        down, up = rolling.order(status(outputs, stack))
+        compiles = names[0] if ImageRecipe.of(settings).stock else None
+        down, up = rolling.order(status(outputs, stack), compiles)
         if down and self._update(engine, [*rolling.node_options(*down), "--skip-preview"]) != 0:
             raise self._failed()
         for name in up:

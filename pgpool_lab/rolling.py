@@ -33,16 +33,18 @@ def node_options(*nodes: str) -> list[str]:
     return [*named, "--target-dependents"]
 
 
-def order(report: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+def order(report: Mapping[str, Any], compiles: str | None = None) -> tuple[list[str], list[str]]:
     """From a status document: the machines that are down, and the other nodes with the primary last.
 
-    A witness that is not down is left to the update that follows, which has no other machine to replace then.
+    The node that `compiles` pgpool for the others goes before all that are up, primary or not: they get another pgpool
+    from it, which it has only when it is replaced itself. A witness that is not down is left to the update that
+    follows, which has no other machine to replace then.
     """
     witness = [report["witness"]] if "witness" in report else []
     down = [machine["name"] for machine in (*report["nodes"], *witness) if not machine["reachable"]]
     up = [node["name"] for node in report["nodes"] if node["reachable"]]
     last = primaries(report)
-    return down, sorted(up, key=lambda name: name in last)
+    return down, sorted(up, key=lambda name: (name != compiles, name in last))
 
 
 def primaries(report: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.settings import LabSettings
+from pgpool_lab.settings.model import ImageSettings
 from tests.unit.test_templates import lab as settings_of
 
 NODES = ("node0", "node1", "node2")
@@ -71,6 +72,21 @@ ORDERS: dict[str, tuple[dict[str, Any], tuple[list[str], list[str]]]] = {
 @pytest.mark.parametrize(("given", "expected"), ORDERS.values(), ids=ORDERS.keys())
 def test_order(given: dict[str, Any], expected: tuple[list[str], list[str]]) -> None:
     assert rolling.order(given) == expected
+
+
+COMPILED: dict[str, tuple[dict[str, Any], tuple[list[str], list[str]]]] = {
+    "it goes first as the primary": (report("node0"), ([], ["node0", "node1", "node2"])),
+    "and as a standby": (report("node1"), ([], ["node0", "node2", "node1"])),
+    "it is down": (report("node1", ["node0"]), (["node0"], ["node2", "node1"])),
+    "another one is down": (report("node0", ["node1"]), (["node1"], ["node0", "node2"])),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), COMPILED.values(), ids=COMPILED.keys())
+def test_order_where_one_node_compiles_for_the_others(
+    given: dict[str, Any], expected: tuple[list[str], list[str]]
+) -> None:
+    assert rolling.order(given, "node0") == expected
 
 
 @pytest.mark.parametrize(("reachable", "down"), [(True, []), (False, ["witness"])])
@@ -132,6 +148,20 @@ def test_the_lab_is_healthy_before_each_and_the_primary_steps_down(
     lab = Steps(tmp_path, monkeypatch, [report(), report(), report(), report(), report("node2")])
     lab.roll(THREE)
     assert lab.steps == PRIMARY_LAST
+
+
+def test_the_node_that_compiles_goes_first_and_the_next_primary_steps_down_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Seen: for the order, before the first, the new primary, before the two others, and again a new primary.
+    first, second = [report()] * 2, [report("node2")] * 3
+    lab = Steps(tmp_path, monkeypatch, [*first, *second, report()])
+    lab.roll(THREE.model_copy(update={"image": ImageSettings(source="path:README.md")}))
+    assert lab.steps == [
+        "up image-*",
+        "node0 local stop",
+        *["up node0", "up node1", "node2 local stop", "up node2", "up"],
+    ]
 
 
 def test_nothing_more_is_replaced_when_the_lab_is_not_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
