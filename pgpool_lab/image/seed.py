@@ -10,9 +10,10 @@ import tempfile
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
+from pgpool_lab.paths import cache_directory
 
 COPIES = "copies"
-"""Name in the documents under which files of this machine are listed."""
+"""Name in the documents under which files of the cache are listed."""
 LABEL = "cidata"
 """cloud-init's manual, "NoCloud": a file system of this label holds the files in its root."""
 
@@ -21,8 +22,8 @@ def write(documents: str, folder: Path, name: str) -> Path:
     """Write the seed of the node `name` into `folder`, in place of earlier ones; its path.
 
     `documents` is a JSON object of texts by file name: NoCloud's `user-data`, `meta-data` and `network-config`, and
-    what else the node needs. COPIES in it holds paths of files of this machine by the name that they get. The path
-    tells the content, so that another content is another path. Only its owner may read it: the user data hold a
+    what else the node needs. COPIES in it holds paths of files, relative to the cache, by the name that they get. The
+    path tells the content, so that another content is another path. Only its owner may read it: the user data hold a
     private key.
     Raises LabError where a file to be copied is missing.
     """
@@ -34,7 +35,8 @@ def write(documents: str, folder: Path, name: str) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as place:
         for file, text in texts.items():
             (Path(place) / file).write_text(text)
-        for file, path in copies.items():
+        for file, relative in copies.items():
+            path = cache_directory() / relative
             try:
                 shutil.copy(path, Path(place) / file)
             except OSError as error:

@@ -80,8 +80,8 @@ def check_format(path: Path) -> None:
 
 
 def folder(recipe: ImageRecipe) -> Path:
-    """Folder in the cache with the files that the nodes are given."""
-    return cache_directory() / "stock" / recipe.content_hash()[:16]
+    """Folder with the files that the nodes are given, relative to the cache."""
+    return Path("stock") / recipe.content_hash()[:16]
 
 
 def obtain(recipe: ImageRecipe) -> Path:
@@ -90,7 +90,7 @@ def obtain(recipe: ImageRecipe) -> Path:
     Raises LabError where something can't be had, or is not what it should be.
     """
     check(recipe)
-    target, image = folder(recipe), image_path(recipe)
+    target, image = cache_directory() / folder(recipe), image_path(recipe)
     for parent in (target.parent, image.parent):
         parent.mkdir(parents=True, exist_ok=True)
     with (target.parent / "lock").open("w") as lock:
@@ -117,7 +117,7 @@ class Installation:
 
     texts: dict[str, str]
     copies: dict[str, str]
-    """Paths on this machine, by the name on the seed."""
+    """Paths in the cache, relative to it, by the name on the seed: another place of the cache is no other machine."""
 
 
 def installation(recipe: ImageRecipe, *, compiles: bool, mirror: str | None) -> Installation:

@@ -35,6 +35,25 @@ def test_another_content_is_another_path_in_place_of_the_old_one(tmp_path: Path)
     assert set(tmp_path.iterdir()) == {other}
 
 
+@pytest.mark.skipif(shutil.which("mkisofs") is None, reason="genisoimage comes with the first lab")
+def test_files_of_the_cache_are_copied_from_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = json.dumps(DOCUMENTS | {seed.COPIES: {"PGPOOL_TARBALL": "stock/0123/PGPOOL_TARBALL"}})
+    names = set()
+    for place in ("one", "other"):
+        file = tmp_path / place / "pgpool-lab" / "stock" / "0123" / "PGPOOL_TARBALL"
+        file.parent.mkdir(parents=True)
+        file.write_text("pgpool's sources")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / place))
+        path = seed.write(documents, tmp_path / f"seeds-{place}", "node0")
+        assert b"pgpool's sources" in path.read_bytes()
+        names.add(path.name)
+    assert len(names) == 1
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+    with pytest.raises(LabError, match="PGPOOL_TARBALL: No such file") as raised:
+        seed.write(documents, tmp_path / "seeds", "node0")
+    assert "./lab up" in raised.value.remedy
+
+
 def test_without_mkisofs_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LabError, match="mkisofs is not installed"):

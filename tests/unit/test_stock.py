@@ -222,7 +222,8 @@ def test_an_image_by_address_is_downloaded_once_and_checked(
     )
     first = stock.obtain(wanted)
     assert first.is_relative_to(tmp_path / "cache") and first.read_bytes() == image.read_bytes()
-    assert (stock.folder(wanted) / "PGPOOL_TARBALL").is_file()
+    copies = stock.installation(wanted, compiles=True, mirror=None).copies
+    assert (tmp_path / "cache" / "pgpool-lab" / copies["PGPOOL_TARBALL"]).is_file()
     assert stock.obtain(wanted) == first
     assert len(commands) == 1
 
