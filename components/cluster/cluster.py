@@ -131,7 +131,8 @@ class Cluster(pulumi.ComponentResource):
             installation=self._installation(node),
             interface=family(distribution).interface if self._recipe.stock else None,
             gateway=str(self._settings.network.gateway) if self._outward else None,
-            after=[kept.resource],
+            # A stock image's seeds are made of files that come with it.
+            after=[kept.resource, *([image.command] if self._recipe.stock else [])],
         )
 
     @property

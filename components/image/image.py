@@ -28,11 +28,13 @@ class BaseImage(pulumi.ComponentResource):
     """Makes the image ready when it is not in the cache, and uploads it as the nodes' base volume."""
 
     volume_id: pulumi.Output[str]
+    command: local.Command
+    """What makes it ready: with a stock image, the files for the machines' seeds as well."""
 
     def __init__(self, name: str, args: BaseImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pgpool-lab:index:BaseImage", name, None, opts)
         verb = "take" if args.stock else "build"
-        ready = local.Command(
+        self.command = local.Command(
             f"{name}-{verb}",
             create=f"python -m pgpool_lab.image {verb} --recipe {shlex.quote(args.recipe)}",
             triggers=[args.content_hash],
@@ -46,7 +48,7 @@ class BaseImage(pulumi.ComponentResource):
             # libvirt adopts a volume that has the name already: the content's hash keeps two images apart.
             name=f"base-{short}.qcow2",
             pool=args.pool,
-            source=ready.stdout.apply(lambda text: text.strip().splitlines()[-1]),
+            source=self.command.stdout.apply(lambda text: text.strip().splitlines()[-1]),
             format="qcow2",
             opts=pulumi.ResourceOptions(parent=self, aliases=[pulumi.Alias(name=name)]),
         )

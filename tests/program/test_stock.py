@@ -63,6 +63,13 @@ def test_a_stock_image_is_taken_and_none_is_built(lab: Recording) -> None:
         assert "pgpool_lab.image build" not in item.plain("create")
 
 
+def test_the_files_on_a_seed_are_there_before_it_is_written(lab: Recording) -> None:
+    for node in ("node0", "node4"):
+        assert "image-take" in lab.before(lab.named(f"{node}-cloud-init-file"))
+    assert "image-build" not in recorded(2).before(recorded(2).named("node0-cloud-init-file"))
+    assert not [path for path in seed(lab, "node0")["copies"].values() if Path(path).is_absolute()]
+
+
 def test_root_disks_are_larger_than_the_image(lab: Recording) -> None:
     for node in ("node0", "node4"):
         assert lab.named(f"{node}-root", VOLUME).plain("size") == stock.ROOT_BYTES
