@@ -60,7 +60,8 @@ def require_built(settings: LabSettings) -> None:
 def mirror(settings: LabSettings) -> Path:
     """Make the folder that `image.mirror` names: every package that a node installs, with all that these depend on.
 
-    As if nothing were installed: so it fits every image of the distribution. Raises LabError.
+    As if nothing were installed: so it fits every image of the distribution that is of the same age or older. Raises
+    LabError.
     """
     if settings.image.mirror is None:
         raise LabError("image.mirror: it names no folder to be made", "set it to the path of a folder")

@@ -28,7 +28,11 @@ class Family:
     """What every repository of this family has, from its own folder; made by `index_command`."""
     index_command: str
     node: tuple[str, ...]
-    """What a node needs beside PostgreSQL and pgpool, and a stock image may lack."""
+    """What a node needs beside PostgreSQL and pgpool, and a stock image may lack.
+
+    Both halves of OpenSSH: they depend on each other's version, and where only the client were named, a mirror that is
+    newer than the image would have the server removed.
+    """
     server: tuple[str, ...]
     """PostgreSQL's packages, in its own repository."""
     client: tuple[str, ...]
@@ -62,7 +66,16 @@ FAMILIES: dict[str, Family] = {
         other_repositories="/etc/apt/sources.list /etc/apt/sources.list.d/*",
         index="Packages",
         index_command="dpkg-scanpackages --multiversion . >Packages",
-        node=("sudo", "iproute2", "iputils-arping", "iputils-ping", "procps", "openssh-client", "python3"),
+        node=(
+            "sudo",
+            "iproute2",
+            "iputils-arping",
+            "iputils-ping",
+            "procps",
+            "openssh-client",
+            "openssh-server",
+            "python3",
+        ),
         server=("postgresql-{version}",),
         client=("postgresql-client-{version}", "postgresql-common"),
         devel=("libpq-dev",),
@@ -83,7 +96,7 @@ FAMILIES: dict[str, Family] = {
         other_repositories="/etc/yum.repos.d/*",
         index="repodata/repomd.xml",
         index_command="createrepo .",
-        node=("sudo", "iproute", "iputils", "procps-ng", "openssh-clients", "tar", "e2fsprogs"),
+        node=("sudo", "iproute", "iputils", "procps-ng", "openssh-clients", "openssh-server", "tar", "e2fsprogs"),
         server=("postgresql{digits}-server", "postgresql{digits}-contrib"),
         client=("postgresql{digits}", "postgresql{digits}-server"),
         devel=("postgresql{digits}-devel",),

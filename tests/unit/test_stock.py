@@ -493,6 +493,12 @@ def test_a_mirror_has_what_nodes_install_and_compile_with() -> None:
     assert {"postgresql-15", "gcc", "make", "libpq-dev", "libssl-dev", "libpq5", "sudo"} <= wanted
 
 
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_a_mirror_s_ssh_client_does_not_come_without_its_server(distribution: str, image: Path, packages: Path) -> None:
+    wanted = set(told(settings(image, packages, distribution))["NODE_PACKAGES"].split())
+    assert "openssh-server" in wanted and wanted & {"openssh-client", "openssh-clients"}
+
+
 def test_the_stock_stack_names_an_image_and_a_mirror_below_files() -> None:
     lab = from_stack_file(STACK_FILE)
     assert lab.image.source is not None and lab.image.source.startswith("path:files/")
