@@ -10,7 +10,7 @@ from pulumi_command import remote
 
 from components.agent import Agent, AgentArgs
 from components.cluster.node_configuration import node_configuration
-from components.guard import KeptSettings, OneMachineAtATime
+from components.guard import CLOUD_IMAGE, OWN_IMAGE, KeptSettings, OneMachineAtATime
 from components.identity import Identity, IdentityArgs
 from components.image import BaseImage, BaseImageArgs
 from components.network import LabNetwork, LabNetworkArgs
@@ -315,10 +315,12 @@ def kept_settings(settings: LabSettings) -> dict[str, str]:
     """What the data directories of a lab depend on, by the key that decides it.
 
     The binaries of one major version don't start another's data; collations come with the distribution's C library;
-    a password that was stored for md5 is no password for scram (PostgreSQL manual, "Password Authentication").
+    the files belong to a number that the image has for the service account (see guard's ONE_WAY); a password that was
+    stored for md5 is no password for scram (PostgreSQL manual, "Password Authentication").
     """
     return {
         "postgresql.version": settings.postgresql.version,
         "image.distribution": settings.image.distribution,
+        "image.source": OWN_IMAGE if settings.image.source is None else CLOUD_IMAGE,
         "auth": "md5" if settings.auth == "md5" else "scram or trust",
     }

@@ -10,6 +10,15 @@ import pulumi
 
 from pgpool_lab.errors import LabError
 
+OWN_IMAGE, CLOUD_IMAGE = "the lab's own image", "a cloud image"
+
+ONE_WAY = {("image.source", OWN_IMAGE, CLOUD_IMAGE)}
+"""Changes that are let through, as key, before and after, while the way back is refused.
+
+The service account has another number on either image: a cloud image's machine makes the data its own while it
+installs (cloud-init/stock/owner.sh), the lab's own image has nothing that does.
+"""
+
 
 class KeptSettings:
     """Records settings by their keys when the lab is made; a later run with others is refused."""
@@ -40,5 +49,7 @@ class KeptSettings:
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Each setting that differs, as `key: old cannot become new`; one that was not recorded yet may be anything."""
     return [
-        f"{key}: {before[key]} cannot become {value}" for key, value in now.items() if before.get(key, value) != value
+        f"{key}: {before[key]} cannot become {value}"
+        for key, value in now.items()
+        if before.get(key, value) != value and (key, before[key], value) not in ONE_WAY
     ]

@@ -143,7 +143,7 @@ def variables(recipe: ImageRecipe, files: list[str], *, compiles: bool, mirror: 
     """What the scripts are told, by the names that they say they need."""
     distribution = distributions.DISTRIBUTIONS[recipe.distribution]
     family = distributions.family(recipe.distribution)
-    steps = ["system.sh", "repository.sh", "postgresql.sh"]
+    steps = ["system.sh", "repository.sh", "postgresql.sh", "owner.sh"]
     steps += ["python.sh"] if distribution.needs_mirror else []
     steps += ["pgpool.sh"] if compiles else []
     file, text = family.repository

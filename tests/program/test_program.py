@@ -304,6 +304,10 @@ KEPT: dict[str, tuple[dict[str, str], str | None]] = {
     "nothing": ({}, None),
     "version": ({"postgresql.version": "14"}, "postgresql.version: 14 cannot become 15"),
     "distribution": ({"image.distribution": "debian11"}, "image.distribution: debian11 cannot become debian12"),
+    "the files' owner": (
+        {"image.source": "a cloud image"},
+        "image.source: a cloud image cannot become the lab's own image",
+    ),
     "stored passwords": ({"auth": "md5"}, "auth: md5 cannot become scram or trust"),
 }
 """What the state recorded in place of the present settings, and the refusal."""

@@ -16,7 +16,7 @@ from pgpool_lab.image import stock
 from pgpool_lab.paths import PROJECT
 from tests.program.conftest import configuration, recorded
 from tests.program.engine import Recording, run_program
-from tests.program.test_program import DOMAIN, LOCAL, REMOTE, VOLUME
+from tests.program.test_program import DOMAIN, LOCAL, REMOTE, VOLUME, hooked
 from tests.unit.test_stock import qcow2
 
 NETWORK = "libvirt:index/network:Network"
@@ -150,6 +150,13 @@ def test_another_version_of_pgpool_replaces_every_machine(files: Path) -> None:
     after = run_program(stack("stock") | {"pgpool": {"source": "path:files/pgpool-II-3.2.9.tar.gz"}})
     for node in ("node0", "node4"):
         assert after.named(f"{node}-machine").inputs != before.named(f"{node}-machine").inputs
+
+
+def test_a_lab_of_the_lab_s_own_image_takes_a_cloud_image(lab: Recording) -> None:
+    kept = lab.named("kept-settings")
+    before = kept.plain("input") | {"image.source": recorded(2).named("kept-settings").plain("input")["image.source"]}
+    assert before != kept.plain("input")
+    hooked(lab, kept, before)
 
 
 def test_a_built_image_s_lab_has_nothing_of_this() -> None:

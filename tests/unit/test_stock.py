@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import re
 import shlex
 import shutil
@@ -353,6 +354,35 @@ def test_an_installation_is_done_once_and_tells_what_became_of_it(tmp_path: Path
     assert install(folder, state, "true").returncode == 0
     assert (state / "done").exists() and not (state / "failed").exists()
     assert install(folder, state, "exit 3").returncode == 0
+
+
+STOCK = PROJECT / "cloud-init" / "stock"
+
+
+def test_files_of_another_service_account_are_given_to_this_machine_s(tmp_path: Path) -> None:
+    try:
+        account = pwd.getpwnam("postgres")
+    except KeyError:
+        pytest.skip("there is no account postgres")
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    other = account.pw_uid + 1
+    for name, owner in (("lost+found", (0, 0)), ("data", (other, other)), ("log", (account.pw_uid, other))):
+        (tmp_path / name).mkdir()
+        os.chown(tmp_path / name, *owner)
+    (tmp_path / "data" / "pg_wal").symlink_to("nowhere")
+    os.chown(tmp_path / "data" / "pg_wal", other, other, follow_symlinks=False)
+    environment = {**os.environ, "DATA_FOLDER": str(tmp_path)}
+    subprocess.run(["bash", STOCK / "owner.sh"], env=environment, check=True)
+    found = {path.name: (path.lstat().st_uid, path.lstat().st_gid) for path in tmp_path.rglob("*")}
+    own = (account.pw_uid, account.pw_gid)
+    assert found == {"lost+found": (0, 0), "data": own, "log": own, "pg_wal": own}
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_files_are_given_away_when_the_account_is_there(distribution: str, image: Path, packages: Path) -> None:
+    steps = told(settings(image, packages, distribution))["STEPS"].split()
+    assert steps.index("owner.sh") == steps.index("postgresql.sh") + 1
 
 
 def waiting(state: Path, command: str = "true", seconds: int = 5) -> subprocess.CompletedProcess[str]:
