@@ -25,6 +25,8 @@ NETWORK = "libvirt:index/network:Network"
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with the files that the stacks name, in the network of a lab's own libvirt."""
+    # Kept for all tests: it must not be recorded first with what follows here.
+    recorded(2)
     monkeypatch.setattr(paths, "PROJECT", tmp_path)
     monkeypatch.setenv(NAMESPACE_VARIABLE, "a-namespace")
     folder = tmp_path / "files"
