@@ -11,6 +11,9 @@ from pgpool_lab.image.recipe import file_digest
 from pgpool_lab.paths import given_file
 from pgpool_lab.progress import run
 
+PATIENCE = ("--connect-timeout", "30", "--speed-limit", "1000", "--speed-time", "60")
+"""curl's bounds: an image may take as long as its gigabyte takes, as long as it comes."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -54,7 +57,7 @@ def fetch(source: Source, folder: Path, log: Path) -> Path:
     remedy = f"check {source.key}.source, or download it yourself and give its path"
     if kind == "url":
         target = folder / f"{source.key}.download"
-        command: list[str | Path] = ["curl", "--fail", "--silent", "--show-error", "--location", "--max-time", "600"]
+        command: list[str | Path] = ["curl", "--fail", "--silent", "--show-error", "--location", *PATIENCE]
         run([*command, "-o", target, where], title=f"Downloading {where}", log=log, remedy=remedy)
     else:
         if shutil.which("mvn") is None:
