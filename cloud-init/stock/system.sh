@@ -6,6 +6,12 @@ install -d "$DATA_FOLDER"
 blkid /dev/vdb >/dev/null || mkfs.ext4 -q /dev/vdb
 grep -q "^/dev/vdb " /etc/fstab || echo "/dev/vdb $DATA_FOLDER ext4 defaults,noatime,nofail 0 0" >>/etc/fstab
 mountpoint -q "$DATA_FOLDER" || mount "$DATA_FOLDER"
+# Whoever gets in by ssh after a reboot finds it mounted; one that fails keeps nobody out. Debian's family and the
+# enterprise one call the service differently.
+for service in ssh sshd; do
+    install -d "/etc/systemd/system/$service.service.d"
+    printf '[Unit]\nAfter=var-lib-pgpool\\x2dlab.mount\n' >"/etc/systemd/system/$service.service.d/data-disk.conf"
+done
 # The lab's services and folders are not in any distribution's SELinux policy.
 if [ -e /etc/selinux/config ]; then
     setenforce 0 2>/dev/null || true
