@@ -12,6 +12,11 @@ if [ -n "$MIRROR" ]; then
     install -d "$(dirname "$REPOSITORY_FILE")"
     printf %s "$REPOSITORY" >"$REPOSITORY_FILE"
 fi
+# What a power-off in the middle of an installation has left, and apt refuses to go on beside. Who else is at work holds
+# the lock, and then nothing is left; what cannot be mended is told by the installation that follows.
+if command -v dpkg >/dev/null; then
+    dpkg --configure -a || true
+fi
 read -ra command <<<"$REFRESH"
 # The image's own daily update may hold the index for a while.
 for attempt in {1..12}; do
