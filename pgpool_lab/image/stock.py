@@ -18,8 +18,11 @@ from pgpool_lab.versions import distributions
 ROOT_BYTES = 12 * 1024**3
 """Capacity of a root disk, sparse: the largest of the known images has 10 GiB. cloud-init grows the root to it."""
 
-SEED = "/run/pgpool-lab-seed"
-"""Where a node has its seed mounted while it installs."""
+SEED_PARENT = "/run/pgpool-lab-install"
+"""Nobody but root may look into it: the user data on the seed hold the host's private key."""
+
+SEED = f"{SEED_PARENT}/seed"
+"""Where a node has its seed mounted from its installation to its next boot."""
 
 STATE = "/var/lib/pgpool-lab-install"
 """Folder on a node that tells how far its installation is (cloud-init/stock/install.sh)."""
@@ -30,7 +33,8 @@ DATA_FOLDER = "/var/lib/pgpool-lab"
 """Where the data disk is mounted, as in the lab's own image."""
 
 COMMAND = (
-    f"mkdir -p {SEED} && {{ mountpoint -q {SEED} || mount -o ro /dev/disk/by-label/cidata {SEED}; }} && "
+    f"install -d -m 700 {SEED_PARENT} && mkdir -p {SEED} && "
+    f"{{ mountpoint -q {SEED} || mount -o ro /dev/disk/by-label/cidata {SEED}; }} && "
     f"bash {SEED}/install.sh"
 )
 """What cloud-init runs on a node; it may be repeated."""
