@@ -80,5 +80,5 @@ def serve(lab: LabPaths, folder: Path, address: str, port: int) -> None:
                 processes.end([process.pid])
                 raise LabError(
                     f"image.mirror: its server does not start; the end of {log}:\n{tail(log)}",
-                    f"end what listens at port {port} in the lab's network: ./lab down {lab.stack}",
+                    f"read {log}; ./lab down {lab.stack} ends what else listens at port {port} in the lab's network",
                 )
