@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,9 +98,21 @@ def check_mirror(settings: LabSettings, folder: Path) -> None:
             f"put a relocatable Python {wanted} or later there, with python/bin/python3 in it",
         )
     for path in (folder, *sorted(folder.rglob("*"))):
+        if path.is_symlink() and path != folder and not served(folder, path):
+            raise LabError(
+                f"image.mirror: {path} leads to nothing that is in {folder}, and its server sees that folder only",
+                "put the file itself there, or a relative link to one in the folder",
+            )
         wanted_bits = stat.S_IROTH | stat.S_IXOTH if path.is_dir() else stat.S_IROTH
         if path.stat().st_mode & wanted_bits != wanted_bits:
             raise LabError(
                 f"image.mirror: {path} cannot be read by everybody, and its server runs without rights",
                 f"chmod -R a+rX {folder}",
             )
+
+
+def served(folder: Path, link: Path) -> bool:
+    """Whether a link in a folder leads to something for a process whose root is that folder."""
+    target = link.readlink()
+    inside = os.path.normpath(link.parent.relative_to(folder) / target)
+    return not target.is_absolute() and Path(inside).parts[:1] != ("..",) and link.exists()
