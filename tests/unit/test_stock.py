@@ -10,10 +10,12 @@ import shlex
 import shutil
 import socket
 import subprocess
+import sys
 import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from pgpool_lab.hypervisor import mirror
 from pgpool_lab.image import base, source, standin, stock
 from pgpool_lab.image.cloud_init import NetworkConfig, UserData, render_network_config, render_user_data
 from pgpool_lab.image.recipe import ImageRecipe, file_digest
-from pgpool_lab.paths import PROJECT
+from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.settings import LabSettings, from_mapping, from_stack_file
 from pgpool_lab.versions import distributions
 from pgpool_lab.versions.distributions import DISTRIBUTIONS, FAMILIES
@@ -145,6 +147,31 @@ def test_a_mirror_that_its_server_cannot_read_is_refused(image: Path, packages: 
     assert error.remedy == f"chmod -R a+rX {packages}"
 
 
+LINKS: dict[str, tuple[str, bool]] = {
+    "to a file beside it": ("Packages", True),
+    "to nothing": ("none", False),
+    "to itself": ("link", False),
+    "out of the folder": ("../image.qcow2", False),
+    "out of the folder and back": ("../mirror/Packages", False),
+    "by an absolute path": ("{folder}/Packages", False),
+}
+
+
+@pytest.mark.parametrize(("target", "served"), LINKS.values(), ids=LINKS.keys())
+def test_a_link_that_the_mirror_s_server_cannot_follow_is_refused(
+    target: str, served: bool, image: Path, packages: Path, tmp_path: Path
+) -> None:
+    (packages / "link").symlink_to(target.format(folder=packages))
+    if served:
+        given.check(settings(image, packages), STACK_FILE, private=True)
+    else:
+        error = refusal(settings(image, packages))
+        assert error.problem.startswith(f"image.mirror: {packages}/link leads to nothing that is in {packages}")
+    (packages / "link").unlink()
+    (tmp_path / "other name").symlink_to(packages)
+    given.check(settings(image, tmp_path / "other name"), STACK_FILE, private=True)
+
+
 def image_refusal(lab: LabSettings) -> LabError:
     with pytest.raises(LabError) as raised:
         base.check(ImageRecipe.of(lab))
@@ -227,6 +254,8 @@ def test_an_image_by_address_is_downloaded_once_and_checked(
     assert (tmp_path / "cache" / "pgpool-lab" / copies["PGPOOL_TARBALL"]).is_file()
     assert stock.obtain(wanted) == first
     assert len(commands) == 1
+    assert "--max-time" not in commands[0], "a slow way is given the time that an image's size takes"
+    assert commands[0][commands[0].index("--speed-time") + 1] == "60"
 
 
 def test_an_image_by_path_is_used_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, image: Path) -> None:
@@ -385,6 +414,45 @@ def test_files_are_given_away_when_the_account_is_there(distribution: str, image
     assert steps.index("owner.sh") == steps.index("postgresql.sh") + 1
 
 
+def test_who_gets_in_by_ssh_finds_the_data_disk_on_a_stock_image_too() -> None:
+    line = r"After=var-lib-pgpool\\x2dlab.mount\n"
+    for script in ("boot/common.sh", "stock/system.sh"):
+        assert line in (PROJECT / "cloud-init" / script).read_text()
+    text = (STOCK / "system.sh").read_text()
+    assert "for service in ssh sshd; do" in text and "/etc/systemd/system/$service.service.d/data-disk.conf" in text
+
+
+def programs(folder: Path, **texts: str) -> dict[str, str]:
+    """An environment in which these programs do what their texts say."""
+    folder.mkdir()
+    for name, text in texts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("answer", [0, 2], ids=["it goes on", "another one holds the lock"])
+def test_a_broken_off_installation_of_packages_is_gone_on_with_first(answer: int, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    environment = programs(tmp_path / "bin", dpkg=f'echo "dpkg $*" >>{log}; exit {answer}', index=f"echo index >>{log}")
+    environment |= {"MIRROR": "", "PROJECT_SETUP": "", "REFRESH": "index"}
+    subprocess.run(["bash", STOCK / "repository.sh"], env=environment, check=True, capture_output=True)
+    assert log.read_text() == "dpkg --configure -a\nindex\n"
+
+
+def test_nobody_else_looks_into_the_seed_of_a_running_machine(tmp_path: Path) -> None:
+    command = stock.COMMAND.replace(stock.SEED_PARENT, str(tmp_path / "run"))
+    seed = tmp_path / "run" / "seed"
+    environment = programs(
+        tmp_path / "bin",
+        mountpoint="exit 1",
+        mount=f"stat -c %a {tmp_path}/run >{tmp_path}/mode; echo 'echo installs' >{seed}/install.sh",
+    )
+    done = subprocess.run(["sh", "-c", command], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout == "installs\n"
+    assert (tmp_path / "mode").read_text() == "700\n"
+
+
 def waiting(state: Path, command: str = "true", seconds: int = 5) -> subprocess.CompletedProcess[str]:
     """Wait for an installation as the update does, with its own state and bound."""
     text = wait_for_installation("node0").replace(stock.STATE, str(state)).replace(stock.LOG, f"{state}.log")
@@ -472,6 +540,19 @@ def test_the_server_gives_the_folder_s_files_and_no_others(served: str) -> None:
         raised.value.close()
 
 
+def test_a_server_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reason = "import sys; sys.exit('the folder cannot be a root')"
+    monkeypatch.setattr(mirror, "require_root", lambda: None)
+    monkeypatch.setattr(mirror, "exclusively", lambda lab: nullcontext())
+    monkeypatch.setattr(mirror, "servers", lambda lab: {})
+    monkeypatch.setattr(mirror, "enter", lambda lab: [])
+    monkeypatch.setattr(mirror, "command", lambda *given: [sys.executable, "-c", reason])
+    lab = LabPaths("stock", tmp_path)
+    with pytest.raises(LabError, match="the folder cannot be a root") as raised:
+        mirror.serve(lab, tmp_path, "10.20.30.1", 8080)
+    assert raised.value.remedy.startswith(f"read {lab.logs / 'mirror.log'}; ./lab down stock ends ")
+
+
 # What stands in for the internet
 
 
@@ -534,6 +615,7 @@ def test_the_stock_stack_names_an_image_and_a_mirror_below_files() -> None:
     assert lab.image.source is not None and lab.image.source.startswith("path:files/")
     assert lab.image.mirror is not None and lab.image.mirror.startswith("files/")
     assert lab.mirror_address == "http://192.168.31.1:8080/"
+    assert all(node.memory_mib >= 1024 for node in lab.nodes), "what the compilation of pgpool takes"
 
 
 def test_an_archive_of_programs_is_on_every_node_s_seed(tmp_path: Path, image: Path) -> None:
