@@ -115,6 +115,9 @@ def join(
                 force_primary=force_primary,
                 rejoin=rejoin,
             )
+            if busy := being_changed(decision, answers):
+                # A failover's own steps: what they make of the node is decided on then.
+                decision = Wait(busy, "another step changes its PostgreSQL", "see failover.log and join.log there")
             match decision:
                 case Refusal(reason, remedy):
                     raise Refused(f"{reason}; {remedy}")
@@ -135,6 +138,12 @@ def join(
                     done += [f"{action.verb} {action.node}" for action in actions]
                     # It has been obeyed: from here on the rules find the primary that it made.
                     force_primary = None
+
+
+def being_changed(decision: object, answers: Answers) -> str | None:
+    """A node for which the rules ask for something while another step is at work on it."""
+    actions = decision.actions if isinstance(decision, Plan) else ()
+    return next((action.node for action in actions if (answers[action.node] or {}).get("changing")), None)
 
 
 def claim(config: Config, lock: IO[str]) -> Answers:
