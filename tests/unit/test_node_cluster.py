@@ -213,6 +213,19 @@ def test_a_node_that_misses_one_request_is_asked_again_while_the_cluster_settles
     assert tries == ["node4", "node4"]
 
 
+def test_a_pgpool_that_does_not_find_out_by_itself_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    astray = changed(healthy(), "node4", "pgpool", "backends", 0, "role", to="standby")
+    told: list[tuple[str, str]] = []
+    clock = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(
+        cluster, "ask_members", lambda config, settled=False: (healthy() if len(told) == 2 else astray, {})
+    )
+    monkeypatch.setattr(cluster, "on_node", lambda config, name, words, seconds: told.append((name, words[-1])))
+    assert cluster.settle(config("node0"))["primary"] == "node0"
+    assert told == [("node4", "pgpool-stop"), ("node4", "pgpool-apply")]
+
+
 WITNESS: dict[str, Any] = {"witness": {"name": "witness", "ip": "10.9.0.3"}}
 
 
