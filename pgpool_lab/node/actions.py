@@ -52,8 +52,7 @@ def initialise(config: Config) -> None:
     single += ["-c", "log_min_error_statement=panic", "postgres"]
     run(as_service(single), stdin=users_sql(config, secrets))
     run(["sync", "-f", str(new)])
-    discard(directory)
-    new.rename(directory)
+    put_in_place(new, directory)
     start_primary(config)
 
 
@@ -153,6 +152,7 @@ def set_aside(config: Config, primary: str) -> None:
     for older in directory.parent.glob("data.diverged-*"):
         shutil.rmtree(older)
     directory.rename(aside)
+    facts.rewinding(directory).unlink(missing_ok=True)
     log(f"the old data is kept in {aside}")
 
 
@@ -188,8 +188,7 @@ def clone(config: Config, primary: str) -> None:
     run(["sync", "-f", str(new)])
     if source_state(config, source) != before:
         raise StepFailed(f"{primary} changed its role or timeline during the base backup")
-    discard(directory)
-    new.rename(directory)
+    put_in_place(new, directory)
     follow(config, primary)
 
 
@@ -216,6 +215,9 @@ def rewind(config: Config, primary: str) -> None:
             raise StepFailed("this PostgreSQL has no pg_rewind")
         if facts.controlled(config, directory)["timeline"] == int(before.split()[1], 16):
             raise StepFailed("both are on the same timeline, which pg_rewind takes for equal")
+        mark = facts.rewinding(directory)
+        mark.touch()
+        run(["sync", "-f", str(mark)])
         # The crash recovery that pg_rewind starts with does not run as a standby.
         make_primary(config, directory)
         if not dialect.of(config)["rewind_recovers"]:
@@ -225,6 +227,7 @@ def rewind(config: Config, primary: str) -> None:
         run(["sync", "-f", str(directory)])
         if source_state(config, source) != before:
             raise StepFailed(f"{primary} changed its role or timeline meanwhile")
+        mark.unlink()
         follow(config, primary)
     except StepFailed as failure:
         log(f"rewinding failed: {failure}")
@@ -344,6 +347,13 @@ def prepare_base(directory: Path) -> None:
     directory.parent.mkdir(parents=True, exist_ok=True)
     shutil.chown(directory.parent, "postgres", "postgres")
     discard(directory.with_name("data.new"))
+
+
+def put_in_place(new: Path, directory: Path) -> None:
+    """Give data that is whole its name; what has that name is no data worth keeping."""
+    discard(directory)
+    new.rename(directory)
+    facts.rewinding(directory).unlink(missing_ok=True)
 
 
 def discard(directory: Path) -> None:

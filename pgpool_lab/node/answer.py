@@ -15,7 +15,7 @@ FORMATION_SECONDS = 90
 
 
 def all_facts(config: Config) -> dict[str, Any]:
-    """This node's PostgreSQL, pgpool, virtual IP, and whether it applies the rules of join.
+    """This node's PostgreSQL, pgpool, virtual IP, and what is under way: the rules of join, a step that changes it.
 
     A witness has neither PostgreSQL nor a part in the rules.
     """
@@ -26,7 +26,8 @@ def all_facts(config: Config) -> dict[str, Any]:
     if is_witness(config):
         return {"node": config["name"], **side_by_side(questions)}
     found = side_by_side({"postgres": lambda: facts.postgres(config), **questions})
-    return {"node": config["name"], **found, "joining": locks.is_held(locks.JOIN)}
+    held = {"joining": locks.is_held(locks.JOIN), "changing": locks.is_held(locks.CHANGE)}
+    return {"node": config["name"], **found, **held}
 
 
 def settled_facts(config: Config) -> dict[str, Any]:

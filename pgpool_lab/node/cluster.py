@@ -25,6 +25,9 @@ SETTLE_SECONDS = 240
 
 3.2 tries wd_interval * 10 apart whether it can check its peers: twice that is 200 s with the runbook's timings.
 """
+MISLED_SECONDS = 30
+"""After so long a pgpool that believes something wrong will not find out: its search for the primary at a start, and a
+view that is on its way, take seconds."""
 STEP_SECONDS = 900
 WITNESS_SECONDS = 120
 """For a step on the witness: an ssh login, and a pgpool that is started or stopped."""
@@ -115,6 +118,9 @@ def join(
                 force_primary=force_primary,
                 rejoin=rejoin,
             )
+            if busy := being_changed(decision, answers):
+                # A failover's own steps: what they make of the node is decided on then.
+                decision = Wait(busy, "another step changes its PostgreSQL", "see failover.log and join.log there")
             match decision:
                 case Refusal(reason, remedy):
                     raise Refused(f"{reason}; {remedy}")
@@ -135,6 +141,12 @@ def join(
                     done += [f"{action.verb} {action.node}" for action in actions]
                     # It has been obeyed: from here on the rules find the primary that it made.
                     force_primary = None
+
+
+def being_changed(decision: object, answers: Answers) -> str | None:
+    """A node for which the rules ask for something while another step is at work on it."""
+    actions = decision.actions if isinstance(decision, Plan) else ()
+    return next((action.node for action in actions if (answers[action.node] or {}).get("changing")), None)
 
 
 def claim(config: Config, lock: IO[str]) -> Answers:
@@ -216,13 +228,15 @@ def perform(config: Config, plan: Plan, answers: Answers) -> None:
 def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collection[str] = ()) -> dict[str, Any]:
     """Wait until the cluster is healthy, attaching backends that stream and are held for down meanwhile.
 
-    A virtual IP beside the leader's is taken away.
+    A virtual IP beside the leader's is taken away, and a pgpool that goes on believing other things than the leader is
+    started again.
 
     pgpool is started where changed settings of PostgreSQL had it stopped; `stopped_pgpools` are nodes where it may stay
     so, `absent` are nodes whose PostgreSQL is not waited for.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
     started: set[str] = set()
+    misled: dict[str, float] = {}
     answers, witness = ask_members(config, settled=True)
     while True:
         # Once: one that does not stay is for its log and the operator.
@@ -247,6 +261,13 @@ def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collec
             backend = pgpool.by_name(config, name)["backend_id"]
             asked = leader(answers) or config["name"]
             log(f"attaching {name} through pgpool on {asked}: {pgpool.attach(config, asked, backend)}")
+        now = time.monotonic()
+        misled = {name: misled.get(name, now) for name in health.misled(answers, witness=witness)}
+        for name in (name for name, since in misled.items() if now - since > MISLED_SECONDS):
+            log(f"pgpool on {name} goes on believing what its leader does not: starting it again")
+            on_node(config, name, ["local", "pgpool-stop"], seconds=STEP_SECONDS)
+            on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
+            misled[name] = time.monotonic()
         time.sleep(0.5)
         answers, witness = ask_members(config)
 

@@ -59,8 +59,15 @@ def data_state(directory: Path) -> str:
         raise StepFailed(f"{missing} is not mounted, so nobody can say what data this node has")
     if not directory.is_dir() or not any(directory.iterdir()):
         return "none"
+    if rewinding(directory).exists():
+        return "partial"
     complete = (directory / "PG_VERSION").is_file() and (directory / "global" / "pg_control").is_file()
     return "present" if complete else "partial"
+
+
+def rewinding(directory: Path) -> Path:
+    """A file that is there while pg_rewind changes a data directory: half-rewound, it looks whole and is nobody's."""
+    return directory.with_name(f"{directory.name}.rewinding")
 
 
 def unmounted(fstab: str, directory: Path) -> str | None:

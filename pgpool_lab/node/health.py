@@ -90,6 +90,36 @@ def to_release(answers: Mapping[str, Facts | None]) -> list[str]:
     return [name for name in holding if name != leading[0]]
 
 
+def misled(answers: Mapping[str, Facts | None], *, witness: Mapping[str, Facts | None] = NO_WITNESS) -> list[str]:
+    """Members whose pgpool believes something wrong of a backend of which the leading pgpool knows better.
+
+    A pgpool takes the leader's view over when it joins and after a failover (4.3.5, pgpool_main.c,
+    sync_backend_from_watchdog), the primary that the leader has not found yet as well. Nothing corrects it then.
+    """
+    primary = primaries(answers)
+    running = {
+        name: facts["pgpool"]
+        for name, facts in {**answers, **witness}.items()
+        if facts is not None and facts["pgpool"]["running"] and facts["pgpool"]["backends"]
+    }
+    leading = [name for name, pgpool in running.items() if pgpool["watchdog_role"] == "LEADER"]
+    if len(primary) != 1 or len(leading) != 1 or not knows(running[leading[0]], primary[0]):
+        return []
+    return [
+        name
+        for name, pgpool in running.items()
+        if pgpool["watchdog_role"] == "STANDBY" and not knows(pgpool, primary[0])
+    ]
+
+
+def knows(pgpool: Mapping[str, Any], primary: str) -> bool:
+    """Whether a pgpool uses every backend, and takes the right one for the primary."""
+    return all(
+        backend["status"] in ("up", "waiting") and (backend["role"] == "primary") == (backend["name"] == primary)
+        for backend in pgpool["backends"]
+    )
+
+
 def to_start(answers: Mapping[str, Facts | None], *, stopped_pgpools: Collection[str] = ()) -> list[str]:
     """Nodes whose pgpool was stopped, other than those where it may stay so."""
     return [

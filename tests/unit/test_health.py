@@ -307,6 +307,22 @@ def test_before_the_leader_has_the_virtual_ip_nobody_loses_it() -> None:
     assert health.to_release(leaderless) == []
 
 
+def test_a_pgpool_that_knows_less_than_its_leader_is_misled() -> None:
+    assert health.misled(healthy()) == []
+    assert health.misled(changed(healthy(), "node4", "pgpool", "backends", 0, "role", to="standby")) == ["node4"]
+    assert health.misled(changed(healthy(), "node4", "pgpool", "backends", 1, "status", to="down")) == ["node4"]
+    astray = changed(a_witness(), "witness", "pgpool", "backends", 0, "role", to="standby")
+    assert health.misled(healthy(), witness=astray) == ["witness"]
+
+
+def test_nobody_is_misled_by_a_leader_that_knows_no_better_itself() -> None:
+    both = changed(healthy(), "node4", "pgpool", "backends", 0, "role", to="standby")
+    assert health.misled(changed(both, "node0", "pgpool", "backends", 0, "role", to="standby")) == []
+    silent = changed(healthy(), "node4", "pgpool", "backends", to=[])
+    assert health.misled(silent) == []
+    assert health.misled(changed(healthy(), "node0", "pgpool", "backends", 1, "status", to="down")) == []
+
+
 WAYS_OUT: dict[str, tuple[Answers, Answers, str]] = {
     "a node's pgpool": (pgpool_dead(healthy(), "node4"), a_witness(), "./lab rejoin NODE"),
     "the witness's pgpool": (healthy(), pgpool_dead(a_witness(), "witness"), "./lab rejoin NODE"),

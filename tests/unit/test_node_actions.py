@@ -125,6 +125,47 @@ def test_nothing_is_set_aside_without_a_source(config: dict[str, Any], monkeypat
     assert directory.exists()
 
 
+@pytest.mark.parametrize("outcome", ["rewound", "its source goes away"])
+def test_data_that_was_rewound_half_way_passes_for_nobody_s(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, outcome: str, tmp_path: Path
+) -> None:
+    directory = Path(config["postgresql"]["data_directory"])
+    (directory / "global").mkdir(parents=True)
+    (directory / "global" / "pg_control").touch()
+    (directory / "PG_VERSION").touch()
+    config["postgresql"] |= {"bin": str(tmp_path), "config_file": "/etc/postgresql.conf"}
+    (tmp_path / "pg_rewind").touch()
+    gone: list[str] = []
+
+    def source_state(config: Any, source: Any) -> str:
+        if gone:
+            raise StepFailed("no answer")
+        return "f 00000002"
+
+    def run(command: list[str], **_: object) -> str:
+        if any(word.endswith("pg_rewind") for word in command):
+            assert facts.data_state(directory) == "partial", "a crash now must not leave it for whole"
+            if outcome != "rewound":
+                gone.append("node0")
+                raise StepFailed("could not connect")
+        return ""
+
+    monkeypatch.setattr(actions, "source_state", source_state)
+    monkeypatch.setattr(actions, "run", run)
+    monkeypatch.setattr(actions, "psql", lambda *_, **__: "")
+    monkeypatch.setattr(actions, "service_active", lambda name: False)
+    monkeypatch.setattr(facts, "controlled", lambda config, directory: {"timeline": 1})
+    for step in ("stop", "follow"):
+        monkeypatch.setattr(actions, step, lambda *_: None)
+    if outcome == "rewound":
+        actions.rewind(config, "node0")
+        assert facts.data_state(directory) == "present"
+    else:
+        with pytest.raises(StepFailed, match="no answer"):
+            actions.rewind(config, "node0")
+        assert facts.data_state(directory) == "partial"
+
+
 class Service:
     """systemd's view of PostgreSQL."""
 

@@ -106,6 +106,18 @@ def test_join_ends_when_nothing_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
         cluster.join(config("node0"), initialised=False)
 
 
+def test_join_waits_for_the_step_that_a_failover_has_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    here: cluster.Answers = {"node0": facts(**PRIMARY), "node4": facts(**STANDBY)}
+    following = here | {"node5": facts() | {"changing": True}}
+    followed = here | {"node5": facts(**STANDBY)}
+    told: list[object] = []
+    monkeypatch.setattr(cluster, "rest_witness", lambda config, answers: None)
+    monkeypatch.setattr(cluster, "ask_all", answers_in_turn([following, following, followed]))
+    monkeypatch.setattr(cluster, "perform", lambda config, plan, answers: told.append(plan))
+    assert cluster.join(config("node0"), initialised=True)["standbys"] == ["node4", "node5"]
+    assert told == []
+
+
 def test_join_waits_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "WAIT_SECONDS", 0)
     monkeypatch.setattr(cluster, "ask_all", lambda config: {node: facts() for node in NODES} | {"node4": None})
@@ -201,6 +213,19 @@ def test_a_node_that_misses_one_request_is_asked_again_while_the_cluster_settles
     assert tries == ["node4", "node4"]
 
 
+def test_a_pgpool_that_does_not_find_out_by_itself_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    astray = changed(healthy(), "node4", "pgpool", "backends", 0, "role", to="standby")
+    told: list[tuple[str, str]] = []
+    clock = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(
+        cluster, "ask_members", lambda config, settled=False: (healthy() if len(told) == 2 else astray, {})
+    )
+    monkeypatch.setattr(cluster, "on_node", lambda config, name, words, seconds: told.append((name, words[-1])))
+    assert cluster.settle(config("node0"))["primary"] == "node0"
+    assert told == [("node4", "pgpool-stop"), ("node4", "pgpool-apply")]
+
+
 WITNESS: dict[str, Any] = {"witness": {"name": "witness", "ip": "10.9.0.3"}}
 
 
@@ -277,4 +302,7 @@ def test_a_witness_has_facts_of_its_pgpool_alone(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(node_facts, "postgres", lambda config: {"running": True})
     said = {"node": "witness", "pgpool": {"running": True}, "vip": False}
     assert answer.all_facts(config("witness") | WITNESS) == said
-    assert set(answer.all_facts(config("node0") | WITNESS)) == {"node", "postgres", "pgpool", "vip", "joining"}
+    assert set(answer.all_facts(config("node0") | WITNESS)) == {
+        *("node", "postgres", "pgpool", "vip"),
+        *("joining", "changing"),
+    }
