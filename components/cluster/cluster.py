@@ -128,6 +128,7 @@ class Cluster(pulumi.ComponentResource):
             operator_key=self.identity.operator,
             guard=guard,
             interpreter=DISTRIBUTIONS[distribution].interpreter,
+            systemd=DISTRIBUTIONS[distribution].systemd,
             installation=self._installation(node),
             interface=family(distribution).interface if self._recipe.stock else None,
             gateway=str(self._settings.network.gateway) if self._outward else None,

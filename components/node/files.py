@@ -11,7 +11,9 @@ import pulumi
 from pulumi_command import remote
 
 from components.node.node import Node
+from components.node.units import adapted
 
+UNITS = "/etc/systemd/system/"
 SCRIPT = Path(__file__).with_name("write_files.py")
 
 
@@ -35,17 +37,28 @@ def write_files(
 ) -> remote.Command:
     """A command that writes `files`; standard input carries them, since some hold secrets.
 
-    The service `restarts` is restarted, if it runs, when one of them has changed.
+    The service `restarts` is restarted, if it runs, when one of them has changed. Units are written in the words of the
+    node's systemd.
     """
     return remote.Command(
         name,
         connection=node.connection,
         create=f"set -eu; exec {node.interpreter} -c {shlex.quote(SCRIPT.read_text())} {restarts}",
         stdin=pulumi.Output.json_dumps(
-            [{"path": file.path, "content": file.content, "mode": file.mode, "owner": file.owner} for file in files]
+            [
+                {"path": file.path, "content": content_on(node, file), "mode": file.mode, "owner": file.owner}
+                for file in files
+            ]
         ),
         add_previous_output_in_env=False,
         logging=remote.Logging.NONE,
         triggers=[node.domain_id],
         opts=opts,
     )
+
+
+def content_on(node: Node, file: NodeFile) -> pulumi.Input[str]:
+    """What a file holds on a node."""
+    if isinstance(file.content, str) and file.path.startswith(UNITS):
+        return adapted(file.content, node.systemd)
+    return file.content

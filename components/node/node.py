@@ -63,6 +63,8 @@ class NodeArgs:
     guard: OneMachineAtATime
     interpreter: str
     """What runs Python programs on the node."""
+    systemd: int
+    """The release of systemd on the node."""
     installation: Installation | None = None
     """What the machine of a stock image installs on its first boot; None where its image has it all."""
     interface: str | None = None
@@ -83,6 +85,8 @@ class Node(pulumi.ComponentResource):
     ip: str
     interpreter: str
     """What runs Python programs on the node."""
+    systemd: int
+    """The release of systemd on the node."""
     connection: remote.ConnectionArgs
     domain_id: pulumi.Output[str]
     domain: libvirt.Domain
@@ -95,6 +99,7 @@ class Node(pulumi.ComponentResource):
         self.name = args.name
         self.ip = args.ip
         self.interpreter = args.interpreter
+        self.systemd = args.systemd
         installation = args.installation
         data = libvirt.Volume(
             f"{name}-data",

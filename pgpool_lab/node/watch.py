@@ -34,6 +34,8 @@ Config = Mapping[str, Any]
 
 SERVICES = Path("/sys/fs/cgroup/system.slice")
 """systemd's cgroups of services (cgroups(7), version 2); one that runs nothing is removed."""
+OLD_SERVICES = Path("/sys/fs/cgroup/systemd/system.slice")
+"""The same in version 1, where systemd freezes nothing."""
 
 LISTENER_SECONDS = 10.0
 """A listener asks several times a second. When it does not, its connection is gone."""
@@ -219,14 +221,22 @@ def has_address(address: str) -> bool:
     return True
 
 
-def service_state(service: str, services: Path = SERVICES) -> dict[str, Any]:
+def service_state(service: str, services: Path = SERVICES, old_services: Path = OLD_SERVICES) -> dict[str, Any]:
     """Whether a service has processes, and whether they are frozen (cgroup.events of cgroups(7))."""
     try:
         events = (services / service / "cgroup.events").read_text().split()
     except OSError:
-        return {"running": False, "frozen": False}
+        return {"running": has_processes(old_services / service), "frozen": False}
     values = dict(zip(events[::2], events[1::2], strict=True))
     return {"running": values.get("populated") == "1", "frozen": values.get("frozen") == "1"}
+
+
+def has_processes(group: Path) -> bool:
+    """Whether a cgroup of version 1 is there and not empty."""
+    try:
+        return bool((group / "cgroup.procs").read_text())
+    except OSError:
+        return False
 
 
 def parse_state(config: Config, text: str) -> dict[str, Any]:

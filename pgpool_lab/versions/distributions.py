@@ -117,6 +117,7 @@ class Distribution:
     family: str
     python: tuple[int, int]
     """The `python3` of its own packages."""
+    systemd: int
     locale: str
     """A UTF-8 locale that is always there, in initdb's words."""
     postgresql: str | None = None
@@ -150,17 +151,21 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "debian12": Distribution(
         "debian",
         python=(3, 11),
+        systemd=252,
         locale="C.UTF-8",
         postgresql="15",
         pgpool="4.3.5",
         codename="bookworm",
         project_setup=APT_PROJECT,
     ),
-    "ubuntu2204": Distribution("debian", python=(3, 10), locale="C.UTF-8", postgresql="14", project_setup=APT_PROJECT),
+    "ubuntu2204": Distribution(
+        "debian", python=(3, 10), systemd=249, locale="C.UTF-8", postgresql="14", project_setup=APT_PROJECT
+    ),
     # Its own PostgreSQL lays its programs out unlike the project's, which is taken instead.
     "rocky9": Distribution(
         "el",
         python=(3, 9),
+        systemd=252,
         locale="C.UTF-8",
         project_setup="yum install -y "
         "https://download.postgresql.org/pub/repos/yum/reporpms/EL-9-x86_64/pgdg-redhat-repo-latest.noarch.rpm && "
@@ -172,6 +177,7 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "centos7": Distribution(
         "el",
         python=(3, 6),
+        systemd=219,
         locale="en_US.UTF-8",
         project=("9.4", "15"),
         interpreter="/usr/local/python/bin/python3",

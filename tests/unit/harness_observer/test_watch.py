@@ -57,6 +57,15 @@ def test_a_service_is_what_its_cgroup_says(events: str | None, state: dict[str, 
     assert watch.service_state("lab.service", tmp_path) == state
 
 
+@pytest.mark.parametrize(("processes", "running"), [("240\n241\n", True), ("", False), (None, False)])
+def test_a_service_is_found_in_cgroups_of_version_1(tmp_path: Path, processes: str | None, running: bool) -> None:
+    if processes is not None:
+        (tmp_path / "lab.service").mkdir()
+        (tmp_path / "lab.service" / "cgroup.procs").write_text(processes)
+    state = watch.service_state("lab.service", tmp_path / "none", tmp_path)
+    assert state == {"running": running, "frozen": False}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
