@@ -10,7 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import dialect, facts, locks, settings
-from .configuration import OWN_HOST, SECRETS, Config, StepFailed, as_service, log, node, psql, run, service_active
+from .configuration import (
+    OWN_HOST,
+    SECRETS,
+    Config,
+    GaveWay,
+    StepFailed,
+    as_service,
+    log,
+    node,
+    psql,
+    run,
+    service_active,
+)
 from .passwords import stored
 from .role import make_primary, make_standby, write_replication_conf
 
@@ -133,6 +145,8 @@ def follow_or_clone(config: Config, primary: str) -> None:
     refuse_if_primary(config)
     try:
         follow(config, primary)
+    except GaveWay:
+        raise
     except StepFailed as failure:
         log(f"following failed: {failure}")
         set_aside(config, primary)
@@ -229,6 +243,8 @@ def rewind(config: Config, primary: str) -> None:
             raise StepFailed(f"{primary} changed its role or timeline meanwhile")
         mark.unlink()
         follow(config, primary)
+    except GaveWay:
+        raise
     except StepFailed as failure:
         log(f"rewinding failed: {failure}")
         set_aside(config, primary)
@@ -288,9 +304,15 @@ def reload(config: Config, primary: str | None) -> list[settings.Pending]:
 
 
 def wait_until_streaming(config: Config, primary: str) -> None:
-    """Poll this standby until it streams from `primary`. Raises StepFailed, early when it never will."""
+    """Poll this standby until it streams from `primary`. Raises StepFailed, early when it never will.
+
+    Raises GaveWay when it is to be promoted: a primary that dies meanwhile is waited for in vain, and its successor may
+    be this node.
+    """
     started = time.monotonic()
     while True:
+        if locks.is_held(locks.WANTED):
+            raise GaveWay(f"this node is to be promoted: it waits for {primary} no longer")
         try:
             state = facts.asked(config)
         except StepFailed:

@@ -27,6 +27,10 @@ class StepFailed(Exception):
     """A program on the node failed: what was attempted, and what it said."""
 
 
+class GaveWay(StepFailed):
+    """A step that only waited has ended, since the node is to be promoted: nothing is tried in its place."""
+
+
 def load() -> dict[str, Any]:
     """This node's configuration."""
     content: dict[str, Any] = json.loads(CONFIGURATION.read_text())

@@ -12,6 +12,9 @@ JOIN = Path("/run/lock/pgpool-lab-join")
 CHANGE = Path("/run/lock/pgpool-lab-change")
 """Held on a node while its PostgreSQL is changed."""
 
+WANTED = Path("/run/lock/pgpool-lab-promotion-wanted")
+"""Held on a node while a promotion waits for another step there: a step that only waits itself gives way."""
+
 STOP = Path("/run/lock/pgpool-lab-stop")
 """Held on a node while its PostgreSQL is stopped cleanly."""
 

@@ -16,7 +16,7 @@ from components.cluster.node_configuration import dialect
 from components.postgres import postgres
 from components.rendering import render
 from pgpool_lab.node import actions, facts, failover, locks
-from pgpool_lab.node.configuration import StepFailed
+from pgpool_lab.node.configuration import GaveWay, StepFailed
 from pgpool_lab.node.passwords import stored
 from pgpool_lab.node.role import write_replication_conf
 from pgpool_lab.versions.postgresql import traits
@@ -122,6 +122,23 @@ def test_nothing_is_set_aside_without_a_source(config: dict[str, Any], monkeypat
     directory.mkdir()
     with pytest.raises(StepFailed, match="no answer"):
         actions.set_aside(config, "node0")
+    assert directory.exists()
+
+
+def test_a_standby_that_waits_for_a_dead_primary_gives_way_to_its_promotion(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    directory = Path(config["postgresql"]["data_directory"])
+    directory.mkdir()
+    service = Service(monkeypatch)
+    monkeypatch.setattr(locks, "WANTED", tmp_path / "wanted")
+    monkeypatch.setattr(facts, "asked", lambda config: {"in_recovery": True, "streaming_from": None, "lsn": None})
+    monkeypatch.setattr(actions, "source_state", lambda config, source: "f 00000002")
+    with locks.WANTED.open("w") as wanted:
+        locks.take(wanted)
+        with pytest.raises(GaveWay, match="to be promoted"):
+            actions.follow_or_clone(config, "node0")
+    assert service.told == ["reload"], "nothing is tried in its place"
     assert directory.exists()
 
 

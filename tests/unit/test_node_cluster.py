@@ -35,6 +35,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(cluster, "log", lambda message: None)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     monkeypatch.setattr(locks, "JOIN", tmp_path / "join")
+    monkeypatch.setattr(locks, "WANTED", tmp_path / "wanted")
 
 
 def answers_in_turn(rounds: Sequence[cluster.Answers]) -> Callable[[Any], cluster.Answers]:
