@@ -11,7 +11,7 @@ import pulumi
 from pulumi_command import remote
 
 from components.node.node import Node
-from components.node.units import adapted
+from pgpool_lab.versions.units import adapted
 
 UNITS = "/etc/systemd/system/"
 SCRIPT = Path(__file__).with_name("write_files.py")

@@ -29,8 +29,7 @@ DATA_VOLUME_BYTES = 2 * 1024**3
 """Two GiB, sparse: room for the lab's rows, retained WAL and one set-aside copy of the data directory."""
 
 INSTALL_SECONDS = 3600
-"""On two emulated processors, shared with another node: two to three minutes of boot, ten of packages, fifteen of
-pgpool's compilation; and that twice over on a busy machine."""
+"""A lab of two took 16 minutes on two emulated processors; a busy machine may take several times that."""
 
 WAIT = Path(__file__).with_name("wait_for_installation.sh")
 

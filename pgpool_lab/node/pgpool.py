@@ -91,10 +91,7 @@ def backends(config: Config, host: str = "127.0.0.1") -> list[dict[str, str]]:
 
 def shown_backends(config: Config, host: str) -> list[dict[str, str]] | None:
     """The same in a session; empty when it does not answer in time, None when it ends the session."""
-    # As CSV, by options that psql had before it had --csv (12).
-    command = [f"{config['postgresql']['client_bin']}/psql", "-XAw", "-F,", "-P", "footer=off", "-h", host]
-    command += ["-p", str(config["pgpool"]["port"]), "-U", config["users"]["check"], "-d", "postgres"]
-    command += ["-c", f"show {config['pgpool']['backends_shown_by']}"]
+    command = [*client(config, host), "-c", f"show {config['pgpool']['backends_shown_by']}"]
     environment = {
         **os.environ,
         "PGPASSFILE": "/var/lib/postgresql/.pgpass",
@@ -107,6 +104,12 @@ def shown_backends(config: Config, host: str) -> list[dict[str, str]] | None:
     except subprocess.TimeoutExpired:
         return []
     return parse_backends(done.stdout) if done.returncode == 0 else None
+
+
+def client(config: Config, host: str) -> list[str]:
+    """psql on the pgpool of `host`, with its answers as CSV by options that it had before it had --csv (12)."""
+    command = [f"{config['postgresql']['client_bin']}/psql", "-XAqw", "-F,", "-P", "footer=off", "-h", host]
+    return [*command, "-p", str(config["pgpool"]["port"]), "-U", config["users"]["check"], "-d", "postgres"]
 
 
 def backends_by_pcp(config: Config, host: str) -> list[dict[str, str]]:

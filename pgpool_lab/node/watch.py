@@ -26,7 +26,7 @@ from typing import Any
 
 from . import dialect, receiver
 from .configuration import AGENT, PASSWORDS, as_service, load
-from .pgpool import parse_backends
+from .pgpool import client, parse_backends
 from .role import standby_file
 from .sessions import Session
 
@@ -98,13 +98,8 @@ def pgpool_session(config: Config) -> Session:
     lines = 1 + len(config["nodes"])
     if config["pgpool"]["watched_by"] == "pcp":
         return Session([AGENT, "view"], question="\n", lines=lines)
-    # As --csv would print it, which psql knows since 12: no value has a comma.
-    command = [f"{config['postgresql']['client_bin']}/psql", "-XAqw", "-F", ",", "-P", "footer=off"]
-    command += ["-v", "ON_ERROR_STOP=1"]
-    command += ["-h", "127.0.0.1", "-p", str(config["pgpool"]["port"])]
-    command += ["-U", config["users"]["check"], "-d", "postgres"]
     return Session(
-        command,
+        [*client(config, "127.0.0.1"), "-v", "ON_ERROR_STOP=1"],
         question=VIEW.format(config["pgpool"]["backends_shown_by"]),
         lines=lines,
         PGPASSFILE=PASSWORDS,

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from components.agent.agent import ISOLATION
-from components.node.units import adapted
+from pgpool_lab.versions.units import adapted
 from tests.unit.test_templates import files, text
 from tests.unit.test_version_matrix import chosen
 
