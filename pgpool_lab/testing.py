@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
+from xml.etree import ElementTree
 
 from pgpool_lab import hypervisor
 from pgpool_lab.errors import LabError
@@ -36,6 +38,10 @@ SCENARIOS = "LAB_SCENARIOS"
 
 ALL = "--all"
 """The option that measures every scenario that fits, not only the chosen ones."""
+
+
+MESSAGE_LENGTH = 500
+"""Characters of what a failed test said, in the list at the end."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +78,33 @@ def run(arguments: Sequence[str]) -> int:
         if not LabPaths(stack).stack_file.is_file():
             raise LabError(f"there is no stack {stack!r}", "see stacks/; arguments for pytest come after --")
     reports = new_report_folder()
-    codes = [
-        pytest(folders, (*own, *options), reports / f"{name}.xml", prefix=[], extra={})
-        for name, (folders, own) in ({} if stacks else WITHOUT_LAB).items()
-    ]
-    remaining = list(stacks or STACKS)
-    while remaining:
-        codes.append(live(remaining.pop(0), chosen, reports, last=not remaining))
-    console.print(f"reports: {reports.relative_to(PROJECT)}")
+    try:
+        codes = [
+            pytest(folders, (*own, *options), reports / f"{name}.xml", prefix=[], extra={})
+            for name, (folders, own) in ({} if stacks else WITHOUT_LAB).items()
+        ]
+        remaining = list(stacks or STACKS)
+        while remaining:
+            codes.append(live(remaining.pop(0), chosen, reports, last=not remaining))
+    finally:
+        # The parts print theirs far above, and one lab's removal comes between.
+        for failure in failures(reports):
+            console.print(failure, markup=False, highlight=False)
+        console.print(f"reports: {reports.relative_to(PROJECT)}")
     # pytest's exit code 5 says that the options chose no test of that part.
     return max(0 if code == 5 and options else code for code in codes)
+
+
+def failures(reports: Path) -> list[str]:
+    """Every test of these reports that failed: its part and name, then what was wrong with it, shortened."""
+    return [
+        f"FAILED {report.stem}: {case.get('classname')}::{case.get('name')}\n"
+        f"  {shorten(verdict.get('message') or '', MESSAGE_LENGTH, placeholder=' …')}"
+        for report in sorted(reports.glob("*.xml"))
+        for case in ElementTree.parse(report).iter("testcase")
+        for verdict in case
+        if verdict.tag in ("failure", "error")
+    ]
 
 
 def new_report_folder() -> Path:

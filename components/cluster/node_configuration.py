@@ -50,6 +50,7 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
             "lifecheck_seen_in": settings.pgpool.traits.lifecheck_seen_in,
             "backends_shown_by": settings.pgpool.traits.backends_shown_by,
             "watched_by": settings.pgpool.traits.watched_by,
+            "failover_command_runs_on": settings.pgpool.traits.failover_command_runs_on,
             "pool_passwd": settings.pgpool.traits.pool_passwd,
         },
         "vip": str(settings.network.vip),

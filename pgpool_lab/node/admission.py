@@ -20,29 +20,31 @@ def step(status: str | None, *, ready: bool) -> str:
     return "attach" if status == "down" and ready else "wait"
 
 
-def admit(config: Config, primary: str | None = None) -> None:
-    """Attach this node through the virtual IP, that is through the pgpool which leads, until that one uses it.
+def admit(config: Config, primary: str | None = None, through: str | None = None) -> None:
+    """Attach this node through the pgpool of the node `through`, until that one uses it; None: the one which leads.
 
     pcp_attach_node only hands a request in: what counts is what pgpool says afterwards. Raises StepFailed.
     """
     own = pgpool.by_name(config, config["name"])
+    host = pgpool.by_name(config, through)["ip"] if through else config["vip"]
     deadline = time.monotonic() + SECONDS
     while True:
-        status = believed(config)
+        status = believed(config, host)
         match step(status, ready=status == "down" and is_ready(config, primary)):
             case "done":
-                log(f"pgpool uses {config['name']}")
+                log(f"pgpool {f'on {through} ' if through else ''}uses {config['name']}")
                 return
             case "attach":
-                log(f"attaching {config['name']}: {pgpool.attach(config, config['vip'], own['backend_id'])}")
+                log(f"attaching {config['name']}: {pgpool.attach(config, host, own['backend_id'])}")
         if time.monotonic() > deadline:
             raise StepFailed(f"pgpool holds {config['name']} for {status or 'unknown'} after {SECONDS} s")
         time.sleep(PAUSE_SECONDS)
 
 
-def believed(config: Config) -> str | None:
-    """This node's status in the eyes of the pgpool behind the virtual IP; None when it does not answer."""
-    rows = pgpool.backends(config, config["vip"])
+def believed(config: Config, host: str) -> str | None:
+    """This node's status in the eyes of the pgpool on `host`; None when it does not answer."""
+    by_pcp = config["pgpool"]["watched_by"] == "pcp"
+    rows = pgpool.backends_by_pcp(config, host) if by_pcp else pgpool.backends(config, host)
     return next((row["status"] for row in rows if row["name"] == config["name"]), None)
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from . import advisory, dialect
 from .connections import drop_connections
-from .script import CONFIGURATION, FENCE, log, on_node, run_as_root, start_on_node
+from .script import CONFIGURATION, FENCE, log, on_node, run_as_root, start_on_node, through
 from .standing import Answer, Failed, Question, psql
 
 PROBE_SECONDS = 1.2
@@ -157,5 +157,5 @@ def main(arguments: Sequence[str]) -> int:
     log(f"{decision.promote} {'is primary' if done else 'was not promoted'}")
     if done and target["backend_id"] != expected_id:
         # pgpool may hold it for down, as it does with one that has just been re-pointed.
-        start_on_node(target, "admit")
+        start_on_node(target, f"admit{through(config)}")
     return 0 if done else 1

@@ -10,22 +10,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from .script import CONFIGURATION, log, on_node, start_on_node
+from .script import CONFIGURATION, log, on_node, start_on_node, through
 
 SECONDS = 1800
 """A base backup, emulated and starved, and the wait until pgpool has attached the node."""
 
 
-def words(failed_id: int, old_primary_id: int, names: Sequence[str]) -> str | None:
+def words(failed_id: int, old_primary_id: int, names: Sequence[str], through: str = "") -> str | None:
     """The step to take on the backend that isn't attached; None for the failed primary, which is left alone.
 
     `names` are the nodes in backend order. Without a known old primary (id -1) only those are attached again that
-    follow the new one already.
+    follow the new one already. `through` are the words that say which pgpool has to attach it.
     """
     if failed_id == old_primary_id:
         return None
     old = f" --old {names[old_primary_id]}" if old_primary_id >= 0 else ""
-    return f"succeed{old}"
+    return f"succeed{old}{through}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     log(f"follow called: {' '.join(arguments)}")
     nodes = config["nodes"]
     node = nodes[int(arguments[0])]
-    step = words(int(arguments[0]), int(arguments[2]), [entry["name"] for entry in nodes])
+    step = words(int(arguments[0]), int(arguments[2]), [entry["name"] for entry in nodes], through(config))
     if step is None:
         log(f"{node['name']} is the failed primary: left alone, ./lab rejoin brings it back")
         # The failover script has done this where it ran; a pgpool that leads later must not hang because of it.

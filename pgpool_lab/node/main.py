@@ -176,15 +176,19 @@ def serve_again(config: dict[str, object], verb: str, options: list[str]) -> obj
     from . import admission, succession
 
     match [verb, *options]:
-        case ["succeed"]:
-            succession.succeed(config, None)
-        case ["succeed", "--old", old]:
-            succession.succeed(config, old)
-        case ["admit"]:
-            admission.admit(config)
+        case ["succeed", *named] if (names := by_option(named, ("--old", "--through"))) is not None:
+            succession.succeed(config, names.get("--old"), names.get("--through"))
+        case ["admit", *named] if (names := by_option(named, ("--through",))) is not None:
+            admission.admit(config, through=names.get("--through"))
         case _:
             return None
     return {"node": config["name"], "attached": True}
+
+
+def by_option(words: list[str], known: tuple[str, ...]) -> dict[str, str] | None:
+    """The word after each option; None when there are others."""
+    pairs = dict(zip(words[::2], words[1::2], strict=False))
+    return pairs if len(pairs) * 2 == len(words) and pairs.keys() <= set(known) else None
 
 
 def change(config: dict[str, object], verb: str, options: list[str]) -> bool:

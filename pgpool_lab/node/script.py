@@ -50,6 +50,16 @@ def start_on_node(node: Mapping[str, Any], words: str) -> None:
     subprocess.Popen(program, stdin=nobody, stdout=nobody, stderr=nobody, start_new_session=True)
 
 
+def through(config: Mapping[str, Any]) -> str:
+    """Words for the agent: which pgpool has to attach a backend; none where the leader's tells the others for sure.
+
+    Where every pgpool fails over by itself, each that does so loses the requests of the others meanwhile: they share
+    one place with its own, which it clears in the end (3.2.9, main.c, send_failback_request and failover).
+    """
+    alone = config["pgpool"]["failover_command_runs_on"] == "every"
+    return f" --through {config['name']}" if alone else ""
+
+
 def command(node: Mapping[str, Any], program: str) -> list[str]:
     """The ssh command line; a node that dies meanwhile is noticed."""
     options = ["BatchMode=yes", "ConnectTimeout=2", "ServerAliveInterval=15"]

@@ -61,8 +61,10 @@ def decide(own: Answer, follows: str | None, old_primary: str | None, primary: A
     return Step("rewind", related)
 
 
-def succeed(config: Config, old_primary: str | None) -> None:
+def succeed(config: Config, old_primary: str | None, through: str | None = None) -> None:
     """Follow whoever is primary now, then have pgpool use this node again. Repeating it changes nothing.
+
+    `through` is the node whose pgpool has to; None: the one that leads, which tells the others.
 
     Raises StepFailed where the node is left alone, too: then pgpool goes on holding it for down.
     """
@@ -79,7 +81,7 @@ def succeed(config: Config, old_primary: str | None) -> None:
                 actions.rewind(config, primary.name)
             case None:
                 raise StepFailed(f"{step.reason}; ./lab rejoin {config['name']} brings it back")
-    admission.admit(config, primary.name)
+    admission.admit(config, primary.name, through)
 
 
 def standings(config: Config, old_primary: str | None) -> tuple[Answer, Answer]:

@@ -70,6 +70,7 @@ def test_the_failed_primary_may_be_any_backend() -> None:
 
 
 CONFIG: dict[str, Any] = {
+    "pgpool": {"failover_command_runs_on": "one"},
     "nodes": [
         {"name": "node0", "ip": "127.0.0.1", "backend_id": 0},
         {"name": "node4", "ip": "127.0.0.2", "backend_id": 1},

@@ -45,6 +45,13 @@ STANDBY = Answer(
     standby_signal=True,
 )
 
+CALLER = {
+    "name": "node0",
+    "nodes": [{"name": name} for name in NAMES],
+    "pgpool": {"failover_command_runs_on": "one"},
+}
+"""What the command reads on the node whose pgpool calls it."""
+
 # Which backend the command touches
 
 
@@ -73,7 +80,7 @@ def test_the_failed_primary_is_never_touched(failed: int, old: int, expected: st
 def test_the_command_tells_the_truth(
     words: list[str], failure: str, code: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "node.json").write_text(json.dumps({"nodes": [{"name": name} for name in NAMES]}))
+    (tmp_path / "node.json").write_text(json.dumps(CALLER))
     monkeypatch.setattr(follow, "CONFIGURATION", str(tmp_path / "node.json"))
     monkeypatch.setattr(script, "LOG", str(tmp_path / "log"))
     monkeypatch.setattr(follow, "on_node", lambda node, words, seconds: failure)
@@ -82,9 +89,15 @@ def test_the_command_tells_the_truth(
     assert told in (tmp_path / "log").read_text().splitlines()[-1]
 
 
+def test_a_pgpool_that_fails_over_by_itself_has_to_attach_the_standby_itself() -> None:
+    each = {"name": "node0", "pgpool": {"failover_command_runs_on": "every"}}
+    assert follow.words(2, 0, NAMES, script.through(each)) == "succeed --old node0 --through node0"
+    assert script.through(CALLER) == "", "the leader's request reaches the others, which wait for its failover"
+
+
 def test_every_pgpool_lets_go_of_the_failed_primary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[str] = []
-    (tmp_path / "node.json").write_text(json.dumps({"nodes": [{"name": name} for name in NAMES]}))
+    (tmp_path / "node.json").write_text(json.dumps(CALLER))
     monkeypatch.setattr(follow, "CONFIGURATION", str(tmp_path / "node.json"))
     monkeypatch.setattr(script, "LOG", str(tmp_path / "log"))
     monkeypatch.setattr(follow, "start_on_node", lambda node, words: started.append(f"{node['name']}: {words}"))
@@ -158,6 +171,7 @@ def configuration(folder: Path, release: str = "15") -> dict[str, Any]:
         "vip": "10.0.0.100",
         "nodes": [{"name": name, "ip": f"10.0.0.{index}", "backend_id": index} for index, name in enumerate(NAMES)],
         "users": {"replication": "replication"},
+        "pgpool": {"watched_by": "session"},
         "postgresql": {
             "data_directory": str(folder / "data"),
             "replication_conf": str(folder / "replication.conf"),
@@ -196,7 +210,9 @@ def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(facts, "postgres", lambda config: own)
     monkeypatch.setattr(actions, "follow_or_clone", act("follow"))
     monkeypatch.setattr(actions, "rewind", act("rewind"))
-    monkeypatch.setattr(admission, "admit", lambda config, primary: steps.append(f"admit {primary}"))
+    monkeypatch.setattr(
+        admission, "admit", lambda config, primary, through: steps.append(f"admit {primary}{through or ''}")
+    )
     return steps
 
 
@@ -297,17 +313,44 @@ def test_pgpool_is_asked_until_it_uses_the_node(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(admission, "log", lambda message: None)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(admission, "believed", lambda config: next(beliefs))
+    monkeypatch.setattr(admission, "believed", lambda config, host: next(beliefs))
     monkeypatch.setattr(facts, "asked", lambda config: {"in_recovery": True, "streaming_from": next(streams)})
     monkeypatch.setattr(pgpool, "attach", attach)
     admission.admit(configuration(tmp_path), "node4")
     assert attached == [("10.0.0.100", 2)] * 2, "refused once, as during a failover; and not before it streams"
 
 
+def test_the_pgpool_that_has_to_attach_it_is_the_one_that_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beliefs = iter(["down", "up"])
+    asked: list[str] = []
+    attached: list[tuple[str, int]] = []
+
+    def by_pcp(config: Any, host: str) -> list[dict[str, str]]:
+        asked.append(host)
+        return [{"name": "node5", "status": next(beliefs), "role": "standby"}]
+
+    def attach(config: Any, host: str, backend: int) -> bool:
+        attached.append((host, backend))
+        return True
+
+    config = configuration(tmp_path)
+    config["pgpool"]["watched_by"] = "pcp"
+    monkeypatch.setattr(admission, "log", lambda message: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(facts, "asked", lambda config: {"in_recovery": True, "streaming_from": "node4"})
+    monkeypatch.setattr(pgpool, "backends_by_pcp", by_pcp)
+    monkeypatch.setattr(pgpool, "attach", attach)
+    admission.admit(config, "node4", "node0")
+    assert asked == ["10.0.0.0", "10.0.0.0"]
+    assert attached == [("10.0.0.0", 2)]
+
+
 def test_admission_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "SECONDS", 0)
     monkeypatch.setattr(admission, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(admission, "believed", lambda config: None)
+    monkeypatch.setattr(admission, "believed", lambda config, host: None)
     with pytest.raises(StepFailed, match="unknown"):
         admission.admit(configuration(tmp_path))
 
@@ -315,16 +358,19 @@ def test_admission_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["succeed", "--old", "node0"], ("succeed", "node0")),
-        (["succeed"], ("succeed", None)),
+        (["succeed", "--old", "node0"], ("succeed", "node0", None)),
+        (["succeed", "--old", "node0", "--through", "node4"], ("succeed", "node0", "node4")),
+        (["succeed"], ("succeed", None, None)),
         (["admit"], ("admit", None)),
+        (["admit", "--through", "node4"], ("admit", "node4")),
         (["admit", "node0"], None),
+        (["admit", "--old", "node0"], None),
     ],
 )
 def test_verbs(words: list[str], expected: object, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[object] = []
-    monkeypatch.setattr(succession, "succeed", lambda config, old: called.append(("succeed", old)))
-    monkeypatch.setattr(admission, "admit", lambda config: called.append(("admit", None)))
+    monkeypatch.setattr(succession, "succeed", lambda config, *named: called.append(("succeed", *named)))
+    monkeypatch.setattr(admission, "admit", lambda config, through: called.append(("admit", through)))
     result = main.serve_again({"name": "node5"}, words[0], words[1:])
     assert (result is None) == (expected is None)
     assert called == ([expected] if expected else [])

@@ -97,3 +97,20 @@ def test_a_lab_that_was_there_before_stays(runs: list[Run], tmp_path: Path) -> N
     (tmp_path / "two-node").mkdir()
     testing.run([])
     assert FakeLab.down_of == []
+
+
+def test_what_failed_is_told_once_more_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "live-two-node.xml").write_text(
+        "<testsuites><testsuite>"
+        '<testcase classname="tests.live.test_operation" name="test_fine"><system-out>said</system-out></testcase>'
+        '<testcase classname="tests.live.test_operation" name="test_keys"><failure message="assert 1&#10; == 2"/>'
+        "</testcase></testsuite></testsuites>"
+    )
+    (tmp_path / "plugin.xml").write_text(
+        '<testsuites><testcase classname="tests.plugin.test_life" name="test_it"><error message="no engine"/>'
+        "</testcase></testsuites>"
+    )
+    assert testing.failures(tmp_path) == [
+        "FAILED live-two-node: tests.live.test_operation::test_keys\n  assert 1 == 2",
+        "FAILED plugin: tests.plugin.test_life::test_it\n  no engine",
+    ]

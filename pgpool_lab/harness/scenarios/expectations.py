@@ -131,11 +131,13 @@ def target_believed_down(seen: Evidence) -> str:
 
 
 def standbys_attached(seen: Evidence) -> str:
-    """Every pgpool that answers holds the running standbys for up."""
-    views = {name: one.pgpool.backends for name, one in seen.latest.items() if one.pgpool and one.pgpool.backends}
+    """Every running pgpool holds the running standbys for up; one that does not answer is still in its failover."""
+    views = {name: one.pgpool.backends for name, one in seen.latest.items() if one.pgpool and one.pgpool.running}
     if not views:
-        return "no pgpool answers"
+        return "no pgpool runs"
     for name, backends in views.items():
+        if not backends:
+            return f"pgpool on {name} does not answer"
         for backend in backends:
             if backend.name in seen.now.standbys and backend.status not in ("up", "waiting"):
                 return f"pgpool on {name} believes that {backend.name} is {backend.status}"
@@ -164,7 +166,7 @@ ALL = (
     Expectation("target-no-primary", "the struck nodes have not been primary since", target_no_primary),
     Expectation("target-answers", "the struck nodes answer", target_answers),
     Expectation("standbys-follow", "every running standby streams from the primary", standbys_follow),
-    Expectation("standbys-attached", "every pgpool that answers holds every running standby for up", standbys_attached),
+    Expectation("standbys-attached", "every running pgpool holds every running standby for up", standbys_attached),
     Expectation(
         "target-believed-down", "every pgpool that answers holds the struck backends for down", target_believed_down
     ),

@@ -22,6 +22,7 @@ def sample(
     source: str | None = "node0",
     down: Sequence[str] = (),
     believed_primary: str = "node0",
+    silent_pgpool: bool = False,
 ) -> NodeSample:
     """A standby of node0 unless said otherwise; `primary` None: it does not answer."""
     backends = [
@@ -47,7 +48,7 @@ def sample(
             lsn="0/1",
             streaming_from=None if primary or not running else source,
         ),
-        pgpool=PgpoolSample(running=True, watchdog_role=None, backends=tuple(backends)),
+        pgpool=PgpoolSample(running=True, watchdog_role=None, backends=() if silent_pgpool else tuple(backends)),
     )
 
 

@@ -65,7 +65,12 @@ def test_it_holds(name: str, seen: Evidence) -> None:
             evidence(FAILED_OVER | lab(sample("node4", primary=True, down=["node0", "node5"]))),
             "pgpool on node4 believes that node5 is down",
         ),
-        ("standbys-attached", evidence({}), "no pgpool answers"),
+        (
+            "standbys-attached",
+            evidence(FAILED_OVER | lab(sample("node4", primary=True, silent_pgpool=True))),
+            "pgpool on node4 does not answer",
+        ),
+        ("standbys-attached", evidence({}), "no pgpool runs"),
         ("target-believed-down", evidence(MOVED), "believes that node0 is up"),
         ("target-believed-down", evidence({}), "no pgpool answers"),
         (
