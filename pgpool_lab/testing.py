@@ -14,11 +14,11 @@ from xml.etree import ElementTree
 
 from pgpool_lab import hypervisor
 from pgpool_lab.errors import LabError
-from pgpool_lab.harness.timing import factor
 from pgpool_lab.lab import Lab
 from pgpool_lab.occupation import occupied
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.progress import console
+from pgpool_lab.waiting import factor
 
 STACKS = ("two-node", "three-node")
 """The stacks that have live tests."""

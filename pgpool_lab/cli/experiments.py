@@ -27,11 +27,11 @@ from pgpool_lab.harness.report import summary
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import SCENARIOS, scenario_named
 from pgpool_lab.harness.soak import Soak
-from pgpool_lab.harness.timing import factor
 from pgpool_lab.harness.trials import Trials
 from pgpool_lab.occupation import occupied
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.testing import new_report_folder
+from pgpool_lab.waiting import factor
 
 fault = typer.Typer(help="Break one thing, and mend it.", no_args_is_help=True)
 scenario = typer.Typer(help="Break something and hold what follows against what must follow.", no_args_is_help=True)

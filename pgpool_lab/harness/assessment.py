@@ -19,9 +19,9 @@ from pgpool_lab.harness.recording import Recording
 from pgpool_lab.harness.result import Disturbance, Subject, Times, judge
 from pgpool_lab.harness.scenarios.expectations import WRITE_SECONDS
 from pgpool_lab.harness.scenarios.run import Event, ScenarioRun
-from pgpool_lab.harness.timing import factor
 from pgpool_lab.harness.workload.settings import WorkloadSettings
 from pgpool_lab.node.watch import VIEW_SECONDS
+from pgpool_lab.waiting import factor
 
 LOGIN_SECONDS = 5.0
 """pgpool ends its sessions with a failover; the next login takes so long on an emulated node."""

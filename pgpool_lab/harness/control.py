@@ -12,6 +12,7 @@ from typing import Any
 from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput
 from pgpool_lab.errors import LabError
+from pgpool_lab.waiting import bounded
 
 SHELL_SECONDS = 120
 AGENT_SECONDS = 900
@@ -39,9 +40,10 @@ class Control:
     def shell(self, node: MachineOutput, script: str, *, seconds: float = SHELL_SECONDS) -> str:
         """Run a script (bash) as root on a node; its standard output."""
         try:
-            done = run_on(self.outputs, node, f"set -euo pipefail\n{script}", seconds=seconds)
+            done = run_on(self.outputs, node, f"set -euo pipefail\n{script}", seconds=bounded(seconds))
         except subprocess.TimeoutExpired:
-            raise LabError(f"{node.name} did not answer within {seconds:.0f} s: {script}", "./lab status") from None
+            said = f"{node.name} did not answer within {bounded(seconds):.0f} s: {script}"
+            raise LabError(said, "./lab status") from None
         if done.returncode != 0:
             said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
             raise LabError(f"{node.name}: {said}: {script}", "./lab status")
@@ -56,10 +58,10 @@ class Control:
     def agent(self, node: MachineOutput, *words: str) -> dict[str, Any]:
         """Run the node's agent; the document that it gives."""
         try:
-            done = run_on(self.outputs, node, [node.scripts.agent, *words], seconds=AGENT_SECONDS)
+            done = run_on(self.outputs, node, [node.scripts.agent, *words], seconds=bounded(AGENT_SECONDS))
         except subprocess.TimeoutExpired:
             raise LabError(
-                f"{node.name} did not finish `{' '.join(words)}` in {AGENT_SECONDS} s", "./lab logs"
+                f"{node.name} did not finish `{' '.join(words)}` in {bounded(AGENT_SECONDS):.0f} s", "./lab logs"
             ) from None
         if done.returncode != 0:
             said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]

@@ -12,7 +12,7 @@ from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput, NodeOutput
 from pgpool_lab.cluster.status import status
 from pgpool_lab.harness.clients import rows, through_vip
 from pgpool_lab.node import health
-from pgpool_lab.waiting import wait_for
+from pgpool_lab.waiting import bounded, wait_for
 
 BOOT_SECONDS = 240
 """An emulated machine boots in about a minute; three times that on a busy host."""
@@ -34,7 +34,7 @@ class LiveLab:
 
     def shell(self, node: MachineOutput, command: str | Sequence[str], *, seconds: float = 120) -> str:
         """Run a command on a node; its standard output. Raises AssertionError when it fails."""
-        done = run_on(self.outputs, node, command, seconds=seconds)
+        done = run_on(self.outputs, node, command, seconds=bounded(seconds))
         assert done.returncode == 0, f"{node.name}: {command}: {done.stderr}"
         return done.stdout
 

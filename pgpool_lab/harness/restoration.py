@@ -10,7 +10,7 @@ from pgpool_lab.cluster.status import status
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults.machines import wait_for_login
-from pgpool_lab.harness.timing import RETURN_SECONDS, bounded
+from pgpool_lab.harness.timing import RETURN_SECONDS
 from pgpool_lab.node import health
 from pgpool_lab.node.join import parse_lsn
 from pgpool_lab.waiting import NotInTime, wait_for
@@ -87,7 +87,7 @@ def wait_until_healthy(control: Control) -> None:
         wait_for(
             lambda: status(control.outputs, "")["problems"],
             lambda problems: not problems,
-            seconds=bounded(RETURN_SECONDS),
+            seconds=RETURN_SECONDS,
             what="the lab is healthy",
             pause=1,
         )

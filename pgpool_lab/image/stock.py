@@ -162,7 +162,11 @@ def variables(recipe: ImageRecipe, files: list[str], *, compiles: bool, mirror: 
         "REPOSITORY_FILE": file,
         "REPOSITORY": text.format(address=mirror or ""),
         "OTHER_REPOSITORIES": family.other_repositories,
-        "PROJECT_SETUP": distribution.project_setup if recipe.postgresql_source == "project" else "",
+        "PROJECT_SETUP": (
+            distributions.project_setup(recipe.distribution, recipe.postgresql_version)
+            if recipe.postgresql_source == "project"
+            else ""
+        ),
         "REFRESH": family.refresh,
         "PYTHON_ARCHIVE": distributions.PYTHON_ARCHIVE,
         "INTERPRETER": distribution.interpreter,

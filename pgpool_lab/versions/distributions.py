@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pgpool_lab.versions.numbers import parse
+
 AGENT_PYTHON = (3, 10)
 """What the agent on the nodes is written in: `match`."""
 
@@ -130,6 +132,8 @@ class Distribution:
     """Oldest and newest version among the PostgreSQL project's packages for it."""
     project_setup: str = ""
     """Command that makes the project's repository known, where machines have a way to it."""
+    project_archive: str = ""
+    """Command that, after it, makes the project's repository of ended versions known. `{version}` is PostgreSQL's."""
     interpreter: str = "/usr/bin/python3"
     """What runs the agent."""
     interpreter_packages: tuple[str, ...] = ()
@@ -147,6 +151,17 @@ APT_PROJECT = (
     "/usr/share/postgresql-common/pgdg/apt.postgresql.org.sh -y"
 )
 
+# Every package that the project's repository for Debian and Ubuntu had since 2013, signed with the same key.
+APT_ARCHIVE = (
+    ". /etc/os-release && key=(/usr/share/postgresql-common/pgdg/apt.postgresql.org.[ag]*) && "
+    'echo "deb [signed-by=${{key[0]}}] https://apt-archive.postgresql.org/pub/repos/apt '
+    '$VERSION_CODENAME-pgdg-archive main" >/etc/apt/sources.list.d/pgdg-archive.list && apt-get update'
+)
+
+ENDED = "13"
+"""The newest PostgreSQL version that the project's repositories may lack since it has ended (postgresql.org, versioning
+policy: 13 did in November 2025); its archive has it."""
+
 DISTRIBUTIONS: dict[str, Distribution] = {
     "debian12": Distribution(
         "debian",
@@ -157,9 +172,16 @@ DISTRIBUTIONS: dict[str, Distribution] = {
         pgpool="4.3.5",
         codename="bookworm",
         project_setup=APT_PROJECT,
+        project_archive=APT_ARCHIVE,
     ),
     "ubuntu2204": Distribution(
-        "debian", python=(3, 10), systemd=249, locale="C.UTF-8", postgresql="14", project_setup=APT_PROJECT
+        "debian",
+        python=(3, 10),
+        systemd=249,
+        locale="C.UTF-8",
+        postgresql="14",
+        project_setup=APT_PROJECT,
+        project_archive=APT_ARCHIVE,
     ),
     # Its own PostgreSQL lays its programs out unlike the project's, which is taken instead.
     "rocky9": Distribution(
@@ -170,6 +192,9 @@ DISTRIBUTIONS: dict[str, Distribution] = {
         project_setup="yum install -y "
         "https://download.postgresql.org/pub/repos/yum/reporpms/EL-9-x86_64/pgdg-redhat-repo-latest.noarch.rpm && "
         "yum -qy module disable postgresql",
+        project_archive="printf '%s\\n' '[pgdg-archive]' name=pgdg-archive enabled=1 gpgcheck=1 "
+        "baseurl=https://yum-archive.postgresql.org/{version}/redhat/rhel-9-x86_64 "
+        "gpgkey=https://yum.postgresql.org/keys/PGDG-RPM-GPG-KEY-RHEL >/etc/yum.repos.d/pgdg-archive.repo",
         interpreter="/usr/bin/python3.11",
         interpreter_packages=("python3.11",),
     ),
@@ -195,6 +220,15 @@ ARCHIVE_PREFIX = "/usr/local/postgresql"
 
 BUILT = tuple(name for name, distribution in DISTRIBUTIONS.items() if distribution.codename)
 """Distributions whose base image the lab builds itself."""
+
+
+def project_setup(distribution: str, postgresql: str) -> str:
+    """Command that makes the PostgreSQL project's packages of one version known; empty where none does."""
+    chosen = DISTRIBUTIONS[distribution]
+    commands = [chosen.project_setup]
+    if parse(postgresql) <= parse(ENDED):
+        commands.append(chosen.project_archive.format(version=postgresql))
+    return " && ".join(filter(None, commands))
 
 
 def family(distribution: str) -> Family:

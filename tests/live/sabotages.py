@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import PurePosixPath
 
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
@@ -61,8 +62,17 @@ def failover_does_nothing(ground: Ground) -> None:
 def do_the_failover(ground: Ground) -> None:
     """Put the script back, and do by hand what it had to do."""
     put_failover_back(ground)
-    with direct(ground.control.outputs, ground.standbys[0]) as connection:
-        rows(connection, "SELECT pg_promote() WHERE pg_is_in_recovery()")
+    standby = ground.standbys[0]
+    with direct(ground.control.outputs, standby) as connection:
+        waits = rows(connection, "SELECT 1 WHERE pg_is_in_recovery()")
+    if waits:
+        ground.control.shell(standby, f"runuser -u postgres -- {promotion(standby)}")
+
+
+def promotion(node: NodeOutput) -> str:
+    """A command of the service account's that promotes a node, by the programs of the server that runs there."""
+    server = f"readlink /proc/$(head -n 1 {node.data_directory}/postmaster.pid)/exe"
+    return f'bash -c \'"$(dirname "$({server})")/pg_ctl" -D {node.data_directory} promote\''
 
 
 def put_failover_back(ground: Ground) -> None:
@@ -100,11 +110,9 @@ def promotion_of(outputs: LabOutputs, node: NodeOutput) -> str:
 
     The setting goes first: pg_rewind would copy it to the nodes that are to follow.
     """
-    binaries = f"/usr/lib/postgresql/{outputs.versions['postgresql']}/bin"
-    psql = f"{binaries}/psql -XAtq -p {node.pg_port} -U {outputs.credentials.superuser.user} -d postgres"
+    psql = f"psql -XAtq -p {node.pg_port} -U {outputs.credentials.superuser.user} -d postgres"
     reset = f'{psql} -c "ALTER SYSTEM RESET primary_conninfo"'
-    promote = f"{binaries}/pg_ctl -D {node.data_directory} promote"
-    return f"exec ssh -n -o BatchMode=yes postgres@{node.name} '{reset} && {promote}'"
+    return f"exec ssh -n -o BatchMode=yes postgres@{node.name} {shlex.quote(f'{reset} && {promotion(node)}')}"
 
 
 def forget_the_laggard(ground: Ground) -> None:
@@ -129,8 +137,8 @@ def first_holder_only(ground: Ground) -> None:
 
 
 def second_primary(ground: Ground) -> None:
-    with direct(ground.control.outputs, ground.standbys[0]) as connection:
-        rows(connection, "SELECT pg_promote()")
+    standby = ground.standbys[0]
+    ground.control.shell(standby, f"runuser -u postgres -- {promotion(standby)}")
 
 
 def first_primary_only(ground: Ground) -> None:
@@ -209,6 +217,8 @@ SABOTAGES: tuple[Sabotage, ...] = (
         forget_the_laggard,
         "acknowledged rows",
         lambda ground: {ground.standbys[-1].name},
+        # primary_conninfo can be reloaded since then (manual, release notes).
+        postgresql="13",
     ),
     Sabotage(
         scenario(

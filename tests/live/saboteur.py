@@ -39,6 +39,8 @@ class Sabotage:
     """Name of the invariant that is violated, or of the expectation that is not met."""
     named: Callable[[Ground], set[str]]
     """Names of the nodes that the finding's sentence must have."""
+    postgresql: str = "9.4"
+    """The oldest version that it can be done to."""
 
 
 class Saboteur:

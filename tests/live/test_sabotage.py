@@ -14,6 +14,7 @@ from pgpool_lab.harness.report import summary
 from pgpool_lab.harness.trials import Trials
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
+from pgpool_lab.versions.numbers import parse
 from tests.live.sabotages import SABOTAGES
 from tests.live.saboteur import Sabotage, Saboteur, given_away
 
@@ -21,15 +22,16 @@ pytestmark = pytest.mark.sabotage
 
 
 def sabotages() -> list[Sabotage]:
-    """Those that the stack has enough nodes for; on more than two nodes, unless all are asked for, what takes as many.
+    """Those that the stack has enough nodes and a late enough PostgreSQL for; none where no stack is named.
 
-    None where no stack is named, as when all tests are only listed.
+    On more than two nodes, unless all are asked for, only what takes as many.
     """
     stack = os.environ.get("LAB_STACK")
     if stack is None:
         return []
-    nodes = len(Lab(LabPaths(stack)).settings.nodes)
-    fitting = [sabotage for sabotage in SABOTAGES if sabotage.scenario.nodes <= nodes]
+    settings = Lab(LabPaths(stack)).settings
+    nodes, version = len(settings.nodes), parse(settings.postgresql.version)
+    fitting = [one for one in SABOTAGES if one.scenario.nodes <= nodes and parse(one.postgresql) <= version]
     if nodes == 2 or os.environ.get(testing.SCENARIOS) == "all":
         return fitting
     return [sabotage for sabotage in fitting if sabotage.scenario.nodes > 2]

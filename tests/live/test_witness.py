@@ -7,7 +7,7 @@ import pytest
 from pgpool_lab.cluster.client import facts, members_facts, vip_mac
 from pgpool_lab.cluster.outputs import WitnessOutput
 from pgpool_lab.harness.lab import LiveLab
-from pgpool_lab.harness.timing import bounded, failover_seconds
+from pgpool_lab.harness.timing import failover_seconds
 from pgpool_lab.waiting import wait_for
 
 pytestmark = pytest.mark.witness
@@ -43,7 +43,7 @@ def test_it_is_a_member_that_follows_and_is_no_backend(ready: LiveLab, witness: 
 def test_it_leads_without_the_virtual_ip_and_hands_over_when_a_node_is_back(
     ready: LiveLab, witness: WitnessOutput
 ) -> None:
-    seconds = bounded(failover_seconds(ready.outputs.timings))
+    seconds = failover_seconds(ready.outputs.timings)
     second = ready.nodes[1]
     for node in ready.nodes:
         ready.shell(node, f"systemctl stop {node.services.pgpool}")

@@ -129,7 +129,7 @@ def test_the_laggard_is_promoted_without_the_setting_that_the_others_would_copy(
     assert [node for node, _ in control.done] == ["node0", "node1", "node2"]
     for script in scripts:
         assert "postgres@node2" in script
-        assert script.index("ALTER SYSTEM RESET primary_conninfo") < script.index("pg_ctl -D /data promote")
+        assert script.index("ALTER SYSTEM RESET primary_conninfo") < script.index("-D /data promote")
 
 
 def a_sabotage(log: list[str]) -> Sabotage:

@@ -335,6 +335,21 @@ def test_the_project_s_repository_is_set_up_only_where_its_packages_are_wanted(i
     assert "pgdg" in told(settings(image, postgresql={"source": "project"}))["PROJECT_SETUP"]
 
 
+ARCHIVES = {
+    "debian12": "https://apt-archive.postgresql.org/pub/repos/apt $VERSION_CODENAME-pgdg-archive main",
+    "ubuntu2204": "https://apt-archive.postgresql.org/pub/repos/apt $VERSION_CODENAME-pgdg-archive main",
+    "rocky9": "baseurl=https://yum-archive.postgresql.org/12/redhat/rhel-9-x86_64",
+}
+
+
+@pytest.mark.parametrize("distribution", ARCHIVES)
+def test_an_ended_version_comes_from_the_project_s_archive(distribution: str) -> None:
+    command = distributions.project_setup(distribution, "12")
+    assert ARCHIVES[distribution] in command
+    assert "archive.postgresql.org" not in distributions.project_setup(distribution, "16")
+    subprocess.run(["bash", "-nc", command], check=True)
+
+
 def test_the_service_account_is_the_same_on_every_distribution() -> None:
     script = (PROJECT / "cloud-init" / "install" / "postgresql.sh").read_text()
     assert "--home-dir /var/lib/postgresql postgres" in script

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.cluster.outputs import NodeOutput
+from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults.model import Fault, Target
 from pgpool_lab.harness.faults.storage import mount_point
@@ -19,7 +20,13 @@ class BaseBackup(Fault):
     """The node takes a base backup of the server that it streams from, slowly, beside its data."""
 
     def inject(self, control: Control, target: Target) -> Moment:
-        return control.act(target.node, start_script(control.outputs, target.node))
+        # The agent knows it by the words of every version: pg_stat_wal_receiver has the host since 11.
+        source = control.agent(target.node, "facts")["postgres"]["streaming_from"]
+        if source is None:
+            raise LabError(f"{target.node.name} streams from nobody: there is nothing to take a base backup of")
+        outputs = control.outputs
+        user = outputs.credentials.replication.user
+        return control.act(target.node, start_script(outputs.node(source), target.node, user))
 
     def verify(self, control: Control, target: Target) -> None:
         """It runs and has files: the server sends."""
@@ -32,19 +39,14 @@ class BaseBackup(Fault):
         control.shell(target.node, f"systemctl stop {UNIT} 2>/dev/null || true\nrm -rf {folder}")
 
 
-def start_script(outputs: LabOutputs, node: NodeOutput) -> str:
-    """Find whom the node streams from, and start pg_basebackup as a transient service (systemd-run(1))."""
-    superuser, replication = outputs.credentials.superuser.user, outputs.credentials.replication.user
-    query = "SELECT sender_host FROM pg_stat_wal_receiver"
-    psql = f"runuser -u postgres -- psql -XAtq -p {node.pg_port} -U {superuser} -d postgres"
+def start_script(source: NodeOutput, node: NodeOutput, user: str) -> str:
+    """Start pg_basebackup of `source` on `node` as a transient service (systemd-run(1)), by replication's `user`."""
     return "\n".join(
         [
-            f'source=$(cd / && {psql} -c "{query}")',
-            '[ -n "$source" ] || { echo "this node streams from nobody" >&2; exit 1; }',
             f'folder="{mount_point(node)}/{UNIT}"',
             'install -d -o postgres -m 0700 "$folder"',
             f"systemd-run -q --unit={UNIT} --collect -p User=postgres -E HOME=/var/lib/postgresql "
-            f'pg_basebackup -w -h "$source" -p {node.pg_port} -U {replication} '
+            f"pg_basebackup -w -h {source.ip} -p {source.pg_port} -U {user} "
             f'-D "$folder" -X stream -c fast --max-rate={RATE}',
         ]
     )

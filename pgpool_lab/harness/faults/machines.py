@@ -8,7 +8,7 @@ from pgpool_lab.cluster.outputs import MachineOutput
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults.model import Fault, Target
-from pgpool_lab.harness.timing import BOOT_SECONDS, bounded
+from pgpool_lab.harness.timing import BOOT_SECONDS
 from pgpool_lab.waiting import wait_for
 
 MARK = "/run/pgpool-lab-reboot"
@@ -17,8 +17,7 @@ MARK = "/run/pgpool-lab-reboot"
 
 def wait_for_login(control: Control, node: MachineOutput) -> None:
     """Wait until a machine that was started takes logins. Raises NotInTime."""
-    seconds = bounded(BOOT_SECONDS)
-    wait_for(lambda: control.answers(node), bool, seconds=seconds, what=f"{node.name} takes ssh logins", pause=1)
+    wait_for(lambda: control.answers(node), bool, seconds=BOOT_SECONDS, what=f"{node.name} takes ssh logins", pause=1)
 
 
 @dataclass(frozen=True)

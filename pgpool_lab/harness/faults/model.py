@@ -12,6 +12,7 @@ from typing import Literal
 from pgpool_lab.cluster.outputs import NodeOutput
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control, Moment
+from pgpool_lab.waiting import bounded
 
 EFFECT_SECONDS = 60.0
 """How long a fault may take until it shows: an orderly stop of an emulated, busy PostgreSQL takes seconds."""
@@ -72,11 +73,12 @@ class Fault(ABC):
 
     def await_effect(self, shows: Callable[[], bool], node: NodeOutput, expected: str) -> None:
         """Poll until `shows`. Raises NotInEffect that says what was `expected`."""
-        deadline = time.monotonic() + EFFECT_SECONDS
+        seconds = bounded(EFFECT_SECONDS)
+        deadline = time.monotonic() + seconds
         while not shows():
             if time.monotonic() > deadline:
                 raise NotInEffect(
-                    f"{self.name} on {node.name} did not take effect: not {expected} after {EFFECT_SECONDS:.0f} s",
+                    f"{self.name} on {node.name} did not take effect: not {expected} after {seconds:.0f} s",
                     "./lab fault heal, then look at ./lab logs",
                 )
             time.sleep(0.5)

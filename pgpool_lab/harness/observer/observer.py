@@ -13,7 +13,7 @@ from pgpool_lab.harness.control import Moment
 from pgpool_lab.harness.observer.node_watch import NodeWatch
 from pgpool_lab.harness.observer.vip_watch import VipWatch
 from pgpool_lab.harness.samples import NodeSample, Sample, VipSample
-from pgpool_lab.harness.timing import bounded
+from pgpool_lab.waiting import bounded
 
 NODE_INTERVAL = 0.4
 """Seconds from one question to a node to the next: a sample costs an emulated node some ten milliseconds."""

@@ -28,8 +28,8 @@ from pgpool_lab.harness.scenarios.model import (
 from pgpool_lab.harness.scenarios.protocols import Stage, Workload
 from pgpool_lab.harness.scenarios.roles import Roles, fresh, resolve, roles_of
 from pgpool_lab.harness.scenarios.run import Event, Kind, Outcome, ScenarioRun
-from pgpool_lab.harness.timing import bounded, failover_seconds
-from pgpool_lab.waiting import NotInTime, wait_for
+from pgpool_lab.harness.timing import failover_seconds
+from pgpool_lab.waiting import NotInTime, bounded, wait_for
 
 CALM_SECONDS = 5.0
 """Of undisturbed work before the first step: what an outage is compared with."""
@@ -249,7 +249,7 @@ class Performance:
     def _roles_such_that(self, accept: Callable[[Roles], bool], what: str) -> Roles:
         """Wait for roles: a busy node misses an answer now and then. Raises LabError."""
         try:
-            return wait_for(self._roles, accept, seconds=bounded(ROLES_SECONDS), what=what)
+            return wait_for(self._roles, accept, seconds=ROLES_SECONDS, what=what)
         except NotInTime as error:
             raise LabError(f"the samples do not show it: {error}", "./lab status") from None
 

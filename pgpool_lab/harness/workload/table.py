@@ -10,8 +10,7 @@ import psycopg2
 
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.harness.clients import direct, rows, through_vip
-from pgpool_lab.harness.timing import bounded
-from pgpool_lab.waiting import wait_for
+from pgpool_lab.waiting import bounded, wait_for
 
 TABLE = "lab_ledger"
 
@@ -38,7 +37,7 @@ def create_everywhere(outputs: LabOutputs) -> None:
     wait_for(
         lambda: [node.name for node in outputs.nodes if not present(outputs, node)],
         lambda without: not without,
-        seconds=bounded(SETTLED_SECONDS),
+        seconds=SETTLED_SECONDS,
         what="every node has the table",
     )
 

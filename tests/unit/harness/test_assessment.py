@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from pgpool_lab import waiting
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
-from pgpool_lab.harness import assessment, timing
+from pgpool_lab.harness import assessment
 from pgpool_lab.harness.assessment import NEITHER, Place, assess, watched_on
 from pgpool_lab.harness.bounds import Bounds, Struck, bounds
 from pgpool_lab.harness.faults import FAULTS
@@ -109,7 +110,7 @@ def test_a_run_that_went_well_passes_and_says_what_was_struck_where_and_when() -
 
 
 def test_the_bounds_are_those_of_the_fault_on_its_roles_with_the_one_factor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(timing.VARIABLE, "2")
+    monkeypatch.setenv(waiting.VARIABLE, "2")
     expected = bounds(
         TIMINGS, members=3, struck=Struck(primary="silent", holder="silent"), watched=watched_on(3), multiplier=2.0
     )
@@ -245,7 +246,7 @@ def test_a_run_that_was_not_fulfilled_does_not_pass(changed: dict[str, Any], exp
 
 
 def test_an_outage_beyond_its_bound_fails_a_fulfilled_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(timing.VARIABLE, "0.5")
+    monkeypatch.setenv(waiting.VARIABLE, "0.5")
     result = judged(run())
     exceeded = [one.name for one in result.episodes[0].comparisons if not one.within]
     assert (result.unmet, result.violations, result.passed) == ((), (), False)

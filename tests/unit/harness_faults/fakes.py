@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput
 from pgpool_lab.errors import LabError
@@ -33,6 +35,10 @@ class FakeControl(Control):
     def act(self, node: MachineOutput, script: str) -> Moment:
         self.shell(node, script)
         return Moment(1.0, 2.0, uptime=100.0)
+
+    def agent(self, node: MachineOutput, *words: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self.shell(node, " ".join(words)))
+        return document
 
     def machine(self, node: MachineOutput, *arguments: str) -> Moment:
         self.done.append((node.name, " ".join(arguments)))

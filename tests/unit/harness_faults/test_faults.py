@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from pathlib import Path
@@ -240,16 +241,16 @@ def test_a_volume_is_filled_with_what_is_left_but_for_the_file_s_own_map(tmp_pat
     assert (tmp_path / "said").read_text() == f"-l {1234567 - SPARE_BYTES} {tmp_path}/lab-balloon\n"
 
 
-def test_a_base_backup_is_refused_on_a_node_that_streams_from_nobody(tmp_path: Path) -> None:
-    control = FakeControl()
+def test_a_base_backup_is_taken_of_whom_the_node_streams_from() -> None:
+    control = FakeControl(lambda node, what: json.dumps({"postgres": {"streaming_from": "node1"}}))
     FAULTS["base-backup"].inject(control, TARGET)
-    (tmp_path / "runuser").write_text("#!/bin/sh\n")
-    (tmp_path / "runuser").chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", control.done[0][1]], env=environment, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (1, "this node streams from nobody\n")
+    assert f"pg_basebackup -w -h {OUTPUTS.node('node1').ip} " in control.done[-1][1]
+
+
+def test_a_base_backup_is_refused_on_a_node_that_streams_from_nobody() -> None:
+    control = FakeControl(lambda node, what: json.dumps({"postgres": {"streaming_from": None}}))
+    with pytest.raises(LabError, match="streams from nobody"):
+        FAULTS["base-backup"].inject(control, TARGET)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,8 @@ class Bench:
         for part, follow in self.when.items():
             if part in what:
                 follow()
-        effects = {"base-backup": "runs", "grep -s frozen": "frozen 1"}
+        facts = '{"postgres": {"streaming_from": "node0"}}'
+        effects = {"base-backup": "runs", "grep -s frozen": "frozen 1", "facts": facts}
         return next((effect for part, effect in effects.items() if part in what), "gone")
 
     def run(self, *steps: Step) -> ScenarioRun:

@@ -11,7 +11,7 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.harness import restoration, snapshot
 from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults import Entry, Record
-from pgpool_lab.harness.timing import factor
+from pgpool_lab.waiting import factor
 from tests.unit import lab_outputs
 from tests.unit.facts import a_witness, changed, healthy
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
