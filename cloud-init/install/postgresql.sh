@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes PostgreSQL ready without making or starting a cluster: from packages, or from an archive of binaries.
 # Needs: POSTGRESQL_VERSION, POSTGRESQL_SERVICE; for an archive POSTGRESQL_PREFIX and POSTGRESQL_ARCHIVE, a tar file with
-# bin/, lib/, share/. INSTALL_PACKAGES installs NODE_PACKAGES, which are a node's where the root does not have them yet.
+# bin/, lib/, share/; for packages DATA_DIRECTORY, and DATA_LINK, where they would keep data. INSTALL_PACKAGES installs
+# NODE_PACKAGES, which are a node's where the root does not have them yet.
 # Run by the image builder and, on a stock image, by cloud-init.
 set -euo pipefail
 install -d /etc/postgresql-common
@@ -26,6 +27,12 @@ if [ -n "${POSTGRESQL_PREFIX:-}" ]; then
             exit 1
             ;;
     esac
+fi
+if [ -n "${DATA_LINK:-}" ]; then
+    # Whoever looks where the packages keep data finds the lab's. Some of them bring an empty folder.
+    install -d -o postgres -g postgres "$(dirname "$DATA_LINK")"
+    rmdir "$DATA_LINK" 2>/dev/null || true
+    ln -sfn "$DATA_DIRECTORY" "$DATA_LINK"
 fi
 systemctl disable "$POSTGRESQL_SERVICE" 2>/dev/null || true
 # sshd refuses accounts whose password is locked; this one has none that fits, and keys are another matter.

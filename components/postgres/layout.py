@@ -6,8 +6,8 @@ from pgpool_lab.versions import distributions
 from pgpool_lab.versions.postgresql import PostgresqlTraits
 
 SERVICE = "lab-postgresql.service"
-BASE = "/var/lib/pgpool-lab/postgresql"
-DATA_DIRECTORY = f"{BASE}/data"
+DATA_DIRECTORY = distributions.DATA_DIRECTORY
+BASE = DATA_DIRECTORY.rpartition("/")[0]
 REPLICATION_CONF = f"{BASE}/replication.conf"
 CONFIGURATION = "/etc/pgpool-lab/postgresql"
 CONFIG_FILE = f"{CONFIGURATION}/postgresql.conf"

@@ -103,7 +103,14 @@ class ImageRecipe:
             "PGPOOL_CONFIGURE": release.configure_options,
             "PGPOOL_CFLAGS": release.compiler_flags,
             "BUILD_PACKAGES": " ".join(distributions.build_packages(self.distribution, packaged)),
-            **({} if self.packaged else {"POSTGRESQL_PREFIX": distributions.ARCHIVE_PREFIX}),
+            **(
+                {
+                    "DATA_LINK": distributions.named(family.data, packaged),
+                    "DATA_DIRECTORY": distributions.DATA_DIRECTORY,
+                }
+                if self.packaged
+                else {"POSTGRESQL_PREFIX": distributions.ARCHIVE_PREFIX}
+            ),
         }
 
     def packages(self) -> tuple[str, ...]:

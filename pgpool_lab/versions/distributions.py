@@ -48,7 +48,7 @@ class Family:
     binaries: str
     """Folder of PostgreSQL's programs."""
     data: str
-    """Where PostgreSQL's packages keep data."""
+    """Where PostgreSQL's packages keep data: a link to the lab's, which are on a volume of their own."""
     service: str
     """The service of PostgreSQL's packages, which the lab's own replaces."""
     interface: str | None
@@ -214,6 +214,9 @@ PYTHON_ARCHIVE = "python.tar.gz"
 
 PACKAGED = ("distribution", "project")
 """Sources of PostgreSQL that are packages: the distribution's, and those of the PostgreSQL project's repository."""
+
+DATA_DIRECTORY = "/var/lib/pgpool-lab/postgresql/data"
+"""PostgreSQL's data on every distribution, on the node's data volume."""
 
 ARCHIVE_PREFIX = "/usr/local/postgresql"
 """Where PostgreSQL's programs from an archive are put."""

@@ -6,11 +6,14 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from grp import getgrgid
 from pathlib import Path
+from pwd import getpwuid
 
 import pytest
 
@@ -458,12 +461,36 @@ def test_pgpool_is_built_with_openssl_where_scram_needs_it(version: str, openssl
 
 def test_the_install_scripts_are_told_all_that_they_need() -> None:
     archive = ImageRecipe(postgresql_source="maven:group:artifact:9.6.24")
-    given = {*archive.environment(), "PGPOOL_TARBALL", "POSTGRESQL_ARCHIVE", "PURGE_BUILD_TOOLS", "NODE_PACKAGES"}
+    told = {*archive.environment(), *ImageRecipe().environment()}
+    given = {*told, "PGPOOL_TARBALL", "POSTGRESQL_ARCHIVE", "PURGE_BUILD_TOOLS", "NODE_PACKAGES"}
     for name in ("pgpool.sh", "postgresql.sh"):
         script = (PROJECT / "cloud-init" / "install" / name).read_text()
         used = set(re.findall(r"\$\{?([A-Z]+_[A-Z_]+)", script))
         assert used
         assert used <= given
+
+
+@pytest.mark.parametrize(
+    ("version", "distribution", "folder"),
+    [("15", "debian12", "/var/lib/postgresql/15/main"), ("9.4", "centos7", "/var/lib/pgsql/9.4/data")],
+)
+def test_the_folder_of_the_packages_leads_to_the_lab_s_data(
+    version: str, distribution: str, folder: str, tmp_path: Path
+) -> None:
+    recipe = ImageRecipe(distribution=distribution, postgresql_version=version, postgresql_source="project")
+    assert recipe.environment()["DATA_LINK"] == folder
+    script = (PROJECT / "cloud-init" / "install" / "postgresql.sh").read_text()
+    part = "set -e\n" + script[script.index('if [ -n "${DATA_LINK:-}" ]') : script.index("systemctl disable")]
+    link, data = tmp_path / "pgsql" / "data", tmp_path / "lab"
+    data.mkdir()
+    user, group = getpwuid(os.getuid()).pw_name, getgrgid(os.getgid()).gr_name
+    part = part.replace("-o postgres -g postgres", f"-o {user} -g {group}")
+    link.mkdir(parents=True)
+    for _ in range(2):
+        environment = {**os.environ, "DATA_LINK": str(link), "DATA_DIRECTORY": str(data)}
+        subprocess.run(["bash", "-c", part], check=True, env=environment)
+        assert link.is_symlink() and link.resolve() == data
+    assert list(data.iterdir()) == []
 
 
 # A plain image, which stands in for a stock one
