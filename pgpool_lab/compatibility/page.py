@@ -51,9 +51,20 @@ version's own server program has read the `postgresql.conf`, which the lab rende
 """
 
 
+LIMITS = """\
+## What a version cannot do, whatever its cell says
+
+- pgpool-II 3.5 to 4.2: stopped on two of three nodes, one after the other, it leaves nobody with the virtual IP
+  ([three-nodes.md](three-nodes.md)).
+- pgpool-II 3.2 to 3.4: which member leads is no majority's vote; a witness is refused.
+- PostgreSQL 9.4 has no pg_rewind: a node that has more than the new primary gets a base backup. There is no setting that
+  asks for pg_rewind, so nothing is refused.
+"""
+
+
 def generate(reports: Sequence[Asked | Live]) -> str:
     """The whole page."""
-    return "\n".join([HEAD, *matrix(reports), "", "## Live runs", "", *runs(reports), *asked(reports)]) + "\n"
+    return "\n".join([HEAD, *matrix(reports), "", "## Live runs", "", *runs(reports), *asked(reports), "", LIMITS])
 
 
 def matrix(reports: Sequence[Asked | Live]) -> list[str]:
