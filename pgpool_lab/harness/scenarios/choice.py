@@ -6,9 +6,12 @@ from pgpool_lab.harness.scenarios.model import Scenario
 from pgpool_lab.harness.scenarios.table import SCENARIOS
 
 CHOSEN: dict[int, tuple[str, ...]] = {
-    # One fault of each class that the procedure has not; its own three have live tests. On both roles at once, so that
-    # one snapshot serves all.
+    # The procedure's own, and one fault of each class that it has not. On both roles at once, so that one snapshot
+    # serves all.
     2: (
+        "procedure-1",
+        "procedure-2",
+        "procedure-3",
         "pgpool-kill-on-both",
         "postgresql-hang-on-both",
         "link-down-on-both",
