@@ -57,8 +57,8 @@ LIMITS = """\
 - pgpool-II 3.5 to 4.2: stopped on two of three nodes, one after the other, it leaves nobody with the virtual IP
   ([three-nodes.md](three-nodes.md)).
 - pgpool-II 3.2 to 3.4: which member leads is no majority's vote; a witness is refused.
-- PostgreSQL 9.4 has no pg_rewind: a node that has more than the new primary gets a base backup. There is no setting that
-  asks for pg_rewind, so nothing is refused.
+- PostgreSQL 9.4 has no pg_rewind: a node that has more than the new primary gets a base backup. No setting asks for
+  pg_rewind, so nothing is refused.
 """
 
 

@@ -15,6 +15,9 @@ from .script import CONFIGURATION, log, on_node, start_on_node, through
 SECONDS = 1800
 """A base backup, emulated and starved, and the wait until pgpool has attached the node."""
 
+LOGIN_SECONDS = 30
+"""pgpool calls only once, and a standby that every pgpool's command enters at once took more than 2 s to answer."""
+
 
 def words(failed_id: int, old_primary_id: int, names: Sequence[str], through: str = "") -> str | None:
     """The step to take on the backend that isn't attached; None for the failed primary, which is left alone.
@@ -47,6 +50,6 @@ def main(arguments: Sequence[str]) -> int:
             if other is not node:
                 start_on_node(other, f"drop-connections {node['name']}")
         return 0
-    failure = on_node(node, step, SECONDS)
+    failure = on_node(node, step, SECONDS, login_seconds=LOGIN_SECONDS)
     log(f"{node['name']}: {failure.splitlines()[-1] if failure else 'streams and is attached'}")
     return 1 if failure else 0

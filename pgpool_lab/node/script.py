@@ -15,6 +15,9 @@ from typing import Any
 CONFIGURATION = "/etc/pgpool-lab/node.json"
 LOG = "/var/log/pgpool-lab/failover.log"
 AGENT = "/usr/local/sbin/lab-node local"
+LOGIN_SECONDS = 2
+"""A host that takes longer to answer is dead, where a failover waits for it."""
+
 FENCE = "/usr/local/sbin/lab-fence"
 """The script that ends PostgreSQL on a node at once."""
 
@@ -29,15 +32,16 @@ def log(message: str) -> None:
     sys.stderr.write(line)
 
 
-def on_node(node: Mapping[str, Any], words: str, seconds: float) -> str:
+def on_node(node: Mapping[str, Any], words: str, seconds: float, *, login_seconds: int = LOGIN_SECONDS) -> str:
     """Run a step of the agent on a node; what went wrong, empty when it was done."""
-    return run_as_root(node, f"{AGENT} {words}", seconds)
+    return run_as_root(node, f"{AGENT} {words}", seconds, login_seconds=login_seconds)
 
 
-def run_as_root(node: Mapping[str, Any], program: str, seconds: float) -> str:
+def run_as_root(node: Mapping[str, Any], program: str, seconds: float, *, login_seconds: int = LOGIN_SECONDS) -> str:
     """Run a program on a node that the service account may run as root; what went wrong, empty when it was done."""
+    words = command(node, program, login_seconds)
     try:
-        done = subprocess.run(command(node, program), capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         return f"no answer within {seconds} s"
     return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
@@ -60,8 +64,8 @@ def through(config: Mapping[str, Any]) -> str:
     return f" --through {config['name']}" if alone else ""
 
 
-def command(node: Mapping[str, Any], program: str) -> list[str]:
+def command(node: Mapping[str, Any], program: str, login_seconds: int = LOGIN_SECONDS) -> list[str]:
     """The ssh command line; a node that dies meanwhile is noticed."""
-    options = ["BatchMode=yes", "ConnectTimeout=2", "ServerAliveInterval=15"]
+    options = ["BatchMode=yes", f"ConnectTimeout={login_seconds}", "ServerAliveInterval=15"]
     ssh = ["ssh", "-n", *[word for option in options for word in ("-o", option)], f"postgres@{node['name']}"]
     return [*ssh, f"sudo -n {program}"]

@@ -83,7 +83,7 @@ def test_the_command_tells_the_truth(
     (tmp_path / "node.json").write_text(json.dumps(CALLER))
     monkeypatch.setattr(follow, "CONFIGURATION", str(tmp_path / "node.json"))
     monkeypatch.setattr(script, "LOG", str(tmp_path / "log"))
-    monkeypatch.setattr(follow, "on_node", lambda node, words, seconds: failure)
+    monkeypatch.setattr(follow, "on_node", lambda node, words, seconds, login_seconds: failure)
     monkeypatch.setattr(follow, "start_on_node", lambda node, words: None)
     assert main.main(["follow", *words]) == code
     assert told in (tmp_path / "log").read_text().splitlines()[-1]

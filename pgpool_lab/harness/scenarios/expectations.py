@@ -105,13 +105,21 @@ def target_answers(seen: Evidence) -> str:
     return f"{listed(silent)} does not answer" if silent else ""
 
 
+def standbys(seen: Evidence) -> list[str]:
+    """Who is a standby, and who was one and is neither struck nor promoted: one that follows by a restart is away."""
+    remain = set(seen.before.standbys) - set(seen.now.primaries) - set(seen.targets)
+    return [name for name in seen.now.nodes if name in seen.now.standbys or name in remain]
+
+
 def standbys_follow(seen: Evidence) -> str:
     if len(seen.now.primaries) != 1:
         return f"primary: {listed(seen.now.primaries)}"
     astray = [
         name
-        for name in seen.now.standbys
-        if (postgres := seen.latest[name].postgres) is None or postgres.streaming_from != seen.now.primaries[0]
+        for name in standbys(seen)
+        if name not in seen.latest
+        or (postgres := seen.latest[name].postgres) is None
+        or postgres.streaming_from != seen.now.primaries[0]
     ]
     return f"{listed(astray)} does not stream from {seen.now.primaries[0]}" if astray else ""
 
@@ -131,7 +139,7 @@ def target_believed_down(seen: Evidence) -> str:
 
 
 def standbys_attached(seen: Evidence) -> str:
-    """Every running pgpool holds the running standbys for up; one that does not answer is still in its failover."""
+    """Every running pgpool holds the standbys for up; one that does not answer is still in its failover."""
     views = {name: one.pgpool.backends for name, one in seen.latest.items() if one.pgpool and one.pgpool.running}
     if not views:
         return "no pgpool runs"
@@ -139,7 +147,7 @@ def standbys_attached(seen: Evidence) -> str:
         if not backends:
             return f"pgpool on {name} does not answer"
         for backend in backends:
-            if backend.name in seen.now.standbys and backend.status not in ("up", "waiting"):
+            if backend.name in standbys(seen) and backend.status not in ("up", "waiting"):
                 return f"pgpool on {name} believes that {backend.name} is {backend.status}"
     return ""
 
@@ -165,8 +173,10 @@ ALL = (
     Expectation("one-of-each", "one node is primary and one node holds the virtual IP", one_of_each),
     Expectation("target-no-primary", "the struck nodes have not been primary since", target_no_primary),
     Expectation("target-answers", "the struck nodes answer", target_answers),
-    Expectation("standbys-follow", "every running standby streams from the primary", standbys_follow),
-    Expectation("standbys-attached", "every running pgpool holds every running standby for up", standbys_attached),
+    Expectation("standbys-follow", "every standby that was not struck streams from the primary", standbys_follow),
+    Expectation(
+        "standbys-attached", "every running pgpool holds every standby that was not struck for up", standbys_attached
+    ),
     Expectation(
         "target-believed-down", "every pgpool that answers holds the struck backends for down", target_believed_down
     ),

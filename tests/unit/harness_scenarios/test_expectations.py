@@ -60,6 +60,15 @@ def test_it_holds(name: str, seen: Evidence) -> None:
         ("target-answers", evidence(lab(sample("node4"))), "node0 does not answer"),
         ("standbys-follow", evidence(MOVED | lab(sample("node5", source="node0"))), "node5 does not stream from node4"),
         ("standbys-follow", evidence(MOVED | lab(sample("node5", source=None))), "node5 does not stream"),
+        ("standbys-follow", evidence(MOVED | lab(sample("node5", running=False))), "node5 does not stream"),
+        (
+            "standbys-attached",
+            evidence(
+                FAILED_OVER
+                | lab(sample("node5", running=False), sample("node4", primary=True, down=["node0", "node5"]))
+            ),
+            "pgpool on node4 believes that node5 is down",
+        ),
         (
             "standbys-attached",
             evidence(FAILED_OVER | lab(sample("node4", primary=True, down=["node0", "node5"]))),
