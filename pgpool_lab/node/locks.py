@@ -43,6 +43,12 @@ def take_within(lock: IO[str], seconds: float) -> bool:
     return True
 
 
+def let_promotion_pass() -> None:
+    """Wait until no promotion waits any more: who has just given way to one must not be faster than it."""
+    while is_held(WANTED):
+        time.sleep(0.1)
+
+
 def release(lock: IO[str]) -> None:
     """Give a lock back before its file is closed."""
     fcntl.flock(lock, fcntl.LOCK_UN)

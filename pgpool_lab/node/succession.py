@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from . import actions, admission, facts, locks
 from .cluster import on_node
-from .configuration import Config, StepFailed, log
+from .configuration import Config, GaveWay, StepFailed, log
 from .join import Answer, answer_of, relation
 from .role import followed
 from .standing import Answer as Standing
@@ -68,20 +68,38 @@ def succeed(config: Config, old_primary: str | None, through: str | None = None)
 
     Raises StepFailed where the node is left alone, too: then pgpool goes on holding it for down.
     """
+    while not (primary := following(config, old_primary)):
+        log("it is asked again after the promotion")
+    admission.admit(config, primary, through)
+
+
+def following(config: Config, old_primary: str | None) -> str | None:
+    """Whom this node follows in the end, or is; None when a promotion of this node came between.
+
+    Raises StepFailed where it is left alone.
+    """
+    locks.let_promotion_pass()
     # Waits for a run that is at work already, and then finds its work done.
     with locks.CHANGE.open("w") as lock:
         locks.take(lock)
-        own, primary = standings(config, old_primary)
-        step = decide(own, followed(config), old_primary, primary)
-        log(f"{primary.name} comes after {old_primary or 'nobody known'}: {step.verb or 'left alone'}, {step.reason}")
-        match step.verb:
-            case "follow-or-clone":
-                actions.follow_or_clone(config, primary.name)
-            case "rewind":
-                actions.rewind(config, primary.name)
-            case None:
-                raise StepFailed(f"{step.reason}; ./lab rejoin {config['name']} brings it back")
-    admission.admit(config, primary.name, through)
+        try:
+            own, primary = standings(config, old_primary)
+            step = decide(own, followed(config), old_primary, primary)
+            log(
+                f"{primary.name} comes after {old_primary or 'nobody known'}: "
+                f"{step.verb or 'left alone'}, {step.reason}"
+            )
+            match step.verb:
+                case "follow-or-clone":
+                    actions.follow_or_clone(config, primary.name)
+                case "rewind":
+                    actions.rewind(config, primary.name)
+                case None:
+                    raise StepFailed(f"{step.reason}; ./lab rejoin {config['name']} brings it back")
+        except GaveWay as reason:
+            log(f"{reason}")
+            return None
+    return primary.name
 
 
 def standings(config: Config, old_primary: str | None) -> tuple[Answer, Answer]:
@@ -93,6 +111,8 @@ def standings(config: Config, old_primary: str | None) -> tuple[Answer, Answer]:
         try:
             return own, found_primary(config, own, others)
         except StepFailed as failure:
+            if locks.is_held(locks.WANTED):
+                raise GaveWay("this node is to be promoted: no other primary is looked for") from None
             if time.monotonic() > deadline:
                 raise
             log(f"{failure}; asking again")

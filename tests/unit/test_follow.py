@@ -275,6 +275,34 @@ def test_a_node_that_is_promoted_while_it_looks_for_a_primary(
     assert done == ["admit node5"]
 
 
+def test_a_promotion_of_this_node_ends_the_search_and_comes_first(
+    done: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its primary died, and nobody else is one: the promotion that waits for this step is what makes one."""
+    own = facts.postgres({})
+    wanted = (tmp_path / "wanted").open("w")
+    monkeypatch.setattr(locks, "WANTED", tmp_path / "wanted")
+    monkeypatch.setattr(succession, "newest_primary", lambda answers: None)
+    waits: list[float] = []
+
+    def promote(seconds: float) -> None:
+        waits.append(seconds)
+        locks.release(wanted)
+        monkeypatch.setattr(facts, "postgres", lambda config: own | {"in_recovery": False, "timeline": 3})
+        monkeypatch.setattr(succession, "newest_primary", lambda answers: "node5")
+
+    def ask(config: Any) -> dict[str, Any]:
+        locks.take(wanted)
+        return own
+
+    monkeypatch.setattr(facts, "postgres", ask)
+    monkeypatch.setattr(time, "sleep", promote)
+    succession.succeed(configuration(tmp_path), "node0")
+    assert done == ["admit node5"]
+    assert len(waits) == 1, "it waits for the promotion to take the lock"
+    wanted.close()
+
+
 def test_the_search_for_a_primary_ends(done: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(succession, "FIND_SECONDS", -1)
     monkeypatch.setattr(succession, "newest_primary", lambda answers: None)
