@@ -90,8 +90,7 @@ def run(arguments: Sequence[str]) -> int:
         # The parts print theirs far above, and one lab's removal comes between.
         for failure in failures(reports):
             console.print(failure, markup=False, highlight=False)
-        if any(reports.glob("*")):
-            console.print(f"reports: {reports.relative_to(PROJECT)}")
+    console.print(f"reports: {reports.relative_to(PROJECT)}")
     # pytest's exit code 5 says that the options chose no test of that part.
     return max(0 if code == 5 and options else code for code in codes)
 

@@ -25,6 +25,9 @@ through a shell and an interpreter."""
 PROMOTION_SECONDS = 10.0
 """A standby replays what it has received and switches its timeline. 5 s to 8 s when measured, the script included."""
 
+LOGIN_SECONDS = 2.0
+"""An emulated pgpool logs in to every backend for each client. 1.5 s when measured."""
+
 DEAD_PEER_SECONDS = 4.0
 """A connection to a peer that is gone, without a timeout of its own: the kernel asks three times, a second apart, who
 has the address (arp(7), mcast_solicit and retrans_time_ms)."""
@@ -127,7 +130,7 @@ def bounds(
     promoted: tuple[Term, ...] = ()
     served: tuple[Term, ...] = ()
     if struck.holder is not None:
-        lost = watchdog_detection(timings, struck.holder)
+        lost = watchdog_detection(timings, struck.holder, members)
         elected = succession() if by_query(timings) else election(members)
         vip = (*lost, *elected, *escalation())
     if struck.primary is not None:
@@ -175,7 +178,7 @@ def backend_detection(timings: Mapping[str, int | bool | str], how: str) -> tupl
     return tuple(waits)
 
 
-def watchdog_detection(timings: Mapping[str, int | bool | str], how: str) -> tuple[Term, ...]:
+def watchdog_detection(timings: Mapping[str, int | bool | str], how: str, members: int) -> tuple[Term, ...]:
     """Until the peers hold the leader for lost."""
     if how == "announced":
         source = "STOP_SECONDS; watchdog/watchdog.c, WD_INFORM_I_AM_GOING_DOWN"
@@ -186,7 +189,15 @@ def watchdog_detection(timings: Mapping[str, int | bool | str], how: str) -> tup
             "wd_life_point * (wd_interval + its connect_timeout, wd_interval / 2 + 1); 3.2.9, watchdog/wd_lifecheck.c"
         )
         lives = seconds(timings, "wd_life_point")
-        return (Term(what="queries without an answer", seconds=lives * (interval + interval // 2 + 1), source=source),)
+        logins = lives * (members - 1) * LOGIN_SECONDS
+        return (
+            Term(what="queries without an answer", seconds=lives * (interval + interval // 2 + 1), source=source),
+            Term(
+                what="logins at the other pgpools, one after the other",
+                seconds=logins,
+                source="LOGIN_SECONDS; 3.2.9, watchdog/wd_lifecheck.c, create_conn within wd_lifecheck's loop",
+            ),
+        )
     deadtime = seconds(timings, "wd_heartbeat_deadtime")
     return (
         Term(

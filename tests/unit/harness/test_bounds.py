@@ -61,8 +61,8 @@ WRITE_OUTAGES = {
     "host dead, the procedure's timings": (DEAD_HOST, PROCEDURE, 2, 116),
     # stop 5, no vote: the peers are told 4, escalation 5, client 7
     "pgpool stopped, watched by queries": (STOPPED_PGPOOL, BY_QUERY, 3, 21),
-    # 3 * (interval 10 + connect_timeout 6), the peers are told 4, check 40, 17, client 7
-    "host dead, watched by queries": (DEAD_HOST, BY_QUERY, 3, 116),
+    # 3 * (interval 10 + connect_timeout 6 + two logins of 2), the peers are told 4, check 40, 17, client 7
+    "host dead, watched by queries": (DEAD_HOST, BY_QUERY, 3, 128),
 }
 
 
