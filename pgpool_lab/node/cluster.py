@@ -259,8 +259,10 @@ def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collec
                 log(f"{failure}")  # It is tried again while the address is there.
         for name in health.to_attach(answers, witness=witness):
             backend = pgpool.by_name(config, name)["backend_id"]
-            asked = leader(answers) or config["name"]
-            log(f"attaching {name} through pgpool on {asked}: {pgpool.attach(config, asked, backend)}")
+            # Where every pgpool fails over by itself, it may have lost what the leader told it (script.py, through).
+            alone = config["pgpool"]["failover_command_runs_on"] == "every"
+            for asked in health.unaware(name, answers) if alone else [leader(answers) or config["name"]]:
+                log(f"attaching {name} through pgpool on {asked}: {pgpool.attach(config, asked, backend)}")
         now = time.monotonic()
         misled = {name: misled.get(name, now) for name in health.misled(answers, witness=witness)}
         for name in (name for name, since in misled.items() if now - since > MISLED_SECONDS):

@@ -75,6 +75,16 @@ def to_attach(answers: Mapping[str, Facts | None], *, witness: Mapping[str, Fact
     return sorted(ready & believed_down)
 
 
+def unaware(name: str, answers: Mapping[str, Facts | None]) -> list[str]:
+    """Nodes whose pgpool holds a backend for down."""
+    return [
+        asked
+        for asked, facts in answers.items()
+        if facts is not None
+        and any(backend["name"] == name and backend["status"] == "down" for backend in facts["pgpool"]["backends"])
+    ]
+
+
 def to_release(answers: Mapping[str, Facts | None]) -> list[str]:
     """Nodes that have the virtual IP while another node, which leads the watchdog cluster, has it as well.
 

@@ -214,6 +214,22 @@ def test_a_node_that_misses_one_request_is_asked_again_while_the_cluster_settles
     assert tries == ["node4", "node4"]
 
 
+@pytest.mark.parametrize(("runs_on", "asked"), [("one", ["node0"]), ("every", ["node4"])])
+def test_a_backend_is_attached_where_it_counts(runs_on: str, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The leader tells the others, unless each of them fails over by itself and may have lost what it was told."""
+    unaware = changed(healthy(), "node4", "pgpool", "backends", 1, "status", to="down")
+    told: list[str] = []
+
+    def attach(config: Any, host: str, backend: int) -> bool:
+        told.append(host)
+        return True
+
+    monkeypatch.setattr(cluster, "ask_members", lambda config, settled=False: (healthy() if told else unaware, {}))
+    monkeypatch.setattr(pgpool, "attach", attach)
+    cluster.settle(config("node0") | {"pgpool": {"failover_command_runs_on": runs_on}})
+    assert told == asked
+
+
 def test_a_pgpool_that_does_not_find_out_by_itself_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     astray = changed(healthy(), "node4", "pgpool", "backends", 0, "role", to="standby")
     told: list[tuple[str, str]] = []
