@@ -31,6 +31,9 @@ PLANNED_SECONDS = 60
 """How long the clean stop of a switchover may take; systemd ends it then (TimeoutStopSec)."""
 PROMOTION_SECONDS = 30
 """How long a promotion may take; it normally takes one."""
+SILENCE_SECONDS = 20
+"""How long the standbys are asked again while none of them answers, as on a host whose processors are starved: the old
+primary is stopped by then, pgpool calls once, and nobody else would promote."""
 
 
 class Decision(NamedTuple):
@@ -77,6 +80,15 @@ def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     except OSError as failure:
         return f"it cannot be reached ({failure})"
     return run_as_root(node, FENCE, FENCE_SECONDS) or "stopped"
+
+
+def heard(config: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]], question: Question) -> Question:
+    """The question once a node has answered it; after SILENCE_SECONDS the last one, which nobody has answered."""
+    deadline = time.monotonic() + SILENCE_SECONDS
+    while not question.answers() and time.monotonic() < deadline:
+        time.sleep(0.5)
+        question = Question(config, nodes)
+    return question
 
 
 def wait_for_end(config: Mapping[str, Any], node: Mapping[str, Any]) -> None:
@@ -143,6 +155,7 @@ def main(arguments: Sequence[str]) -> int:
         log(f"a planned stop: waiting until {failed['name']} has ended")
         wait_for_end(config, failed)
         question = Question(config, others)
+    question = heard(config, others, question)
     order = [node["name"] for node in others]
     answers = sorted(question.answers(), key=lambda answer: order.index(answer.name))
     decision = decide(failed_id, old_primary_id, answers)
