@@ -72,6 +72,11 @@ class Ledger(BaseModel):
         """Rows that the cluster promised to keep."""
         return [write for write in self.writes if write.outcome == "acknowledged"]
 
+    @property
+    def untold(self) -> list[Write]:
+        """Rows of which nobody was told whether they were written."""
+        return [write for write in self.writes if write.outcome == "unknown"]
+
     def written(self, way: Way) -> list[Write]:
         """The rows that were sent in one way."""
         return [write for write in self.writes if write.way == way]

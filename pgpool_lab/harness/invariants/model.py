@@ -103,3 +103,5 @@ class Invariant:
     """Empty when it holds."""
     split: Literal["shows", "follows"] | None = None
     """Whether its violation shows that the cluster split, or follows from a split."""
+    defect: bool = False
+    """Whether its violation is a defect of pgpool's that no lab can prevent: told, and no failure."""

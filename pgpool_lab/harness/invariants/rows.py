@@ -28,13 +28,36 @@ def acknowledged_are_kept(evidence: Evidence) -> list[Finding]:
 
 
 def none_twice(evidence: Evidence) -> list[Finding]:
-    """No row was applied twice."""
-    found = []
-    for name, rows in answered(evidence).items():
-        twice = [number for number, count in Counter(rows).items() if count > 1]
-        if twice:
-            found.append(Finding(f"{name} has {len(twice)} rows more than once: {listed(twice)}"))
-    return found
+    """No row was applied twice, but for what `none_sent_again` tells of."""
+    untold = {write.number for write in evidence.ledger.untold}
+    return [
+        Finding(f"{name} has {len(numbers)} rows more than once: {listed(numbers)}")
+        for name, twice in repeated(evidence).items()
+        if (numbers := twice - untold)
+    ]
+
+
+def none_sent_again(evidence: Evidence) -> list[Finding]:
+    """No row whose writer was told nothing was applied twice.
+
+    A process of pgpool's that is ended while it writes to a backend sends once more what it has just written, before
+    its farewell: the signal's handler runs between write() and the reset of the buffer (4.3.5: protocol/child.c, die;
+    pool_process_query.c, pool_send_frontend_exits; utils/pool_stream.c, pool_flush_it).
+    """
+    untold = {write.number for write in evidence.ledger.untold}
+    return [
+        Finding(f"{name} has {len(numbers)} rows twice that pgpool sent again when it was ended: {listed(numbers)}")
+        for name, twice in repeated(evidence).items()
+        if (numbers := twice & untold)
+    ]
+
+
+def repeated(evidence: Evidence) -> dict[str, set[int]]:
+    """The rows that each node has more than once."""
+    return {
+        name: {number for number, times in Counter(rows).items() if times > 1}
+        for name, rows in answered(evidence).items()
+    }
 
 
 def none_unsent(evidence: Evidence) -> list[Finding]:

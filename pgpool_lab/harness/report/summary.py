@@ -80,5 +80,5 @@ def complaints(result: Result) -> list[str]:
             if not one.within
         ),
         *(f"{name}: violated: {one.name}: {one.sentence}" for one in result.violations),
-        *(f"{name}: expected here: {one.name}: {one.sentence}" for one in result.expected),
+        *(f"{name}: no failure here: {one.name}: {one.sentence}" for one in result.expected),
     ]

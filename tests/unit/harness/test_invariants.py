@@ -11,7 +11,7 @@ import pytest
 from pgpool_lab.harness.invariants import beliefs, reads, roles, rows
 from pgpool_lab.harness.invariants.model import Finding, Rows
 from pgpool_lab.harness.invariants.spans import GAP_SECONDS
-from pgpool_lab.harness.invariants.table import INVARIANTS, splits, violations
+from pgpool_lab.harness.invariants.table import INVARIANTS, splits, tolerated, violations
 from pgpool_lab.harness.ledger import Read, Write
 from pgpool_lab.harness.samples import Sample
 from tests.unit.harness.runs import MACS, evidence, gone, healthy_end, node, read, vip, write
@@ -330,6 +330,13 @@ def test_a_row_lost_on_one_node_only_is_found_there() -> None:
 def test_a_row_that_is_there_twice_is_found() -> None:
     found = rows.none_twice(evidence(entries=WRITES, rows={"node0": (1, 2, 2, 5), "node4": (1, 2, 5)}))
     assert sentences(found) == "node0 has 1 rows more than once: 2"
+
+
+def test_a_row_that_pgpool_sent_again_when_it_was_ended_is_told_and_no_failure() -> None:
+    run = evidence(samples=healthy_end(), entries=WRITES, rows=dict.fromkeys(("node0", "node4"), (1, 2, 3, 3, 5)))
+    assert violations(run) == []
+    assert [violation.name for violation in tolerated(run)] == ["no row sent again"] * 2
+    assert tolerated(run)[0].sentence == "node0 has 1 rows twice that pgpool sent again when it was ended: 3"
 
 
 def test_a_row_that_nobody_sent_is_found() -> None:

@@ -120,7 +120,7 @@ def test_an_expected_split_is_shown_and_not_called_a_violation(runs: list[Record
     split = Violation(name="one primary", at=None, sentence="node0 and node4 both accepted writes", evidence=())
     result = runs[1].result.model_copy(update={"violations": (), "expected": (split,)})
     text = page([Recording(result, runs[1].samples, runs[1].ledger)])
-    assert "Expected here" in text and "node0 and node4 both accepted writes" in text
+    assert "no failure here" in text and "node0 and node4 both accepted writes" in text
     assert "<h3>Violated</h3>" not in text
 
 
