@@ -20,8 +20,8 @@ STOP_SECONDS = 5.0
 ESCALATION_SECONDS = 5.0
 """wd_escalation.c runs wd_escalation_command, if_up_cmd and arping_cmd one after the other. 3.5 s when measured."""
 SCRIPT_SECONDS = 6.0
-"""The failover script gives up fencing after 3 s, and asking the standbys, at the same time, after 3 s; it is started
-through a shell and an interpreter."""
+"""The failover script gives up fencing after 3 s, and asks the standbys at the same time, which have answered by then;
+it is started through a shell and an interpreter."""
 PROMOTION_SECONDS = 10.0
 """A standby replays what it has received and switches its timeline. 5 s to 8 s when measured, the script included."""
 

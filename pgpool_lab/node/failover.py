@@ -19,10 +19,8 @@ from typing import Any, NamedTuple
 from . import advisory, dialect
 from .connections import drop_connections
 from .script import CONFIGURATION, FENCE, log, on_node, run_as_root, start_on_node, through
-from .standing import Answer, Failed, Question, psql
+from .standing import PROBE_SECONDS, Answer, Failed, Question, psql
 
-PROBE_SECONDS = 1.2
-"""A host whose kernel does not answer within this cannot be entered either. A lost SYN is repeated after 1 s."""
 FENCE_SECONDS = 3
 """How long the attempt to stop the old primary may take: it delays the promotion."""
 UNDER_WAY = "a clean stop is under way"
@@ -31,9 +29,6 @@ PLANNED_SECONDS = 60
 """How long the clean stop of a switchover may take; systemd ends it then (TimeoutStopSec)."""
 PROMOTION_SECONDS = 30
 """How long a promotion may take; it normally takes one."""
-SILENCE_SECONDS = 20
-"""How long the standbys are asked again while none of them answers, as on a host whose processors are starved: the old
-primary is stopped by then, pgpool calls once, and nobody else would promote."""
 
 
 class Decision(NamedTuple):
@@ -80,15 +75,6 @@ def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     except OSError as failure:
         return f"it cannot be reached ({failure})"
     return run_as_root(node, FENCE, FENCE_SECONDS) or "stopped"
-
-
-def heard(config: Mapping[str, Any], nodes: Sequence[Mapping[str, Any]], question: Question) -> Question:
-    """The question once a node has answered it; after SILENCE_SECONDS the last one, which nobody has answered."""
-    deadline = time.monotonic() + SILENCE_SECONDS
-    while not question.answers() and time.monotonic() < deadline:
-        time.sleep(0.5)
-        question = Question(config, nodes)
-    return question
 
 
 def wait_for_end(config: Mapping[str, Any], node: Mapping[str, Any]) -> None:
@@ -155,7 +141,6 @@ def main(arguments: Sequence[str]) -> int:
         log(f"a planned stop: waiting until {failed['name']} has ended")
         wait_for_end(config, failed)
         question = Question(config, others)
-    question = heard(config, others, question)
     order = [node["name"] for node in others]
     answers = sorted(question.answers(), key=lambda answer: order.index(answer.name))
     decision = decide(failed_id, old_primary_id, answers)

@@ -6,6 +6,7 @@ Start-up time counts here, on emulated processors: the standard library's heavy 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,12 @@ from typing import Any, NamedTuple
 
 from . import dialect
 
-ANSWER_SECONDS = 3
-"""How long a node may take to say where it stands."""
+PROBE_SECONDS = 1.2
+"""A host whose kernel does not take a connection within this has no answer either. A lost SYN is repeated after 1 s."""
+ANSWER_SECONDS = 15
+"""How long a node whose kernel takes connections may take to say where it stands: where processors are starved,
+starting psql alone took more than 3 s. One that is not heard is not promoted, however much WAL it has; and where every
+pgpool runs a script of its own (3.2), two that had heard different nodes promoted two of them."""
 PASSWORDS = "/var/lib/postgresql/.pgpass"
 
 
@@ -56,8 +61,9 @@ class Question:
 
     def _ask(self, config: Mapping[str, Any], node: Mapping[str, Any]) -> None:
         try:
+            socket.create_connection((node["ip"], config["postgresql"]["port"]), timeout=PROBE_SECONDS).close()
             text = psql(config, node["ip"], dialect.standing(dialect.of(config)), ANSWER_SECONDS)
-        except Failed as failure:
+        except (OSError, Failed) as failure:
             self._silent.append(f"{node['name']}: {failure}")
         else:
             self._answers.append(parse(node["name"], text))
@@ -74,7 +80,7 @@ def psql(config: Mapping[str, Any], host: str, sql: str, seconds: float) -> str:
     postgres = config["postgresql"]
     command = [f"{postgres['client_bin']}/psql", "-XAtw", "-h", host, "-p", str(postgres["port"])]
     command += ["-U", config["users"]["superuser"], "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-c", sql]
-    environment = {**os.environ, "PGPASSFILE": PASSWORDS, "PGCONNECT_TIMEOUT": "2", "PGAPPNAME": "failover"}
+    environment = {**os.environ, "PGPASSFILE": PASSWORDS, "PGAPPNAME": "failover"}
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=environment, check=False)
     except subprocess.TimeoutExpired:

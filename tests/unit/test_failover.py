@@ -13,7 +13,7 @@ import pytest
 
 from pgpool_lab.node import failover, script
 from pgpool_lab.node.failover import decide
-from pgpool_lab.node.standing import Answer, Question
+from pgpool_lab.node.standing import Answer
 
 
 def standby(name: str, timeline: int = 1, received: int = 100, *, preferred: bool = False) -> Answer:
@@ -176,7 +176,6 @@ def test_what_the_script_does_and_says(
     monkeypatch.setattr(failover, "drop_connections", lambda ip, port: done.append(f"drop {ip}"))
     monkeypatch.setattr(failover, "fence", lambda config, node: "stopped")
     monkeypatch.setattr(failover, "promote", promotion(done))
-    monkeypatch.setattr(failover, "SILENCE_SECONDS", 0)
     assert failover.main([*words, "node0"]) == code
     assert [step for step in done if step.startswith("drop ")] == [f"drop {CONFIG['nodes'][int(words[0])]['ip']}"]
     assert [
@@ -184,27 +183,6 @@ def test_what_the_script_does_and_says(
         *[step.split(": ")[1] for step in steps],
     ] == expected
     assert "called:" in (tmp_path / "failover.log").read_text()
-
-
-def test_standbys_that_answer_late_are_asked_again_since_the_old_primary_is_stopped(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    late = iter([[], [standby("node4")]])
-    clock = iter(range(100))
-
-    class Asked(Question):
-        def __init__(self, config: Any, nodes: Any) -> None:
-            self._answers: list[Answer] = next(late, [])
-
-        def answers(self) -> list[Answer]:
-            return self._answers
-
-    monkeypatch.setattr(failover, "Question", Asked)
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    assert failover.heard(CONFIG, [], Asked(CONFIG, [])).answers() == [standby("node4")]
-    assert failover.heard(CONFIG, [], Asked(CONFIG, [])).answers() == []
-    assert next(clock) > failover.SILENCE_SECONDS
 
 
 def test_a_planned_stop_is_waited_for_though_nobody_is_preferred(

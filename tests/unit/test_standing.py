@@ -41,6 +41,21 @@ def test_a_primary_s_answer(config: dict[str, Any]) -> None:
     assert answer.received > 0x1000000
 
 
+def test_a_node_that_takes_no_connection_is_not_waited_for(config: dict[str, Any]) -> None:
+    unreachable = {**config, "postgresql": {**config["postgresql"], "port": postgresql.free_port()}}
+    question = standing.Question(unreachable, [LOOPBACK])
+    assert question.answers() == []
+    assert "refused" in question.silent[0]
+
+
+def test_a_busy_node_that_takes_connections_is_waited_for(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgpool_lab.node.dialect.standing", lambda _: "SELECT pg_sleep(4), false, 1, 0, false")
+    monkeypatch.setattr(standing, "parse", lambda name, text: standing.Answer(name, False, 1, 0))
+    assert asked(config).name == "node4"
+
+
 def test_a_preference_lasts_as_long_as_its_session(config: dict[str, Any]) -> None:
     with preference.preferred(config, "node4"):
         assert asked(config).preferred
