@@ -15,7 +15,7 @@ from pgpool_lab.versions.distributions import AGENT_PYTHON, DISTRIBUTIONS, PYTHO
 
 
 class Given(NamedTuple):
-    """One file: the key that names it, what it is, and where it is looked for."""
+    """One file or folder: the key that names it, what it is, and where it is looked for."""
 
     key: str
     what: str
@@ -23,7 +23,7 @@ class Given(NamedTuple):
 
 
 def given(settings: LabSettings) -> Iterator[Given]:
-    """Every file that the settings name."""
+    """Every file that the settings name, and the folder of packages."""
     image, server, pool = settings.image, settings.postgresql, settings.pgpool
     sources = (
         ("image.source", f"a cloud image (qcow2) of {image.distribution}", image.source),
@@ -34,6 +34,8 @@ def given(settings: LabSettings) -> Iterator[Given]:
         kind, _, where = (source or "").partition(":")
         if kind == "path":
             yield Given(key, what, given_file(where))
+    if image.source is not None and image.mirror is not None:
+        yield Given("image.mirror", f"a folder of packages for {image.distribution}", given_file(image.mirror))
 
 
 def check(settings: LabSettings, stack_file: Path, *, private: bool) -> None:
@@ -41,7 +43,7 @@ def check(settings: LabSettings, stack_file: Path, *, private: bool) -> None:
 
     `private`: the lab has a libvirt and a network of its own, without a way out. Raises LabError.
     """
-    missing = [file for file in given(settings) if not file.path.is_file()]
+    missing = [file for file in given(settings) if not file.path.exists()]
     if missing:
         lines = "".join(f"\n  {file.key}: {file.path}: {file.what}" for file in missing)
         raise LabError(
@@ -83,7 +85,7 @@ def check_mirror(settings: LabSettings, folder: Path) -> None:
     chosen = family(image.distribution)
     if not folder.is_dir():
         raise LabError(
-            f"image.mirror: {folder} is no folder", f"make it, with the packages of {image.distribution} in it"
+            f"image.mirror: {folder} is no folder", f"name one, with the packages of {image.distribution} in it"
         )
     if not (folder / chosen.index).is_file():
         raise LabError(

@@ -59,6 +59,8 @@ class Subject(Document):
     postgresql: str
     pgpool: str
     preset: str
+    commit: str = "unknown"
+    """The checkout that was tested; with `-dirty` when tracked files were changed."""
 
 
 class Live(Document):

@@ -31,6 +31,9 @@ MARKS = {
 }
 """A cell's word; the numbers that follow some name a reason below the table."""
 
+COMMIT_LENGTH = 12
+"""Enough for git to find it."""
+
 HEAD = """\
 # Compatibility
 
@@ -97,12 +100,19 @@ def runs(reports: Sequence[Asked | Live]) -> list[str]:
             "yes" if complete(run) else "no",
             str(len(run.passed)),
             ", ".join(run.failed) or "none",
+            short(run.lab.commit),
         ]
         for run in reports
         if isinstance(run, Live)
     ]
     heading = ["stack", "nodes", "distribution", "PostgreSQL", "pgpool", "timings", "scenarios 1\N{EN DASH}3", "passed"]
-    return table([*heading, "failed"], rows) if rows else ["No report of a live run has been put here yet."]
+    return table([*heading, "failed", "commit"], rows) if rows else ["No report of a live run has been put here yet."]
+
+
+def short(commit: str) -> str:
+    """As much of a commit as git needs to find it, and whether the checkout had changes beside it."""
+    digits, dash, dirty = commit.partition("-")
+    return f"{digits[:COMMIT_LENGTH]}{dash}{dirty}"
 
 
 def asked(reports: Sequence[Asked | Live]) -> list[str]:

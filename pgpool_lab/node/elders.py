@@ -17,10 +17,12 @@ LOG = Path("/var/log/pgpool-lab/pgpool.log")
 
 LIFECHECK = {
     "wd_init: start watchdog": "waiting",
+    "watchdog started": "waiting",
     "watchdog: lifecheck started": "working",
     "watchdog status is DOWN": "down",
 }
-"""What 3.2 and 3.3 log at each change (watchdog/wd_init.c, wd_lifecheck.c); nothing else tells it.
+"""What 3.2 to 3.4 log at each change (watchdog/wd_init.c, wd_lifecheck.c), 3.4 its start in other words; nothing else
+tells it.
 
 `waiting`: peers are not checked until all of them have answered a query, tried every wd_interval * 10: the death of a
 host passes unnoticed. `down`: it did not answer its own queries wd_life_point times, as during a long failover; it has

@@ -189,7 +189,8 @@ DISTRIBUTIONS: dict[str, Distribution] = {
         python=(3, 9),
         systemd=252,
         locale="C.UTF-8",
-        project_setup="yum install -y "
+        # The project's -devel packages need Perl modules of a repository that is off by default.
+        project_setup="yum install -y dnf-plugins-core && yum config-manager --set-enabled crb && yum install -y "
         "https://download.postgresql.org/pub/repos/yum/reporpms/EL-9-x86_64/pgdg-redhat-repo-latest.noarch.rpm && "
         "yum -qy module disable postgresql",
         project_archive="printf '%s\\n' '[pgdg-archive]' name=pgdg-archive enabled=1 gpgcheck=1 "

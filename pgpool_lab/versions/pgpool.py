@@ -39,11 +39,11 @@ WATCHDOG_INFO: dict[str, str] = {"3.2": "none", "3.3": "number", "3.5": "name"}
 ELECTION: dict[str, str] = {"3.2": "oldest", "3.5": "vote"}
 """Who leads next: whoever was started longest ago, by its own clock, or who wins a vote (watchdog.c)."""
 
-LIFECHECK_SEEN_IN: dict[str, str] = {"3.2": "log", "3.4": "nothing"}
+LIFECHECK_SEEN_IN: dict[str, str] = {"3.2": "log", "3.5": "nothing"}
 """Where a pgpool says whether it checks its peers, which it does only after all of them have answered once.
 
-Until then the death of a host passes unnoticed. Later versions wait as well, but their watchdog notices by itself that
-a peer's connection is gone (3.5, watchdog.c).
+Until then the death of a host passes unnoticed. Versions from 3.5 on wait as well, but their watchdog notices by itself
+that a peer's connection is gone (watchdog.c).
 """
 
 BACKENDS_SHOWN_BY: dict[str, str] = {"3.2": "pool_nodes", "4.2": "pool_backend_stats"}

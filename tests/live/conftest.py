@@ -10,6 +10,7 @@ import pytest
 from pgpool_lab.compatibility import documents
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.lab import LiveLab
+from pgpool_lab.harness.measurements.document import commit
 from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload, running
 from pgpool_lab.lab import Lab
@@ -45,7 +46,11 @@ def versions(lab: LiveLab, record_testsuite_property: Callable[[str, object], No
     """What is under test, for docs/compatibility.md."""
     outputs = lab.outputs
     tested = documents.Subject(
-        stack=lab.stack, nodes=len(lab.nodes), preset=preset_of(outputs.timings), **outputs.versions
+        stack=lab.stack,
+        nodes=len(lab.nodes),
+        preset=preset_of(outputs.timings),
+        commit=commit(),
+        **outputs.versions,
     )
     record_testsuite_property(documents.LAB, tested.model_dump_json())
 

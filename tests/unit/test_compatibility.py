@@ -17,7 +17,15 @@ SERVER = Asked(judge=Judge(program="postgresql", version="15", by="binary"), ref
 
 
 def live(passed: tuple[str, ...] = SCENARIOS, failed: tuple[str, ...] = (), preset: str = "fast") -> Live:
-    lab = Subject(stack="two-node", nodes=2, distribution="debian12", postgresql="15", pgpool="4.3.5", preset=preset)
+    lab = Subject(
+        stack="two-node",
+        nodes=2,
+        distribution="debian12",
+        postgresql="15",
+        pgpool="4.3.5",
+        preset=preset,
+        commit="0123456789abcdef-dirty",
+    )
     return Live(lab=lab, passed=passed, failed=failed)
 
 
@@ -70,7 +78,7 @@ def test_each_reason_is_written_once_below_the_table() -> None:
     assert "| fails (" in lines["4.3.5"]
     assert page.count(". test_a\n") == 1
     assert page.count("calls functions that PostgreSQL has renamed") == 1
-    assert "| two-node | 2 | debian12 | 15 | 4.3.5 | fast | yes | 3 | test_a |" in page
+    assert "| two-node | 2 | debian12 | 15 | 4.3.5 | fast | yes | 3 | test_a | 0123456789ab-dirty |" in page
 
 
 def junit(path: Path, cases: str, suite: str = "") -> Path:

@@ -23,6 +23,7 @@ LOGS: dict[str, tuple[str, str | None]] = {
     "before all peers answered": (STARTED, "waiting"),
     "afterwards": (STARTED + WORKING + "LOG: pid 9: connection received\n", "working"),
     "after a long failover": (STARTED + WORKING + DOWN, "down"),
+    "3.4's words": ("2015-02-04 10:00:00: pid 812: LOG:  watchdog started\n", "waiting"),
     "restarted": (STARTED + WORKING + DOWN + STARTED, "waiting"),
 }
 
@@ -32,7 +33,9 @@ def test_the_log_tells_where_the_lifecheck_stands(log: str, state: str | None) -
     assert elders.state_of(log) == state
 
 
-@pytest.mark.parametrize(("release", "state"), [("3.2.9", "waiting"), ("3.4.26", None), ("4.3.5", None)])
+@pytest.mark.parametrize(
+    ("release", "state"), [("3.2.9", "waiting"), ("3.4.26", "waiting"), ("3.5.28", None), ("4.3.5", None)]
+)
 def test_the_log_is_looked_at_where_nothing_else_tells(
     release: str, state: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,8 @@ from components.pgpool import layout as pgpool_layout
 from components.postgres import layout as postgres_layout
 from pgpool_lab import given, paths
 from pgpool_lab.errors import LabError
+from pgpool_lab.image.recipe import ImageRecipe
+from pgpool_lab.image.stock import mirrored_packages
 from pgpool_lab.paths import PROJECT
 from pgpool_lab.settings import LabSettings, from_mapping, from_stack_file
 from tests.unit.test_settings import VALID
@@ -83,8 +85,14 @@ def test_each_missing_file_is_named_with_its_key_and_what_it_is(
     assert raised.value.problem.splitlines()[1:] == [
         f"  image.source: {tmp_path}/files/CentOS-7-x86_64-GenericCloud.qcow2: a cloud image (qcow2) of centos7",
         f"  pgpool.source: {tmp_path}/files/pgpool-II-3.2.9.tar.gz: the source tarball of pgpool-II 3.2.9",
+        f"  image.mirror: {tmp_path}/files/mirror-centos7: a folder of packages for centos7",
     ]
     assert str(STACK) in raised.value.remedy
+
+
+def test_the_readme_names_every_package_that_the_mirror_must_have(settings: LabSettings) -> None:
+    readme = (PROJECT / "README.md").read_text()
+    assert " ".join(f"`{name}`" for name in mirrored_packages(ImageRecipe.of(settings))) in " ".join(readme.split())
 
 
 def test_what_is_there_or_needs_no_file_is_not_asked_for(tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ def test_a_mirror_that_cannot_serve_is_refused(
         (packages / without).unlink()
     else:
         shutil.rmtree(packages)
+        packages.touch()
     error = refusal(settings(image, packages, distribution))
     assert error.problem.startswith("image.mirror: ")
     assert expected in error.problem
