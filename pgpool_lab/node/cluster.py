@@ -25,6 +25,8 @@ SETTLE_SECONDS = 240
 
 3.2 tries wd_interval * 10 apart whether it can check its peers: twice that is 200 s with the runbook's timings.
 """
+PAUSE_SECONDS = 10.0
+"""The longest that nobody is asked anything in."""
 MISLED_SECONDS = 30
 """After so long a pgpool that believes something wrong will not find out: its search for the primary at a start, and a
 view that is on its way, take seconds."""
@@ -237,6 +239,7 @@ def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collec
     deadline = time.monotonic() + SETTLE_SECONDS
     started: set[str] = set()
     misled: dict[str, float] = {}
+    asking = 0.0
     answers, witness = ask_members(config, settled=True)
     while True:
         # Once: one that does not stay is for its log and the operator.
@@ -270,8 +273,11 @@ def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collec
             on_node(config, name, ["local", "pgpool-stop"], seconds=STEP_SECONDS)
             on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
             misled[name] = time.monotonic()
-        time.sleep(0.5)
+        # As long as the answers took: asking all the time takes from starved processors what is being waited for.
+        time.sleep(max(0.5, min(asking, PAUSE_SECONDS)))
+        began = time.monotonic()
         answers, witness = ask_members(config)
+        asking = time.monotonic() - began
 
 
 def leader(answers: Mapping[str, Mapping[str, Any] | None]) -> str | None:
