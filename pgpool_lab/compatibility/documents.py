@@ -64,17 +64,33 @@ class Subject(Document):
 
 
 class Live(Document):
-    """What a session of live tests came to."""
+    """What sessions of live tests came to: the last result of each test."""
 
     kind: Literal["live"] = "live"
     lab: Subject
+    """As the last session had it."""
     passed: tuple[str, ...]
     failed: tuple[str, ...]
+    earlier: tuple[str, ...] = ()
+    """The commits of earlier sessions of which some results stand."""
 
     @property
     def name(self) -> str:
         lab = self.lab
         return f"live.{lab.stack}.{lab.distribution}.{lab.postgresql}.{lab.pgpool}.{lab.preset}"
+
+    def after(self, before: Live) -> Live:
+        """With what an earlier session said of the tests that this one did not run."""
+        ran = {*self.passed, *self.failed}
+        passed, failed = (tuple(test for test in tests if test not in ran) for tests in (before.passed, before.failed))
+        if not passed and not failed:
+            return self
+        return Live(
+            lab=self.lab,
+            passed=tuple(sorted((*self.passed, *passed))),
+            failed=tuple(sorted((*self.failed, *failed))),
+            earlier=tuple(dict.fromkeys((*before.earlier, before.lab.commit))),
+        )
 
 
 Report = Annotated[Asked | Live, Field(discriminator="kind")]
@@ -128,10 +144,17 @@ def plain(case: ElementTree.Element) -> str:
 
 
 def store(folder: Path, reports: Sequence[Asked | Live]) -> list[Path]:
-    """Write the documents, each in place of an earlier one of the same name; gives the files."""
+    """Write the documents, each in place of an earlier one of the same name; gives the files.
+
+    Of live tests an earlier result stands until the same test is run again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    there = {report.name: report for report in load(folder)}
     files = []
     for report in reports:
+        before = there.get(report.name)
+        if isinstance(report, Live) and isinstance(before, Live):
+            report = report.after(before)
         files.append(file := folder / f"{report.name}.json")
         file.write_text(json.dumps(report.model_dump(), indent=1) + "\n")
     return files

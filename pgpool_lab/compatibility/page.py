@@ -88,7 +88,7 @@ def matrix(reports: Sequence[Asked | Live]) -> list[str]:
 
 
 def runs(reports: Sequence[Asked | Live]) -> list[str]:
-    """A line for each session of live tests."""
+    """A line for each lab that live tests ran on."""
     rows = [
         [
             run.lab.stack,
@@ -100,13 +100,13 @@ def runs(reports: Sequence[Asked | Live]) -> list[str]:
             "yes" if complete(run) else "no",
             str(len(run.passed)),
             ", ".join(run.failed) or "none",
-            short(run.lab.commit),
+            ", ".join(short(commit) for commit in (*run.earlier, run.lab.commit)),
         ]
         for run in reports
         if isinstance(run, Live)
     ]
     heading = ["stack", "nodes", "distribution", "PostgreSQL", "pgpool", "timings", "scenarios 1\N{EN DASH}3", "passed"]
-    return table([*heading, "failed", "commit"], rows) if rows else ["No report of a live run has been put here yet."]
+    return table([*heading, "failed", "commits"], rows) if rows else ["No report of a live run has been put here yet."]
 
 
 def short(commit: str) -> str:

@@ -30,6 +30,8 @@ PAUSE_SECONDS = 10.0
 MISLED_SECONDS = 30
 """After so long a pgpool that believes something wrong will not find out: its search for the primary at a start, and a
 view that is on its way, take seconds."""
+MUTE_SECONDS = 90
+"""After so long a pgpool that answers nobody hangs (docs/procedure.md has a case): no login takes a tenth of it."""
 STEP_SECONDS = 900
 WITNESS_SECONDS = 120
 """For a step on the witness: an ssh login, and a pgpool that is started or stopped."""
@@ -230,15 +232,16 @@ def perform(config: Config, plan: Plan, answers: Answers) -> None:
 def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collection[str] = ()) -> dict[str, Any]:
     """Wait until the cluster is healthy, attaching backends that stream and are held for down meanwhile.
 
-    A virtual IP beside the leader's is taken away, and a pgpool that goes on believing other things than the leader is
-    started again.
+    A virtual IP beside the leader's is taken away, and a pgpool that goes on believing other things than the leader, or
+    answers nobody, is started again.
 
     pgpool is started where changed settings of PostgreSQL had it stopped; `stopped_pgpools` are nodes where it may stay
     so, `absent` are nodes whose PostgreSQL is not waited for.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
     started: set[str] = set()
-    misled: dict[str, float] = {}
+    astray: dict[str, float] = {}
+    restarted: set[str] = set()
     asking = 0.0
     answers, witness = ask_members(config, settled=True)
     while True:
@@ -267,12 +270,18 @@ def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collec
             for asked in health.unaware(name, answers) if alone else [leader(answers) or config["name"]]:
                 log(f"attaching {name} through pgpool on {asked}: {pgpool.attach(config, asked, backend)}")
         now = time.monotonic()
-        misled = {name: misled.get(name, now) for name in health.misled(answers, witness=witness)}
-        for name in (name for name, since in misled.items() if now - since > MISLED_SECONDS):
-            log(f"pgpool on {name} goes on believing what its leader does not: starting it again")
+        misled, mute = (found(answers, witness=witness) for found in (health.misled, health.mute))
+        astray = {name: astray.get(name, now) for name in [*misled, *mute]}
+        for name in (n for n, since in astray.items() if now - since > (MUTE_SECONDS if n in mute else MISLED_SECONDS)):
+            what = "answers nobody" if name in mute else "goes on believing what its leader does not"
+            log(f"pgpool on {name} {what}: starting it again")
             on_node(config, name, ["local", "pgpool-stop"], seconds=STEP_SECONDS)
             on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
-            misled[name] = time.monotonic()
+            astray[name] = time.monotonic()
+            if name not in restarted:
+                # It has as long as one that was just started, once.
+                deadline = time.monotonic() + SETTLE_SECONDS
+                restarted.add(name)
         # As long as the answers took: asking all the time takes from starved processors what is being waited for.
         time.sleep(max(0.5, min(asking, PAUSE_SECONDS)))
         began = time.monotonic()

@@ -122,6 +122,15 @@ def misled(answers: Mapping[str, Facts | None], *, witness: Mapping[str, Facts |
     ]
 
 
+def mute(answers: Mapping[str, Facts | None], *, witness: Mapping[str, Facts | None] = NO_WITNESS) -> list[str]:
+    """Members whose pgpool runs and does not say what it believes: it is busy, or waits for something for ever."""
+    return [
+        name
+        for name, facts in {**answers, **witness}.items()
+        if facts is not None and facts["pgpool"]["running"] and not facts["pgpool"]["backends"]
+    ]
+
+
 def knows(pgpool: Mapping[str, Any], primary: str) -> bool:
     """Whether a pgpool uses every backend, and takes the right one for the primary."""
     return all(

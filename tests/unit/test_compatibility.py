@@ -114,9 +114,15 @@ def test_a_lab_s_report_has_what_passed_and_what_failed(tmp_path: Path) -> None:
 
 
 def test_a_later_report_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
-    store(tmp_path, [live(failed=("a",)), POOL])
-    store(tmp_path, [live(), live(preset="procedure")])
-    assert load(tmp_path) == [POOL, live(), live(preset="procedure")]
+    store(tmp_path, [live(("a",), ("b",)), POOL])
+    store(tmp_path, [live(("b",), ("a",)), live(preset="procedure")])
+    assert load(tmp_path) == [POOL, live(("b",), ("a",)), live(preset="procedure")]
+
+
+def test_a_test_s_result_stands_until_it_is_run_again(tmp_path: Path) -> None:
+    store(tmp_path, [live(("a",), ("b", "c"))])
+    store(tmp_path, [live(("b",))])
+    assert load(tmp_path) == [live(("a", "b"), ("c",)).model_copy(update={"earlier": ("0123456789abcdef-dirty",)})]
 
 
 def test_a_file_that_is_no_report_is_named(tmp_path: Path) -> None:

@@ -315,6 +315,12 @@ def test_a_pgpool_that_knows_less_than_its_leader_is_misled() -> None:
     assert health.misled(healthy(), witness=astray) == ["witness"]
 
 
+def test_a_pgpool_that_runs_and_says_nothing_is_mute() -> None:
+    silent = changed(healthy(), "node4", "pgpool", "backends", to=[])
+    assert health.mute(silent) == ["node4"]
+    assert health.mute(healthy()) == health.mute(pgpool_dead(healthy(), "node4")) == []
+
+
 def test_nobody_is_misled_by_a_leader_that_knows_no_better_itself() -> None:
     both = changed(healthy(), "node4", "pgpool", "backends", 0, "role", to="standby")
     assert health.misled(changed(both, "node0", "pgpool", "backends", 0, "role", to="standby")) == []

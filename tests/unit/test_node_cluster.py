@@ -230,8 +230,17 @@ def test_a_backend_is_attached_where_it_counts(runs_on: str, asked: list[str], m
     assert told == asked
 
 
-def test_a_pgpool_that_does_not_find_out_by_itself_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    astray = changed(healthy(), "node4", "pgpool", "backends", 0, "role", to="standby")
+@pytest.mark.parametrize(
+    "astray",
+    [
+        changed(healthy(), "node4", "pgpool", "backends", 0, "role", to="standby"),
+        changed(healthy(), "node4", "pgpool", "backends", to=[]),
+    ],
+    ids=["misled", "mute"],
+)
+def test_a_pgpool_that_does_not_find_out_by_itself_is_started_again(
+    astray: cluster.Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[tuple[str, str]] = []
     clock = iter(range(0, 10_000, 10))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
