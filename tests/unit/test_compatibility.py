@@ -108,7 +108,7 @@ def test_what_a_version_refused_is_named(tmp_path: Path, word: str) -> None:
 
 def test_a_lab_s_report_has_what_passed_and_what_failed(tmp_path: Path) -> None:
     cases = "<testcase name='a'/><testcase name='b'><error/></testcase><testcase name='c'><skipped/></testcase>"
-    cases += "<testcase name='d'><failure/></testcase>"
+    cases += "<testcase name='d'><failure/></testcase><testcase name=''/>"
     expected = live(("a",), ("b", "d"))
     assert of_junit(junit(tmp_path / "r.xml", cases, having(LAB, expected.lab))) == [expected]
 
