@@ -6,7 +6,10 @@
 # Run by the image builder and, on a stock image, by cloud-init.
 set -euo pipefail
 prefix=/usr/local/pgpool
-if "$prefix/bin/pgpool" --version 2>&1 | grep -q "version $PGPOOL_VERSION "; then
+holds_version() {
+    "$1" --version 2>&1 | grep -q "version $PGPOOL_VERSION "
+}
+if holds_version "$prefix/bin/pgpool"; then
     exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
@@ -20,10 +23,16 @@ tar -xf "$PGPOOL_TARBALL" -C "$build" --strip-components=1
 cd "$build"
 read -ra options <<<"$PGPOOL_CONFIGURE"
 # pg_config: in the path where Debian has it, in a folder of PostgreSQL's own elsewhere.
-PATH=$PATH:$POSTGRESQL_BIN ./configure --prefix="$prefix" "${options[@]}" --disable-static \
+# No options at all: bash before 4.4, CentOS 7's, takes an empty array for one that is not set.
+PATH=$PATH:$POSTGRESQL_BIN ./configure --prefix="$prefix" ${options[@]+"${options[@]}"} --disable-static \
     ${PGPOOL_CFLAGS:+CFLAGS="$PGPOOL_CFLAGS"}
 make -j"$(nproc)"
 make install
+if ! holds_version "$prefix/bin/pgpool"; then
+    # What is configured and reported is the version that was asked for.
+    echo "pgpool.version: the tarball holds '$("$prefix/bin/pgpool" --version 2>&1)', not pgpool-II $PGPOOL_VERSION" >&2
+    exit 1
+fi
 chown -R postgres:postgres "$prefix"
 if [ "${PURGE_BUILD_TOOLS:-0}" = 1 ]; then
     # What pgpool is linked with stays: it was there before, or it is marked as wanted.
