@@ -9,7 +9,7 @@ from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.bounds import Bounds, Struck, Watched, bounds
 from pgpool_lab.harness.faults import FAULTS, Losses
-from pgpool_lab.harness.invariants.model import Evidence, Expectations, Rows
+from pgpool_lab.harness.invariants.model import ALONE_SECONDS, TOLD_SECONDS, Evidence, Expectations, Rows
 from pgpool_lab.harness.invariants.table import splits
 from pgpool_lab.harness.machine import Machine
 from pgpool_lab.harness.measures import Gap, Window, measure
@@ -21,6 +21,7 @@ from pgpool_lab.harness.scenarios.expectations import WRITE_SECONDS
 from pgpool_lab.harness.scenarios.run import Event, ScenarioRun
 from pgpool_lab.harness.workload.settings import WorkloadSettings
 from pgpool_lab.node.watch import VIEW_SECONDS
+from pgpool_lab.versions.pgpool import traits
 from pgpool_lab.waiting import factor
 
 LOGIN_SECONDS = 5.0
@@ -112,9 +113,15 @@ def evidence_of(run: ScenarioRun, outputs: LabOutputs, rows: Mapping[str, Rows |
         macs=macs_of(outputs),
         may_lose=any(takes_rows(event) for event in run.events),
         may_split=run.may_split,
+        told_seconds=factor() * (ALONE_SECONDS if fail_over_alone(outputs) else TOLD_SECONDS),
         told_until=min((event.earliest for event in run.events if parts_views(event)), default=run.ended),
     )
     return Evidence(samples=run.samples, ledger=run.ledger, rows=rows, expected=expected)
+
+
+def fail_over_alone(outputs: LabOutputs) -> bool:
+    """Whether every pgpool finds out and acts by itself."""
+    return traits(outputs.versions["pgpool"]).failover_command_runs_on == "every"
 
 
 def disturbances_of(run: ScenarioRun, outputs: LabOutputs) -> Iterator[Disturbance]:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.harness.clients import direct, rows
-from pgpool_lab.harness.invariants.beliefs import STALE_SECONDS
+from pgpool_lab.harness.invariants.model import TOLD_SECONDS
 from pgpool_lab.harness.scenarios.model import Arrangement, Await, Inject, Restore, Role, Scenario, Step, Watch
 from pgpool_lab.harness.workload.table import TABLE
 from tests.live.saboteur import Ground, Sabotage
@@ -259,7 +259,7 @@ SABOTAGES: tuple[Sabotage, ...] = (
         scenario(
             "stale-view",
             "a pgpool answers its clients and is no longer told what the others know",
-            Watch(2 * STALE_SECONDS),
+            Watch(2 * TOLD_SECONDS),
         ),
         deaf_pgpool,
         hearing_pgpool,

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from pgpool_lab.harness.faults import FAULTS, Losses
-from pgpool_lab.harness.invariants.beliefs import STALE_SECONDS
-from pgpool_lab.harness.invariants.model import Violation
+from pgpool_lab.harness.invariants.model import TOLD_SECONDS, Violation
 from pgpool_lab.harness.invariants.roles import TWO_HOLDERS_SECONDS
 from pgpool_lab.harness.invariants.table import INVARIANTS
 from pgpool_lab.harness.scenarios.expectations import EXPECTATIONS
@@ -91,7 +90,7 @@ def test_they_last_longer_than_what_they_violate_tolerates() -> None:
         if isinstance(step, Watch)
     }
     assert watched["one holder"] > 2 * TWO_HOLDERS_SECONDS
-    assert watched["no stale view"] > 1.5 * STALE_SECONDS
+    assert watched["no stale view"] > 1.5 * TOLD_SECONDS
 
 
 @pytest.mark.parametrize("sabotage", SABOTAGES, ids=NAMES)

@@ -11,11 +11,6 @@ from pgpool_lab.harness.samples import NodeSample, PgpoolSample
 UP = frozenset({"up", "waiting"})
 """`waiting` is up, with no client yet."""
 
-STALE_SECONDS = 20.0
-"""The leader's pgpool tells the others when its failover has ended, and they take its view over at once
-(watchdog/watchdog.c, WD_FAILOVER_END; main/pgpool_main.c, sync_backend_from_watchdog). On emulated nodes what each says
-is some seconds old."""
-
 
 def none_stale(evidence: Evidence) -> list[Finding]:
     """No two pgpools that answer believe different things for longer than telling each other takes.
@@ -38,7 +33,7 @@ def none_stale(evidence: Evidence) -> list[Finding]:
         for other in views[second]
         if view(one.samples[0]) != view(other.samples[0])
         for begin, end in [overlap(one, other) or (0.0, 0.0)]
-        if end - begin > STALE_SECONDS
+        if end - begin > evidence.expected.told_seconds
     ]
 
 

@@ -17,6 +17,15 @@ Rows = tuple[int, ...]
 """The numbers in one node's table, ascending; one that is there twice is listed twice."""
 
 
+TOLD_SECONDS = 20.0
+"""The leader's pgpool tells the others when its failover has ended, and they take its view over at once
+(watchdog/watchdog.c, WD_FAILOVER_END; main/pgpool_main.c, sync_backend_from_watchdog). On emulated nodes what each says
+is some seconds old."""
+ALONE_SECONDS = 60.0
+"""The same where every pgpool fails over by itself (3.2): each attaches the standbys by a follow command of its own,
+and these ended up to 40 s apart on emulated nodes."""
+
+
 @dataclass(frozen=True)
 class Expectations:
     """What this lab and this scenario promise."""
@@ -33,6 +42,8 @@ class Expectations:
     told_until: float = math.inf
     """Until when every pgpool that answers can have been told what the others know, `time.monotonic()`: mending, or a
     fault that may cut one off, ends it."""
+    told_seconds: float = TOLD_SECONDS
+    """How long one pgpool may believe something else than another."""
     down: frozenset[str] = frozenset()
     """Nodes that the scenario leaves broken: nothing is asked of them in the end."""
 

@@ -14,7 +14,7 @@ from pgpool_lab.harness import assessment
 from pgpool_lab.harness.assessment import NEITHER, Place, assess, watched_on
 from pgpool_lab.harness.bounds import Bounds, Struck, bounds
 from pgpool_lab.harness.faults import FAULTS
-from pgpool_lab.harness.invariants.model import Rows
+from pgpool_lab.harness.invariants.model import ALONE_SECONDS, TOLD_SECONDS, Rows
 from pgpool_lab.harness.machine import Machine
 from pgpool_lab.harness.measures import Gap, Window
 from pgpool_lab.harness.result import Result
@@ -324,3 +324,10 @@ def test_pgpools_can_be_told_until_something_is_mended_or_may_cut_one_off(
     events: tuple[Event, ...], expected: float
 ) -> None:
     assert assessment.evidence_of(run(*events), outputs(), {}).expected.told_until == expected
+
+
+def test_pgpools_that_fail_over_by_themselves_may_differ_for_longer() -> None:
+    told = outputs()
+    alone = told.model_copy(update={"versions": told.versions | {"pgpool": "3.2.9"}})
+    seconds = [assessment.evidence_of(run(), lab, {}).expected.told_seconds for lab in (told, alone)]
+    assert seconds == [TOLD_SECONDS, ALONE_SECONDS]
