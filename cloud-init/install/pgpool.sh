@@ -6,10 +6,7 @@
 # Run by the image builder and, on a stock image, by cloud-init.
 set -euo pipefail
 prefix=/usr/local/pgpool
-holds_version() {
-    "$1" --version 2>&1 | grep -q "version $PGPOOL_VERSION "
-}
-if holds_version "$prefix/bin/pgpool"; then
+if "$prefix/bin/pgpool" --version 2>&1 | grep -q "version $PGPOOL_VERSION "; then
     exit 0
 fi
 export DEBIAN_FRONTEND=noninteractive
@@ -21,6 +18,12 @@ build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 tar -xf "$PGPOOL_TARBALL" -C "$build" --strip-components=1
 cd "$build"
+# What is configured and reported is the version that was asked for. 3.2 has no PACKAGE_VERSION.
+found=$(sed -nE "s/^ *(PACKAGE_)?VERSION='?([0-9.]+)'?$/\\2/p" configure | head -n 1)
+if [ "$found" != "$PGPOOL_VERSION" ]; then
+    echo "pgpool.version: the tarball holds pgpool-II ${found:-of an unknown version}, not $PGPOOL_VERSION" >&2
+    exit 1
+fi
 read -ra options <<<"$PGPOOL_CONFIGURE"
 # pg_config: in the path where Debian has it, in a folder of PostgreSQL's own elsewhere.
 # No options at all: bash before 4.4, CentOS 7's, takes an empty array for one that is not set.
@@ -28,11 +31,6 @@ PATH=$PATH:$POSTGRESQL_BIN ./configure --prefix="$prefix" ${options[@]+"${option
     ${PGPOOL_CFLAGS:+CFLAGS="$PGPOOL_CFLAGS"}
 make -j"$(nproc)"
 make install
-if ! holds_version "$prefix/bin/pgpool"; then
-    # What is configured and reported is the version that was asked for.
-    echo "pgpool.version: the tarball holds '$("$prefix/bin/pgpool" --version 2>&1)', not pgpool-II $PGPOOL_VERSION" >&2
-    exit 1
-fi
 chown -R postgres:postgres "$prefix"
 if [ "${PURGE_BUILD_TOOLS:-0}" = 1 ]; then
     # What pgpool is linked with stays: it was there before, or it is marked as wanted.

@@ -506,3 +506,25 @@ def test_a_plain_image_has_nothing_of_the_lab_s() -> None:
 def test_every_image_s_scripts_are_there() -> None:
     known = {path.name for path in recipe.script_files()}
     assert all(set(scripts) <= known for scripts in builder.SCRIPTS.values())
+
+
+CONFIGURES = {
+    "4.3.5": "PACKAGE_NAME='pgpool-II'\nPACKAGE_VERSION='4.3.5'\n VERSION='4.3.5'\n",
+    "3.2.9": "PACKAGE_VERSION=\n PACKAGE=pgpool-II\n VERSION=3.2.9\n",
+}
+
+
+@pytest.mark.parametrize("version", CONFIGURES)
+def test_a_tarball_says_which_version_it_holds(version: str, tmp_path: Path) -> None:
+    """What cloud-init/install/pgpool.sh looks at before it compiles."""
+    (tmp_path / "configure").write_text(CONFIGURES[version])
+    script = (PROJECT / "cloud-init" / "install" / "pgpool.sh").read_text()
+    begin = script.index("found=$(")
+    check = script[begin : script.index("\nfi\n", begin) + 4]
+
+    def said(wanted: str) -> str:
+        command = ["bash", "-euo", "pipefail", "-c", f"PGPOOL_VERSION={wanted}\n{check}"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stderr
+
+    assert said(version) == ""
+    assert said("4.6.0") == f"pgpool.version: the tarball holds pgpool-II {version}, not 4.6.0\n"
