@@ -31,7 +31,7 @@ MISLED_SECONDS = 30
 """After so long a pgpool that believes something wrong will not find out: its search for the primary at a start, and a
 view that is on its way, take seconds."""
 MUTE_SECONDS = 90
-"""After so long a pgpool that answers nobody hangs (docs/procedure.md has a case): no login takes a tenth of it."""
+"""After so long a pgpool that answers nobody is taken for one that hangs (docs/procedure.md has a case)."""
 STEP_SECONDS = 900
 WITNESS_SECONDS = 120
 """For a step on the witness: an ssh login, and a pgpool that is started or stopped."""
