@@ -1,4 +1,4 @@
-"""KVM or emulation: decided by a guest that really runs, since /dev/kvm may exist and be unusable."""
+"""KVM or emulation: decided by the processor and a guest that really runs, for /dev/kvm may exist and be unusable."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from pgpool_lab.hypervisor.configuration import KVM
 from pgpool_lab.paths import cache_directory
 
 DomainType = Literal["kvm", "qemu"]
+
+CPUINFO = Path("/proc/cpuinfo")
+
+HARDWARE_VIRTUALIZATION = {"vmx", "svm"}
+"""Intel's and AMD's, by their names among the processor's flags.
+
+Without it there is a KVM all the same where the host's own host lends one in software (PVM). The guest below runs to
+its end there, and a boot loader does not: KVM's instruction emulator knows `iret` in real mode only
+(arch/x86/kvm/emulate.c, em_iret).
+"""
 
 PROBE_SECONDS = 5
 """The guest needs less than a second where KVM works."""
@@ -46,8 +56,19 @@ def guest_runs(accelerator: Literal["kvm", "tcg"]) -> bool:
         return ended.returncode == EXPECTED
 
 
+def virtualizes(cpuinfo: str) -> bool:
+    """Whether the processor of a /proc/cpuinfo virtualizes by itself."""
+    flags = next((line.partition(":")[2] for line in cpuinfo.splitlines() if line.startswith("flags")), "")
+    return bool(HARDWARE_VIRTUALIZATION & set(flags.split()))
+
+
 def probe_domain_type() -> DomainType:
-    """libvirt's domain type: `kvm` when a guest runs under it, else `qemu`. Remembered until the next boot."""
+    """libvirt's domain type: `kvm` when a guest runs under it, else `qemu`.
+
+    What the guest showed is remembered until the next boot.
+    """
+    if not virtualizes(CPUINFO.read_text()):
+        return "qemu"
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     remembered = cache_directory() / "domain-type" / f"{boot}-{platform.release()}"
     if remembered.is_file():

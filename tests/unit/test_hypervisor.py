@@ -24,7 +24,7 @@ from pgpool_lab.hypervisor.configuration import (
 from pgpool_lab.hypervisor.connection import reason
 from pgpool_lab.hypervisor.daemon import prepare, script
 from pgpool_lab.hypervisor.leftovers import Kind, parse_volumes, unrecorded
-from pgpool_lab.hypervisor.probe import boot_sector, guest_runs, probe_domain_type
+from pgpool_lab.hypervisor.probe import boot_sector, guest_runs, probe_domain_type, virtualizes
 from pgpool_lab.hypervisor.processes import ancestors, has_mounts_of
 from pgpool_lab.hypervisor.removal import stop
 from pgpool_lab.hypervisor.resources import enough_disk, enough_memory, parse_available_mib
@@ -189,8 +189,32 @@ def test_the_probe_guest_runs_under_emulation() -> None:
     assert guest_runs("tcg")
 
 
+CPUINFO = "processor\t: 0\nflags\t\t: fpu vme {0}hypervisor\n\nprocessor\t: 1\nflags\t\t: fpu vme {0}hypervisor\n"
+
+
+def test_a_processor_that_virtualizes_says_so_among_its_flags() -> None:
+    assert [virtualizes(CPUINFO.format(flag)) for flag in ("vmx ", "svm ", "", "svm_lock ")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not virtualizes("processor : 0\n")
+
+
+def test_a_kvm_without_a_processor_that_virtualizes_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(CPUINFO.format(""))
+    monkeypatch.setattr("pgpool_lab.hypervisor.probe.CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("pgpool_lab.hypervisor.probe.guest_runs", lambda accelerator: True)
+    assert probe_domain_type() == "qemu"
+
+
 def test_the_probes_result_is_remembered_until_the_next_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "cpuinfo").write_text(CPUINFO.format("vmx "))
+    monkeypatch.setattr("pgpool_lab.hypervisor.probe.CPUINFO", tmp_path / "cpuinfo")
     monkeypatch.setattr("pgpool_lab.hypervisor.probe.KVM", tmp_path / "absent")
     assert probe_domain_type() == "qemu"
     (remembered,) = (tmp_path / "pgpool-lab" / "domain-type").iterdir()
