@@ -24,8 +24,8 @@ STACKS = ("two-node", "three-node")
 """The stacks that have live tests."""
 
 WITHOUT_LAB: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "without-lab": (("tests/unit", "tests/program"), ()),
-    # Every test waits for an engine of its own: as many at once as there are processors.
+    # As many at once as there are processors: the program's tests, and the plugin's all the more, wait for an engine.
+    "without-lab": (("tests/unit", "tests/program"), ("-n", "auto")),
     "plugin": (("tests/plugin",), ("-n", "auto")),
 }
 """What needs no lab, by the name of its report: folders, and options of pytest."""
