@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pgpool_lab.cluster.client import Facts, members_facts
 from pgpool_lab.cluster.outputs import MachineOutput
@@ -81,15 +82,23 @@ def followers(facts: Mapping[str, Facts | None], primary: str | None) -> list[st
     ]
 
 
-def wait_until_healthy(control: Control) -> None:
-    """Poll the status. Raises LabError with what is wrong after RETURN_SECONDS."""
+def wait_until_healthy(control: Control) -> dict[str, Any]:
+    """Poll the status, which is returned. Raises LabError with what is wrong after RETURN_SECONDS."""
+    report: dict[str, Any] = {}
+
+    def problems() -> list[str]:
+        report.update(status(control.outputs, ""))
+        found: list[str] = report["problems"]
+        return found
+
     try:
         wait_for(
-            lambda: status(control.outputs, "")["problems"],
-            lambda problems: not problems,
+            problems,
+            lambda found: not found,
             seconds=RETURN_SECONDS,
             what="the lab is healthy",
             pause=1,
         )
     except NotInTime as error:
         raise LabError(str(error), "./lab status; ./lab rejoin NODE") from None
+    return report

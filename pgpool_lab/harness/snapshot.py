@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 from pgpool_lab.cluster.client import network_prefix
 from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput
@@ -37,9 +38,12 @@ SKEW_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Rewound:
-    """What a rewind left: seconds by which each node's clock is behind this machine's."""
+    """What a rewind left."""
 
+    status: Mapping[str, Any]
+    """The status document of the healthy lab."""
     behind: dict[str, float]
+    """Seconds by which each node's clock is behind this machine's."""
 
 
 def take(control: Control, name: str = HEALTHY) -> None:
@@ -78,13 +82,13 @@ def rewind(control: Control, record: Record, name: str = HEALTHY) -> Rewound:
     on_all(control, lambda node: control.machine(node, "resume"))
     record.clear()
     forget_holder(control.outputs)
-    wait_until_healthy(control)
+    status = wait_until_healthy(control)
     behind = {node.name: clock_behind(control, node) for node in control.outputs.machines}
     if max(behind.values()) - min(behind.values()) > SKEW_SECONDS:
         raise LabError(
             f"the nodes' clocks differ after the rewind: {behind}", "./lab rewind again; ./lab down, ./lab up"
         )
-    return Rewound(behind)
+    return Rewound(status, behind)
 
 
 def forget(control: Control) -> None:

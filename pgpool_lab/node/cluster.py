@@ -229,21 +229,26 @@ def perform(config: Config, plan: Plan, answers: Answers) -> None:
         raise StepFailed("; ".join(failures))
 
 
-def settle(config: Config, stopped_pgpools: Collection[str] = (), absent: Collection[str] = ()) -> dict[str, Any]:
+def settle(
+    config: Config,
+    stopped_pgpools: Collection[str] = (),
+    absent: Collection[str] = (),
+    said: tuple[Answers, Answers] | None = None,
+) -> dict[str, Any]:
     """Wait until the cluster is healthy, attaching backends that stream and are held for down meanwhile.
 
     A virtual IP beside the leader's is taken away, and a pgpool that goes on believing other things than the leader, or
     answers nobody, is started again.
 
     pgpool is started where changed settings of PostgreSQL had it stopped; `stopped_pgpools` are nodes where it may stay
-    so, `absent` are nodes whose PostgreSQL is not waited for.
+    so, `absent` are nodes whose PostgreSQL is not waited for, and `said` is what all said just now, if they were asked.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
     started: set[str] = set()
     astray: dict[str, float] = {}
     restarted: set[str] = set()
     asking = 0.0
-    answers, witness = ask_members(config, settled=True)
+    answers, witness = said or ask_members(config, settled=True)
     while True:
         # Once: one that does not stay is for its log and the operator.
         if names := health.to_start({**answers, **witness}, stopped_pgpools={*stopped_pgpools, *started}):
@@ -326,7 +331,7 @@ def rejoin(config: Config, name: str, force_primary: str | None = None) -> dict[
     stopped = {other for other in health.without_pgpool({**answers, **witness}) if other != name}
     absent = {other for other in health.absentees(answers) if other != name}
     absent |= {other for other, facts in witness.items() if facts is None}
-    return result | settle(config, stopped, absent)
+    return result | settle(config, stopped, absent, (answers, witness))
 
 
 def bring_back(config: Config, name: str, force_primary: str | None = None) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pgpool_lab.cluster.client import members_facts
 from pgpool_lab.errors import LabError
@@ -31,10 +32,10 @@ class Rewinding:
         if snapshot.exists(self._control, name):
             try:
                 began = time.monotonic()
-                snapshot.rewind(self._control, self._record, name)
-                rewound = time.monotonic() - began
-                if arrangement(self._control) is begins:
-                    self.rewind_seconds = rewound
+                rewound = snapshot.rewind(self._control, self._record, name)
+                seconds = time.monotonic() - began
+                if shown(rewound.status) is begins:
+                    self.rewind_seconds = seconds
                     return
                 self._tell(f"the snapshot {name!r} has other roles")
             except LabError as error:
@@ -66,6 +67,12 @@ def arrangement(control: Control) -> Arrangement:
     """How the roles of a healthy lab lie."""
     holder, primary = roles(control)
     return Arrangement.TOGETHER if holder == primary else Arrangement.APART
+
+
+def shown(status: Mapping[str, Any]) -> Arrangement:
+    """How the roles lie by the status document of a healthy lab."""
+    primaries = [node["name"] for node in status["nodes"] if node["postgres"]["role"] == "primary"]
+    return Arrangement.TOGETHER if status["vip"]["holders"] == primaries else Arrangement.APART
 
 
 def arrange(control: Control, begins: Arrangement) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,17 @@ from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults.record import Record
 from pgpool_lab.harness.scenarios import stage
 from pgpool_lab.harness.scenarios.model import Arrangement
-from pgpool_lab.harness.scenarios.stage import Rewinding
+from pgpool_lab.harness.scenarios.stage import Rewinding, shown
+from pgpool_lab.harness.snapshot import Rewound
 from tests.unit.harness_faults.fakes import FakeControl
+
+
+def status(primary: str, holder: str) -> dict[str, Any]:
+    """The parts of a status document that tell the roles."""
+    nodes = [
+        {"name": name, "postgres": {"role": "primary" if name == primary else "standby"}} for name in ("node0", "node4")
+    ]
+    return {"vip": {"holders": [holder]}, "nodes": nodes}
 
 
 @pytest.fixture
@@ -24,11 +34,10 @@ def rewinding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Rewin
     clock = iter([100.0, 107.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(snapshot, "exists", lambda control, name: True)
-    monkeypatch.setattr(snapshot, "rewind", lambda control, record, name: None)
+    monkeypatch.setattr(snapshot, "rewind", lambda control, record, name: Rewound(status("node0", "node0"), {}))
     monkeypatch.setattr(snapshot, "take", lambda control, name: None)
     monkeypatch.setattr(stage, "restore", lambda control: [])
     monkeypatch.setattr(stage, "arrange", lambda control, begins: None)
-    monkeypatch.setattr(stage, "arrangement", lambda control: Arrangement.TOGETHER)
     yield Rewinding(FakeControl(), Record(tmp_path / "faults"), lambda line: None)
 
 
@@ -51,3 +60,8 @@ def test_another_way_than_a_rewind_has_no_time(rewinding: Rewinding, monkeypatch
 def test_a_rewind_to_other_roles_has_no_time(rewinding: Rewinding) -> None:
     rewinding.prepare(Arrangement.APART)
     assert rewinding.rewind_seconds is None
+
+
+def test_roles_lie_apart_when_a_standby_holds_the_virtual_ip() -> None:
+    assert shown(status("node4", "node4")) is Arrangement.TOGETHER
+    assert shown(status("node4", "node0")) is Arrangement.APART
