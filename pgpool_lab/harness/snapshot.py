@@ -21,6 +21,7 @@ from typing import Any
 from pgpool_lab.cluster.client import network_prefix
 from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput
 from pgpool_lab.errors import LabError
+from pgpool_lab.harness.bridge import wait_until_forwarding
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults.clock import READING
 from pgpool_lab.harness.faults.record import Record
@@ -79,6 +80,9 @@ def rewind(control: Control, record: Record, name: str = HEALTHY) -> Rewound:
     on_all(control, lambda node: control.machine(node, "snapshot-revert", name, "--paused"))
     # The link is the hypervisor's: a guest's memory says nothing of it.
     on_all(control, lambda node: control.machine(node, "domif-setlink", node.mac, "up"))
+    # A revert starts the emulator anew, with a new port on the bridge, which drops everything for its first seconds:
+    # cut off from all, a primary stops itself, and its standby is promoted.
+    wait_until_forwarding(control.outputs.network)
     on_all(control, lambda node: control.machine(node, "resume"))
     record.clear()
     forget_holder(control.outputs)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput
 from pgpool_lab.errors import LabError
-from pgpool_lab.harness import restoration, snapshot
+from pgpool_lab.harness import bridge, restoration, snapshot
 from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults import Entry, Record
 from pgpool_lab.waiting import factor
@@ -53,6 +54,7 @@ class Machines(FakeControl):
 def machines(monkeypatch: pytest.MonkeyPatch) -> Machines:
     monkeypatch.setattr(snapshot, "wait_until_healthy", lambda control: None)
     monkeypatch.setattr(snapshot, "forget_holder", lambda outputs: None)
+    monkeypatch.setattr(snapshot, "wait_until_forwarding", lambda network: None)
     return Machines()
 
 
@@ -96,6 +98,36 @@ def test_all_are_reverted_and_paused_before_the_first_goes_on(machines: Machines
     verbs = ("suspend", "snapshot-revert", "domif-setlink", "resume")
     assert machines.order(*verbs) == list(verbs)
     assert all("--paused" in what for _, what in machines.done if what.startswith("snapshot-revert"))
+
+
+def test_nobody_goes_on_before_the_bridge_lets_frames_through(
+    machines: Machines, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[set[str]] = []
+    monkeypatch.setattr(snapshot, "wait_until_forwarding", lambda network: waited.append(set(machines.states.values())))
+    snapshot.take(machines)
+    snapshot.rewind(machines, record)
+    assert waited == [{"paused"}]
+    assert set(machines.states.values()) == {"running"}
+
+
+def port(name: str, state: str) -> dict[str, object]:
+    """A port of a bridge as `ip -json -details link show master` has it."""
+    return {"ifname": name, "linkinfo": {"info_slave_kind": "bridge", "info_slave_data": {"state": state}}}
+
+
+def test_a_port_that_listens_or_learns_drops_frames() -> None:
+    ports = [{}, port("vnet1", "listening"), port("vnet2", "learning"), port("vnet3", "forwarding"), {}]
+    assert bridge.not_forwarding(json.dumps(ports)) == ["vnet1", "vnet2"]
+    # Without a carrier, or switched off: nothing that time would mend.
+    assert bridge.not_forwarding(json.dumps([port("vnet1", "disabled"), port("vnet2", "blocking")])) == []
+
+
+def test_ports_that_never_forward_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "FORWARDING_SECONDS", 0)
+    monkeypatch.setattr(bridge, "ports", lambda network: json.dumps([port("vnet1", "learning")]))
+    with pytest.raises(LabError, match="vnet1"):
+        bridge.wait_until_forwarding(OUTPUTS.network)
 
 
 def test_a_rewind_takes_the_faults_with_it(machines: Machines, record: Record) -> None:
