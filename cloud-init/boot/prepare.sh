@@ -128,5 +128,8 @@ ExecStart=
 ExecStart=udevadm trigger --type=devices --action=add --subsystem-match=pci --subsystem-match=virtio --subsystem-match=block --subsystem-match=net
 END
 
+# An emulated processor does not promise a constant time stamp counter, and Linux then gives it up with more than one
+# processor (tsc.c, unsynchronized_tsc). Every look at the clock would be one at an emulated device instead. QEMU derives
+# all counters of a machine from one.
 sed -i -e 's|INITRD .*|INITRD /boot/pgpool-lab.cpio|' \
-    -e 's|APPEND .*|& nokaslr apparmor=0 audit=0 rcupdate.rcu_expedited=1|' /boot/extlinux/extlinux.conf
+    -e 's|APPEND .*|& nokaslr apparmor=0 audit=0 rcupdate.rcu_expedited=1 tsc=reliable|' /boot/extlinux/extlinux.conf
