@@ -7,6 +7,7 @@ Source: pgpool-II 4.3 manual, "Server Configuration"; for earlier forms the samp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from string import digits
 
 from components.pgpool import layout
@@ -63,7 +64,8 @@ def pgpool_parameters(
     # of the file, tries no password, and tries none again: a failover of a backend that is well.
     password = "" if auth == "trust" else check_password
     heartbeat = "heartbeat" in traits.lifecheck_methods
-    root = "/usr/bin/sudo" if traits.interface_commands == "absolute" else "sudo"
+    virtual_ip = layout.VIRTUAL_IP if traits.interface_commands == "absolute" else PurePosixPath(layout.VIRTUAL_IP).name
+    programs = str(PurePosixPath(layout.VIRTUAL_IP).parent)
     placeholders = " ".join(f'"%{letter}"' for letter in "dhPmHN" if letter in traits.placeholders)
     groups: dict[str, dict[str, Value]] = {
         "clients": {
@@ -139,12 +141,13 @@ def pgpool_parameters(
             # or is cut off does.
             **({"wd_remove_shutdown_nodes": True} if len(members) > 2 else {}),
             # No shell runs these commands, and 3.2 cuts words and whole ones off: hence a script of the lab's own.
-            "if_cmd_path": "/usr/bin",
-            "ifconfig_path": "/usr/bin",
-            "if_up_cmd": f"{root} {layout.VIRTUAL_IP} up",
-            "if_down_cmd": f"{root} {layout.VIRTUAL_IP} down",
-            "arping_path": "/usr/bin",
-            "arping_cmd": f"{root} {layout.VIRTUAL_IP} announce",
+            # Its service has the right to change addresses: sudo takes an emulated node most of a second a command.
+            "if_cmd_path": programs,
+            "ifconfig_path": programs,
+            "if_up_cmd": f"{virtual_ip} up",
+            "if_down_cmd": f"{virtual_ip} down",
+            "arping_path": programs,
+            "arping_cmd": f"{virtual_ip} announce",
             # trusted_servers stays unset: before 3.2.11 the loop over them can hang.
             "ping_path": "/bin",
             "wd_escalation_command": layout.ESCALATION,
@@ -155,7 +158,7 @@ def pgpool_parameters(
             "wd_monitoring_interfaces_list": "any",
             **{name: value for name, value in timings.items() if name.startswith("wd_")},
             **numbered(
-                members,
+                in_watchdog_order(members),
                 {
                     "hostname": "{node}",
                     "wd_port": ports["watchdog"],
@@ -186,7 +189,7 @@ def of_a_witness(group: Mapping[str, Value]) -> dict[str, Value]:
 
 def per_host(members: Sequence[str], this: str, ports: Mapping[str, int]) -> dict[str, Value]:
     """How a pgpool was told of itself and its peers until 4.1: a configuration of its own on every node."""
-    peers = [member for member in members if member != this]
+    peers = [member for member in in_watchdog_order(members) if member != this]
     return {
         "wd_hostname": this,
         "wd_port": ports["watchdog"],
@@ -207,6 +210,17 @@ def per_host(members: Sequence[str], this: str, ports: Mapping[str, int]) -> dic
 def by_query(user: str, password: str) -> dict[str, Value]:
     """pgpool 3.2 watches its peers as their client: a query in template1 as the recovery user (wd_lifecheck.c)."""
     return {"wd_lifecheck_query": "SELECT 1", "recovery_user": user, "recovery_password": password}
+
+
+def in_watchdog_order(members: Sequence[str]) -> list[str]:
+    """The members as the watchdog numbers them, which is the order in which each tells the others: the last node first.
+
+    One that hears that the leader is gone stands for leader a second later, and a peer that still waits for that second
+    leaves the request unanswered, for which it then waits five (watchdog.c, watchdog_state_machine_initializing() and
+    MAX_SECS_WAIT_FOR_REPLY_FROM_NODE). Whoever has the highest wd_priority, which is the first node, has to stand last,
+    when all others can answer.
+    """
+    return list(reversed(members))
 
 
 def numbered(nodes: Sequence[str], values: Mapping[str, Value]) -> dict[str, Value]:

@@ -12,7 +12,7 @@ from pulumi_command import remote
 
 from components.node import Node, NodeFile, write_files
 from components.pgpool import layout
-from components.pgpool.parameters import Value, literal, pgpool_parameters
+from components.pgpool.parameters import Value, in_watchdog_order, literal, pgpool_parameters
 from components.rendering import render
 from pgpool_lab.node.script import FENCE
 from pgpool_lab.versions.pgpool import traits
@@ -46,6 +46,11 @@ class PgpoolArgs:
     passwords: pulumi.Output[dict[str, str]]
     after: Sequence[pulumi.Resource] = ()
     """What goes before these files: nothing needs them until the join is done."""
+
+    @property
+    def watchdog_id(self) -> int:
+        """The number under which the watchdog knows this member."""
+        return in_watchdog_order(self.members).index(self.members[self.member_id])
 
     @property
     def members(self) -> list[str]:
@@ -125,7 +130,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
     return [
         NodeFile(layout.CONFIG_FILE, conf, mode="0600", owner=service),
         *(
-            [NodeFile(f"{layout.CONFIGURATION}/pgpool_node_id", f"{args.member_id}\n", owner=service)]
+            [NodeFile(f"{layout.CONFIGURATION}/pgpool_node_id", f"{args.watchdog_id}\n", owner=service)]
             if traits(args.version).peers == "all"
             else []
         ),
@@ -165,8 +170,6 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
                 TEMPLATES / "sudoers.j2",
                 virtual_ip=virtual_ip,
                 fence=None if args.for_witness else FENCE,
-                ips=args.ips,
-                port=args.ports["postgresql"],
             ),
             mode="0440",
         ),

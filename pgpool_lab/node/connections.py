@@ -8,9 +8,11 @@ import subprocess
 def drop_connections(ip: str, port: int) -> None:
     """Drop this host's connections to the PostgreSQL there; others, such as an operator's ssh, stay.
 
+    Run by pgpool's service, which may (CAP_NET_ADMIN), or by root.
+
     pgpool's replication checker that reads from a dead host waits for ever: no time limit, and a signal only makes it
     read on (pool_stream.c, EINTR). It holds the lock that the search for a primary waits for, in this failover or a
     later one (seen with 4.3.5: no client gets in any more).
     """
-    words = ["sudo", "-n", "/usr/bin/ss", "-K", "dst", ip, "dport", "=", str(port)]
+    words = ["/usr/bin/ss", "-K", "dst", ip, "dport", "=", str(port)]
     subprocess.run(words, capture_output=True, check=False)
