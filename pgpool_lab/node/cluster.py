@@ -33,6 +33,7 @@ view that is on its way, take seconds."""
 MUTE_SECONDS = 90
 """After so long a pgpool that answers nobody is taken for one that hangs (docs/procedure.md has a case)."""
 STEP_SECONDS = 900
+APPLY = ["local", "pgpool-apply"]
 WITNESS_SECONDS = 120
 """For a step on the witness: an ssh login, and a pgpool that is started or stopped."""
 ROUNDS = 8
@@ -254,7 +255,7 @@ def settle(
         if names := health.to_start({**answers, **witness}, stopped_pgpools={*stopped_pgpools, *started}):
             for name in names:
                 log(f"starting pgpool on {name}")
-                on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
+                on_node(config, name, APPLY, seconds=STEP_SECONDS)
                 started.add(name)
             answers, witness = ask_members(config, settled=True)
         problems = health.problems(answers, witness=witness, stopped_pgpools=stopped_pgpools, absent=absent)
@@ -281,7 +282,7 @@ def settle(
             what = "answers nobody" if name in mute else "goes on believing what its leader does not"
             log(f"pgpool on {name} {what}: starting it again")
             on_node(config, name, ["local", "pgpool-stop"], seconds=STEP_SECONDS)
-            on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
+            on_node(config, name, APPLY, seconds=STEP_SECONDS)
             astray[name] = time.monotonic()
             if name not in restarted:
                 # It has as long as one that was just started, once.
@@ -311,10 +312,17 @@ def serve(config: Config) -> dict[str, Any]:
     """Every pgpool with its present configuration, and the wait until all agree.
 
     One node after the other: a changed configuration must not restart all of them at once. The witness is the last: it
-    would lead without the others.
+    would lead without the others. Members that are numbered anew do not know each other until all go by the new
+    numbers: they are stopped first.
     """
-    for node in config["nodes"]:
-        on_node(config, node["name"], ["local", "pgpool-apply"], seconds=STEP_SECONDS)
+    names = [node["name"] for node in config["nodes"]]
+    if any(pgpool.RENUMBERED in on_node(config, name, APPLY, seconds=STEP_SECONDS) for name in names):
+        log("the watchdog's members have other numbers: every pgpool is stopped first")
+        tell_witness(config, "pgpool-stop")
+        for name in reversed(names):
+            on_node(config, name, ["local", "pgpool-stop"], seconds=STEP_SECONDS)
+        for name in names:
+            on_node(config, name, APPLY, seconds=STEP_SECONDS)
     tell_witness(config, "pgpool-apply")
     return settle(config)
 
@@ -337,7 +345,7 @@ def rejoin(config: Config, name: str, force_primary: str | None = None) -> dict[
 def bring_back(config: Config, name: str, force_primary: str | None = None) -> dict[str, Any]:
     """One node's PostgreSQL by the rules of join, and its pgpool."""
     result = join(config, initialised=True, force_primary=force_primary, rejoin=name)
-    on_node(config, name, ["local", "pgpool-apply"], seconds=STEP_SECONDS)
+    on_node(config, name, APPLY, seconds=STEP_SECONDS)
     return result
 
 

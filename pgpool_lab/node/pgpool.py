@@ -19,7 +19,10 @@ Config = Mapping[str, Any]
 
 SECRETS = Path("/etc/pgpool-lab/secrets.json")
 STARTED = Path("/run/pgpool-lab-started")
-"""Hash of the configuration with which the service was started last; gone after a reboot, as the service is."""
+"""Hash of the configuration with which the service was started last, and the number that the watchdog knows it by;
+gone after a reboot, as the service is."""
+RENUMBERED = "renumbered"
+"""What `apply` says when it leaves a running pgpool alone because it is known by another number than it is to have."""
 
 ANSWER_SECONDS = 6
 """pgpool holds clients back during a failover: an answer may take that long, and none is an answer, too."""
@@ -167,15 +170,20 @@ def secrets() -> dict[str, str]:
 def apply(config: Config) -> str:
     """Start the service; restart it when its configuration differs from the one it was started with, or it is down.
 
-    Returns once the next node's can be started as well.
+    Returns once the next node's can be started as well. One whose number among the watchdog's members has changed is
+    left as it is: peers that go by the old numbers let nobody in by a new one (RENUMBERED).
     """
     if config["auth"] != "trust":
         write_pool_passwd(config)
     files = sorted(Path(config["pgpool"]["prefix"], "etc").glob("*"))
     now = hashlib.sha256(b"".join(file.read_bytes() for file in files if file.name != "pool_passwd")).hexdigest()
+    number = [file.read_text().strip() for file in files if file.name == "pgpool_node_id"]
+    before = STARTED.read_text().split() if STARTED.is_file() else []
     if not is_running(config):
         action = "start"
-    elif not STARTED.is_file() or STARTED.read_text() != now or elders.lifecheck(config) == "down":
+    elif before and before[1:] != number:
+        return RENUMBERED
+    elif before != [now, *number] or elders.lifecheck(config) == "down":
         action = "restart"
     else:
         return "running"
@@ -183,7 +191,7 @@ def apply(config: Config) -> str:
         start_in_turn(config, action)
     elif systemctl(action, config["pgpool"]["service"]) != 0:
         raise RuntimeError(f"systemctl {action} {config['pgpool']['service']} failed: see journalctl -u")
-    STARTED.write_text(now)
+    STARTED.write_text(" ".join([now, *number]))
     if action == "restart":
         wait_for_role(config)
     return f"{action}ed"

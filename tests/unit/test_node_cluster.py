@@ -297,6 +297,27 @@ def test_pgpool_is_started_on_the_nodes_then_on_the_witness_which_may_be_away(mo
     assert told == [*[f"{name} pgpool-apply" for name in NODES], "witness pgpool-apply"]
 
 
+def test_members_that_are_numbered_anew_are_all_stopped_before_one_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def on_node(config: Any, name: str, words: list[str], *, seconds: float) -> str:
+        told.append(f"{name} {words[1]}")
+        return json.dumps(
+            {"pgpool": "renumbered" if told[-1:] == ["node0 pgpool-apply"] and len(told) == 1 else "started"}
+        )
+
+    monkeypatch.setattr(cluster, "on_node", on_node)
+    monkeypatch.setattr(cluster, "settle", lambda config: {"primary": "node0"})
+    cluster.serve(config("node0") | WITNESS)
+    assert told == [
+        "node0 pgpool-apply",
+        "witness pgpool-stop",
+        *[f"{name} pgpool-stop" for name in reversed(NODES)],
+        *[f"{name} pgpool-apply" for name in NODES],
+        "witness pgpool-apply",
+    ]
+
+
 def test_nodes_and_witness_are_asked_at_the_same_time_and_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     together = threading.Barrier(4)
 
