@@ -7,9 +7,6 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
-RESTART_SECONDS = 1.0
-"""A psql takes a tenth of a second of an emulated processor to start: not more often than this."""
-
 
 class Session:
     """psql as a coprocess: `ask` writes the question, `read` takes what came, neither waits.
@@ -19,12 +16,23 @@ class Session:
     """
 
     def __init__(
-        self, command: Sequence[str], *, question: str, lines: int, greeting: str = "", **environment: str
+        self,
+        command: Sequence[str],
+        *,
+        question: str,
+        lines: int,
+        restart_seconds: float,
+        greeting: str = "",
+        **environment: str,
     ) -> None:
-        """`lines` is how many lines answer the `question`; the `greeting` is said once and answered by nothing."""
+        """`lines` is how many lines answer the `question`; the `greeting` is said once and answered by nothing.
+
+        psql is started at most once in `restart_seconds`.
+        """
         self._command = command
         self._environment: Mapping[str, str] = {**os.environ, **environment}
         self._greeting, self._question, self._lines = greeting, question, lines
+        self._restart_seconds = restart_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._started: float | None = None
         self._received = b""
@@ -42,7 +50,7 @@ class Session:
         if self.asked_at is not None:
             return
         if self._process is None:
-            if self._started is not None and now - self._started < RESTART_SECONDS:
+            if self._started is not None and now - self._started < self._restart_seconds:
                 return
             self._start(now)
         self._say(self._question)

@@ -48,6 +48,12 @@ VIEW_SECONDS = 1.0
 VIEW_OLD_SECONDS = 3.0
 """After so long without an answer pgpool has no view: a failover holds clients back for a while."""
 
+POSTGRES_RESTART_SECONDS = 1.0
+"""psql by the socket takes some tenths of a second of an emulated processor to log in: not more often than this."""
+PGPOOL_RESTART_SECONDS = 3.0
+"""Through pgpool it takes a whole one, most of it pgpool's own, and backends of PostgreSQL as well. While a failover is
+under way every attempt ends the same way; once a second, they held it up by seconds."""
+
 VIEW = "SHOW {};\n"
 """Status and role of every backend, from pgpool's shared memory where the version can (versions/pgpool.py)."""
 
@@ -85,6 +91,7 @@ def postgres_session(config: Config) -> Session:
         greeting=f"PREPARE state AS {dialect.sampled(dialect.of(config))};\n",
         question="EXECUTE state;\n",
         lines=1,
+        restart_seconds=POSTGRES_RESTART_SECONDS,
         PGCONNECT_TIMEOUT="5",
         PGAPPNAME="watch",
     )
@@ -97,11 +104,12 @@ def pgpool_session(config: Config) -> Session:
     """
     lines = 1 + len(config["nodes"])
     if config["pgpool"]["watched_by"] == "pcp":
-        return Session([AGENT, "view"], question="\n", lines=lines)
+        return Session([AGENT, "view"], question="\n", lines=lines, restart_seconds=PGPOOL_RESTART_SECONDS)
     return Session(
         [*client(config, "127.0.0.1"), "-v", "ON_ERROR_STOP=1"],
         question=VIEW.format(config["pgpool"]["backends_shown_by"]),
         lines=lines,
+        restart_seconds=PGPOOL_RESTART_SECONDS,
         PGPASSFILE=PASSWORDS,
         PGCONNECT_TIMEOUT="5",
         PGAPPNAME="watch",

@@ -16,7 +16,7 @@ import pytest
 
 from components.cluster.node_configuration import dialect as words_of
 from pgpool_lab.node import dialect, receiver, watch
-from pgpool_lab.node.sessions import RESTART_SECONDS, Session
+from pgpool_lab.node.sessions import Session
 from pgpool_lab.versions.postgresql import traits
 from tests.unit.harness import postgresql
 
@@ -92,7 +92,7 @@ def test_pgpool_s_view_is_told_in_one_set_of_words_whatever_the_version_says() -
         text = (
             f"node_id,hostname,port,status,role,select_cnt\n0,node0,5432,up,primary,7\n1,node4,5432,{down},standby,0\n"
         )
-        session = Session(["printf", "%s", text], question="", lines=3)
+        session = Session(["printf", "%s", text], question="", lines=3, restart_seconds=1)
         session.ask(watch.uptime())
         while (number := session.fileno()) is not None and view.known(watch.uptime()) is None:
             select.select([number], [], [], 5)
@@ -114,6 +114,7 @@ def test_a_real_server_answers_the_question_again_and_again() -> None:
             greeting=f"PREPARE state AS {dialect.sampled(dialect.of(CONFIG))};\n",
             question="EXECUTE state;\n",
             lines=1,
+            restart_seconds=1,
             PGPASSWORD=postgresql.PASSWORD,
         )
         try:
@@ -128,7 +129,9 @@ def test_a_real_server_answers_the_question_again_and_again() -> None:
 
 
 def test_a_question_is_open_until_all_its_lines_have_come() -> None:
-    session = Session(["sh", "-c", "read q; echo one; sleep 0.2; echo two; cat"], question="q\n", lines=2)
+    session = Session(
+        ["sh", "-c", "read q; echo one; sleep 0.2; echo two; cat"], question="q\n", lines=2, restart_seconds=1
+    )
     session.ask(0.0)
     assert session.asked_at == 0.0
     session.ask(1.0)
@@ -139,13 +142,13 @@ def test_a_question_is_open_until_all_its_lines_have_come() -> None:
 
 
 def test_a_program_that_ends_is_started_again_but_not_at_once() -> None:
-    session = Session(["sh", "-c", "read q; exit 2"], question="q\n", lines=1)
+    session = Session(["sh", "-c", "read q; exit 2"], question="q\n", lines=1, restart_seconds=2)
     session.ask(0.0)
     assert answered(session) is None
     assert (session.fileno(), session.asked_at) == (None, None)
-    session.ask(RESTART_SECONDS / 2)
+    session.ask(1)
     assert session.fileno() is None
-    session.ask(RESTART_SECONDS)
+    session.ask(2)
     assert session.fileno() is not None
     session.close()
 
@@ -154,7 +157,10 @@ def test_a_view_that_is_too_old_is_none() -> None:
     view = watch.View()
     assert view.known(watch.uptime()) is None
     session = Session(
-        ["sh", "-c", "while read q; do printf 'hostname,status,role\\nn,up,primary\\n'; done"], question="q\n", lines=2
+        ["sh", "-c", "while read q; do printf 'hostname,status,role\\nn,up,primary\\n'; done"],
+        question="q\n",
+        lines=2,
+        restart_seconds=1,
     )
     view.refresh(session, watch.uptime())
     number = session.fileno()
@@ -192,8 +198,8 @@ def running(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def serve(script: str) -> None:
     """Serve with a server that is a shell script, and without a pgpool."""
-    postgres = Session(["sh", "-c", script], question="q\n", lines=1)
-    watch.serve(CONFIG, postgres, Session(["false"], question="", lines=1))
+    postgres = Session(["sh", "-c", script], question="q\n", lines=1, restart_seconds=2)
+    watch.serve(CONFIG, postgres, Session(["false"], question="", lines=1, restart_seconds=2))
     postgres.close()
 
 
