@@ -141,7 +141,7 @@ def pgpool_parameters(
             # or is cut off does.
             **({"wd_remove_shutdown_nodes": True} if len(members) > 2 else {}),
             # No shell runs these commands, and 3.2 cuts words and whole ones off: hence a script of the lab's own.
-            # Its service has the right to change addresses: sudo takes an emulated node most of a second a command.
+            # pgpool's service may change addresses itself: sudo takes an emulated node most of a second a command.
             "if_cmd_path": programs,
             "ifconfig_path": programs,
             "if_up_cmd": f"{virtual_ip} up",
@@ -215,10 +215,10 @@ def by_query(user: str, password: str) -> dict[str, Value]:
 def in_watchdog_order(members: Sequence[str]) -> list[str]:
     """The members as the watchdog numbers them, which is the order in which each tells the others: the last node first.
 
-    One that hears that the leader is gone stands for leader a second later, and a peer that still waits for that second
-    leaves the request unanswered, for which it then waits five (watchdog.c, watchdog_state_machine_initializing() and
-    MAX_SECS_WAIT_FOR_REPLY_FROM_NODE). Whoever has the highest wd_priority, which is the first node, has to stand last,
-    when all others can answer.
+    A member that hears that the leader is gone stands for leader a second later. Until then it answers no other's
+    request, and who has sent one waits five seconds for the answer (watchdog.c, watchdog_state_machine_initializing(),
+    MAX_SECS_WAIT_FOR_REPLY_FROM_NODE). So the one with the highest wd_priority, the first node, has to stand last, when
+    all others can answer.
     """
     return list(reversed(members))
 

@@ -204,6 +204,20 @@ def tell_witness(config: Config, verb: str) -> None:
             log(f"{failure}")
 
 
+def stop_pgpool(config: Config, answers: Answers) -> list[str]:
+    """Stop every pgpool, the holder of the virtual IP last, so that it does not move from node to node.
+
+    A witness goes first: left alone it would lead.
+    """
+    tell_witness(config, "pgpool-stop")
+    running = [name for name, facts in answers.items() if facts and facts["pgpool"]["running"]]
+    running.sort(key=lambda name: name in health.holders(answers))
+    for name in running:
+        log(f"{name}: pgpool-stop")
+        on_node(config, name, ["local", "pgpool-stop"], seconds=STEP_SECONDS)
+    return [f"pgpool-stop {name}" for name in running]
+
+
 def standbys_of(primary: str, answers: Answers) -> list[str]:
     """The nodes that stream from the primary."""
     return [name for name, facts in answers.items() if facts and facts["postgres"]["streaming_from"] == primary]
@@ -318,9 +332,7 @@ def serve(config: Config) -> dict[str, Any]:
     names = [node["name"] for node in config["nodes"]]
     if any(pgpool.RENUMBERED in on_node(config, name, APPLY, seconds=STEP_SECONDS) for name in names):
         log("the watchdog's members have other numbers: every pgpool is stopped first")
-        tell_witness(config, "pgpool-stop")
-        for name in reversed(names):
-            on_node(config, name, ["local", "pgpool-stop"], seconds=STEP_SECONDS)
+        stop_pgpool(config, ask_all(config))
         for name in names:
             on_node(config, name, APPLY, seconds=STEP_SECONDS)
     tell_witness(config, "pgpool-apply")

@@ -15,15 +15,14 @@ from . import health, locks
 from .cluster import (
     STEP_SECONDS,
     WAIT_SECONDS,
-    Answers,
     Refused,
     ask_all,
     claim,
     on_node,
     standbys_of,
-    tell_witness,
+    stop_pgpool,
 )
-from .configuration import Config, StepFailed, log
+from .configuration import Config, StepFailed
 from .join import answer_of, parse_lsn, unanswered
 from .settings import Pending
 
@@ -148,20 +147,6 @@ def reconfigure(config: Config) -> list[str]:
 def role(name: str, primary: str) -> list[str]:
     """The option that says whom a node follows: the primary follows nobody."""
     return [] if name == primary else ["--primary", primary]
-
-
-def stop_pgpool(config: Config, answers: Answers) -> list[str]:
-    """Stop every pgpool, the holder of the virtual IP last, so that it does not move from node to node.
-
-    A witness goes first: left alone it would lead.
-    """
-    tell_witness(config, "pgpool-stop")
-    running = [name for name, facts in answers.items() if facts and facts["pgpool"]["running"]]
-    running.sort(key=lambda name: name in health.holders(answers))
-    for name in running:
-        log(f"{name}: pgpool-stop")
-        on_node(config, name, ["local", "pgpool-stop"], seconds=STEP_SECONDS)
-    return [f"pgpool-stop {name}" for name in running]
 
 
 def wait_until_replayed(config: Config, primary: str, standby: str) -> None:

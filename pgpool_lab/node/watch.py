@@ -49,10 +49,10 @@ VIEW_OLD_SECONDS = 3.0
 """After so long without an answer pgpool has no view: a failover holds clients back for a while."""
 
 POSTGRES_RESTART_SECONDS = 1.0
-"""psql by the socket takes some tenths of a second of an emulated processor to log in: not more often than this."""
+"""A psql takes a tenth of a second of an emulated processor to start: not more often than this."""
 PGPOOL_RESTART_SECONDS = 3.0
-"""Through pgpool it takes a whole one, most of it pgpool's own, and backends of PostgreSQL as well. While a failover is
-under way every attempt ends the same way; once a second, they held it up by seconds."""
+"""A login through pgpool takes about a second of one, and backends of PostgreSQL as well. While a failover is under way
+every attempt ends the same way: made once a second, they held it up by seconds."""
 
 VIEW = "SHOW {};\n"
 """Status and role of every backend, from pgpool's shared memory where the version can (versions/pgpool.py)."""

@@ -137,7 +137,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         monkeypatch.setattr(reconfigure, "on_node", nodes.on_node)
         monkeypatch.setattr(reconfigure, "ask_all", nodes.ask_all)
         monkeypatch.setattr(reconfigure, "claim", lambda config, lock: nodes.given)
-        monkeypatch.setattr(reconfigure, "log", lambda message: None)
+        monkeypatch.setattr(cluster, "on_node", nodes.on_node)
+        monkeypatch.setattr(cluster, "log", lambda message: None)
         return reconfigure.reconfigure({"name": "node0"})
 
     return with_nodes
@@ -170,7 +171,7 @@ def test_pgpool_sees_no_restart_and_the_virtual_ip_goes_last(run: Any) -> None:
 
 def test_a_witness_that_would_lead_is_stopped_first(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     nodes = Nodes(answers(**{name: ["settings"] for name in NODES}), {name: [PORT] for name in NODES})
-    monkeypatch.setattr(reconfigure, "tell_witness", lambda config, verb: nodes.told.append(f"witness {verb}"))
+    monkeypatch.setattr(cluster, "tell_witness", lambda config, verb: nodes.told.append(f"witness {verb}"))
     run(nodes)
     assert nodes.told[3:7] == ["witness pgpool-stop", "node4 pgpool-stop", "node5 pgpool-stop", "node0 pgpool-stop"]
 
