@@ -22,6 +22,7 @@ OF_A_WITNESS: dict[str, Value] = {
     "delegate_IP": "",
     "delegate_ip": "",
     "wd_escalation_command": "",
+    "wd_de_escalation_command": "",
     # It has no part in serving, so that it asks for no failover either: it carries out, should it lead, what a node's
     # pgpool asks for. Nor does a checker of its own wait for a dead host, which can stop a failover for ever.
     "health_check_period": 0,
@@ -151,8 +152,7 @@ def pgpool_parameters(
             # trusted_servers stays unset: before 3.2.11 the loop over them can hang.
             "ping_path": "/bin",
             "wd_escalation_command": layout.ESCALATION,
-            # Of two. More members elect within seconds; what is handed over then, and late, makes a second holder.
-            **({"wd_de_escalation_command": layout.DEESCALATION} if len(members) == 2 else {}),
+            "wd_de_escalation_command": layout.DEESCALATION,
             # A pgpool whose link goes down ends (watchdog.c, watchdog_state_machine_nw_error). It would detach all
             # backends otherwise, lead again when the link is back, and have its peers take that view over.
             "wd_monitoring_interfaces_list": "any",

@@ -179,6 +179,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
                 TEMPLATES / "lab-pgpool.service.j2",
                 prefix=layout.PREFIX,
                 virtual_ip=virtual_ip,
+                stopping=layout.STOPPING,
                 restart=args.restart,
             ),
         ),
@@ -190,20 +191,20 @@ def virtual_ip_files(args: PgpoolArgs) -> list[NodeFile]:
     service = "postgres:postgres"
     escalation = render(TEMPLATES / "escalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP)
     return [
-        *(
-            [NodeFile(layout.DEESCALATION, handover(args), mode="0755", owner=service)]
-            if len(args.members) == 2
-            else []
-        ),
+        NodeFile(layout.DEESCALATION, handover(args), mode="0755", owner=service),
         NodeFile(layout.ESCALATION, escalation, mode="0755", owner=service),
         NodeFile(layout.VIRTUAL_IP, render(TEMPLATES / "lab-vip.j2", vip=args.vip, cidr=args.cidr), mode="0755"),
     ]
 
 
 def handover(args: PgpoolArgs) -> str:
-    """The script with which a holder that is stopped hands the virtual IP to the only other one."""
+    """The script with which a holder that is stopped hands the virtual IP to its successor."""
     return render(
-        TEMPLATES / "deescalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP, port=args.ports["pgpool"]
+        TEMPLATES / "deescalation.sh.j2",
+        nodes=args.nodes,
+        virtual_ip=layout.VIRTUAL_IP,
+        port=args.ports["pgpool"],
+        stopping=layout.STOPPING,
     )
 
 

@@ -321,39 +321,96 @@ def test_the_last_of_three_takes_the_virtual_ip_when_the_others_were_stopped() -
     assert pgpool_conf(lab(size=3, wd_remove_shutdown_nodes=False))["wd_remove_shutdown_nodes"] == "off"
 
 
-def test_the_virtual_ip_is_taken_off_every_peer_whatever_runs_there() -> None:
-    script = text(files(lab(size=3))[pgpool_layout.ESCALATION])
-    assert "for peer in node0 node1 node2; do" in script
-    assert "pgrep" not in script
-    assert re.search(r"setsid timeout -k 1 5 ssh .*\\\n\s+sudo -n /usr/local/sbin/lab-vip down .*&\n", script)
-
-
-@pytest.mark.parametrize(("size", "hands_over"), [(2, True), (3, False), (4, False)])
-def test_of_two_a_holder_that_is_stopped_hands_the_virtual_ip_over(size: int, hands_over: bool) -> None:
-    told = pgpool_conf(lab(size=size)).get("wd_de_escalation_command")
-    assert told == (f"'{pgpool_layout.DEESCALATION}'" if hands_over else None)
-    assert (pgpool_layout.DEESCALATION in files(lab(size=size))) == hands_over
-
-
-@pytest.mark.parametrize("answers", ["true", "false"])
-def test_it_lets_go_first_then_the_other_node_takes_it_if_it_can(answers: str, tmp_path: Path) -> None:
-    script = tmp_path / "deescalation.sh"
-    log = tmp_path / "log"
-    script.write_text(
-        text(files(lab(size=2))[pgpool_layout.DEESCALATION])
-        .replace("/var/log/pgpool-lab", str(tmp_path))
-        .replace(f"\n{pgpool_layout.VIRTUAL_IP}", f"\n{tmp_path}/lab-vip")
+def stubbed(script: str, folder: Path, argument: str = "clear", **stubs: str) -> list[str]:
+    """What a script called, one call a line, when it and the programs named in `stubs` are alone in a folder."""
+    log = folder / "log"
+    log.write_text("")
+    path = folder / "script"
+    path.write_text(
+        script.replace("/var/log/pgpool-lab", str(folder))
+        .replace(pgpool_layout.VIRTUAL_IP, str(folder / "lab-vip"))
+        .replace(pgpool_layout.STOPPING, str(folder / "stopping"))
     )
-    stubs = {
-        "lab-vip": f'echo "lab-vip $*" >>{log}',
-        "ssh": f'echo "ssh ${{@: -2:1}}" >>{log}; {answers}',
-        "hostname": "echo node0",
-    }
-    for name, body in stubs.items():
-        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
-        (tmp_path / name).chmod(0o755)
-    subprocess.run(["bash", script], check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
-    assert log.read_text().splitlines() == ["lab-vip down", "ssh postgres@node1"]
+    path.chmod(0o755)
+    for name, body in {"hostname": "echo node0", **stubs}.items():
+        (folder / name).write_text(f"#!/bin/bash\nlog={log}\n{body}\n")
+        (folder / name).chmod(0o755)
+    subprocess.run([path, argument], check=True, env={"PATH": f"{folder}:/usr/bin:/bin"})
+    return sorted(log.read_text().splitlines())
+
+
+@pytest.mark.parametrize(("contested", "entered"), [("true", ["node1", "node2"]), ("false", [])])
+def test_the_virtual_ip_is_taken_off_every_peer_if_one_answers_for_it(
+    contested: str, entered: list[str], tmp_path: Path
+) -> None:
+    called = stubbed(
+        text(files(lab(size=3))[pgpool_layout.ESCALATION]),
+        tmp_path,
+        **{"lab-vip": contested, "ssh": 'echo "${@: -5}" >>$log'},
+    )
+    assert called == [f"postgres@{node} sudo -n {tmp_path}/lab-vip down" for node in entered]
+
+
+def test_a_new_holder_does_not_wait_until_its_peers_are_entered(tmp_path: Path) -> None:
+    script = text(files(lab(size=3))[pgpool_layout.ESCALATION])
+    assert re.search(r'if \[ "\$\{1:-\}" != clear \]; then\n    setsid "\$0" clear .* &\n    exit\nfi\n', script)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_a_holder_that_is_stopped_hands_the_virtual_ip_over(size: int) -> None:
+    assert pgpool_conf(lab(size=size))["wd_de_escalation_command"] == f"'{pgpool_layout.DEESCALATION}'"
+    service = text(files(lab(size=size))[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
+    assert service.index(f"ExecStop=/bin/touch {pgpool_layout.STOPPING}\n") < service.index("-m fast stop")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "asked"),
+    [
+        ({"node1": 0}, ["node1"]),
+        ({"node1": 3, "node2": 0}, ["node1", "node2"]),
+        ({"node1": 3, "node2": 3}, ["node1", "node2"]),
+        ({"node1": 255}, ["node1"]),
+        ({"node1": 124}, ["node1"]),
+    ],
+    ids=["the first takes it", "the first has no pgpool", "nobody has", "not reached", "too slow"],
+)
+def test_it_goes_to_the_first_node_whose_pgpool_runs_and_to_none_after_a_doubt(
+    statuses: dict[str, int], asked: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "stopping").touch()
+    answers = "".join(f"postgres@{node}) exit {status};; " for node, status in statuses.items())
+    called = stubbed(
+        text(files(lab(size=3))[pgpool_layout.DEESCALATION]),
+        tmp_path,
+        **{
+            "lab-vip": 'echo "lab-vip $*" >>$log',
+            "ssh": f'host=${{@: -2:1}}; echo "$host" >>$log; case $host in {answers} esac; exit 99',
+        },
+    )
+    assert called == ["lab-vip down", *(f"postgres@{node}" for node in asked)]
+
+
+def test_a_leader_that_resigns_and_goes_on_hands_nothing_over(tmp_path: Path) -> None:
+    script = text(files(lab(size=3))[pgpool_layout.DEESCALATION])
+    assert stubbed(script, tmp_path, **{"lab-vip": 'echo "lab-vip $*" >>$log', "ssh": "echo ssh >>$log"}) == [
+        "lab-vip down"
+    ]
+
+
+@pytest.mark.parametrize(("answered", "given_up"), [("exit 1", True), ("exit 0", False)])
+def test_an_address_that_was_handed_over_is_given_up_to_who_holds_it(
+    answered: str, given_up: bool, tmp_path: Path
+) -> None:
+    script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
+    assert re.search(r'take\)\n\s+"\$0" up\n\s+"\$0" announce\n.*\n\s+setsid "\$0" yield .* &\n', script)
+    called = stubbed(
+        script,
+        tmp_path,
+        "yield",
+        ip='case "$*" in *" show "*) echo "2: eth0 inet 192.168.31.139/32 scope";; *) echo "ip $*" >>$log;; esac',
+        arping=answered,
+    )
+    assert called == (["ip addr del 192.168.31.139/32 dev eth0"] if given_up else [])
 
 
 def test_the_first_node_is_elected_when_all_start_together() -> None:
@@ -378,9 +435,8 @@ def test_the_service_account_may_be_root_for_named_commands_only() -> None:
     assert files(lab())["/etc/sudoers.d/pgpool-lab"].mode == "0440"
     commands = sudoers.replace("\\\n", "").split("NOPASSWD:")[1].split(",")
     assert [command.strip() for command in commands] == [
-        "/usr/local/sbin/lab-vip up",
         "/usr/local/sbin/lab-vip down",
-        "/usr/local/sbin/lab-vip announce",
+        "/usr/local/sbin/lab-vip take",
         FENCE,
         "/usr/local/sbin/lab-node local *",
         "/usr/local/sbin/lab-node facts",
@@ -496,6 +552,7 @@ def test_a_witness_differs_where_it_must() -> None:
         "wd_priority": "0",
         "delegate_IP": "''",
         "wd_escalation_command": "''",
+        "wd_de_escalation_command": "''",
         "health_check_period": "0",
         "sr_check_period": "0",
         "failover_on_backend_shutdown": "off",
