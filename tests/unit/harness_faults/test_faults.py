@@ -138,7 +138,7 @@ def test_a_stopped_pgpool_is_started_by_healing() -> None:
 def test_a_service_is_gone_when_its_cgroup_has_no_process(events: str | None, said: str, tmp_path: Path) -> None:
     if events is not None:
         (tmp_path / "cgroup.events").write_text(events)
-    script = runs_nothing("x.service").replace(cgroup("x.service"), str(tmp_path)).replace("0.2", "0.01")
+    script = runs_nothing("x.service").replace(cgroup("x.service"), str(tmp_path)).replace("0.5", "0.01")
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == said
 
