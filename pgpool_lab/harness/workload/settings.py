@@ -10,8 +10,9 @@ class WorkloadSettings:
     """How many clients there are, how fast they go, how long they wait. Times in seconds."""
 
     writers: int = 2
-    writes_per_second: float = 10.0
-    """By all writers together: what a cluster of emulated nodes on two shared cores bears beside its own work."""
+    writes_per_second: float = 5.0
+    """By all writers together: what a cluster of emulated nodes on two shared cores bears beside its own work. Twice as
+    many, and three nodes left these cores no time for a failover."""
     writes_per_second_by_dsn_all: float = 3.0
     """By one further writer, which may go to any pgpool: few, and enough to tell a second's outage."""
     readers: int = 1
