@@ -146,7 +146,12 @@ def test_timings_of_another_pgpool_are_refused_by_name() -> None:
 
 def test_a_client_needs_its_timeout_its_pause_and_a_new_connection() -> None:
     settings = WorkloadSettings(
-        statement_seconds=5, connect_seconds=2, back_off_seconds=0.25, writes_per_second_by_dsn_all=2
+        writers=2,
+        writes_per_second=10,
+        statement_seconds=5,
+        connect_seconds=2,
+        back_off_seconds=0.25,
+        writes_per_second_by_dsn_all=2,
     )
     assert settings.return_seconds() == pytest.approx(5 + 0.25 + 2 + 0.2)
     assert settings.return_seconds_by_dsn_all(1) == pytest.approx(5 + 0.25 + 4 + 0.5)
