@@ -6,14 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pgpool_lab.cluster.client import members_facts
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness import snapshot
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults.record import Record
-from pgpool_lab.harness.restoration import restore
+from pgpool_lab.harness.restoration import restore, wait_until_healthy
 from pgpool_lab.harness.scenarios.model import Arrangement
-from pgpool_lab.node import health
 
 SNAPSHOTS = {Arrangement.TOGETHER: snapshot.HEALTHY, Arrangement.APART: snapshot.APART}
 
@@ -56,11 +54,12 @@ class AsItIs:
 
 
 def roles(control: Control) -> tuple[str, str]:
-    """Holder and primary of a healthy lab."""
-    facts, witness = members_facts(control.outputs)
-    if problems := health.problems(facts, witness=witness):
-        raise LabError(f"the lab is not healthy: {'; '.join(problems)}", health.way_out(problems, witness))
-    return health.holders(facts)[0], health.primaries(facts)[0]
+    """Holder and primary, once the lab is healthy: right after a switchover a busy pgpool may not answer.
+
+    Raises LabError when the lab does not become healthy.
+    """
+    status = wait_until_healthy(control)
+    return status["vip"]["holders"][0], primaries(status)[0]
 
 
 def arrangement(control: Control) -> Arrangement:
@@ -71,8 +70,12 @@ def arrangement(control: Control) -> Arrangement:
 
 def shown(status: Mapping[str, Any]) -> Arrangement:
     """How the roles lie by the status document of a healthy lab."""
-    primaries = [node["name"] for node in status["nodes"] if node["postgres"]["role"] == "primary"]
-    return Arrangement.TOGETHER if status["vip"]["holders"] == primaries else Arrangement.APART
+    return Arrangement.TOGETHER if status["vip"]["holders"] == primaries(status) else Arrangement.APART
+
+
+def primaries(status: Mapping[str, Any]) -> list[str]:
+    """Names of the primaries by a status document."""
+    return [node["name"] for node in status["nodes"] if node["postgres"]["role"] == "primary"]
 
 
 def arrange(control: Control, begins: Arrangement) -> None:

@@ -62,6 +62,20 @@ def test_a_rewind_to_other_roles_has_no_time(rewinding: Rewinding) -> None:
     assert rewinding.rewind_seconds is None
 
 
+def test_roles_are_told_once_the_lab_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Control] = []
+
+    def becomes_healthy(control: Control) -> dict[str, Any]:
+        asked.append(control)
+        return status("node4", "node0")
+
+    monkeypatch.setattr(stage, "wait_until_healthy", becomes_healthy)
+    control = FakeControl()
+    assert stage.roles(control) == ("node0", "node4")
+    assert stage.arrangement(control) is Arrangement.APART
+    assert asked == [control, control]
+
+
 def test_roles_lie_apart_when_a_standby_holds_the_virtual_ip() -> None:
     assert shown(status("node4", "node4")) is Arrangement.TOGETHER
     assert shown(status("node4", "node0")) is Arrangement.APART
