@@ -321,7 +321,7 @@ def test_the_last_of_three_takes_the_virtual_ip_when_the_others_were_stopped() -
     assert pgpool_conf(lab(size=3, wd_remove_shutdown_nodes=False))["wd_remove_shutdown_nodes"] == "off"
 
 
-def stubbed(script: str, folder: Path, argument: str = "clear", **stubs: str) -> list[str]:
+def stubbed(script: str, folder: Path, *arguments: str, **stubs: str) -> list[str]:
     """What a script called, one call a line, when it and the programs named in `stubs` are alone in a folder."""
     log = folder / "log"
     log.write_text("")
@@ -335,25 +335,27 @@ def stubbed(script: str, folder: Path, argument: str = "clear", **stubs: str) ->
     for name, body in {"hostname": "echo node0", **stubs}.items():
         (folder / name).write_text(f"#!/bin/bash\nlog={log}\n{body}\n")
         (folder / name).chmod(0o755)
-    subprocess.run([path, argument], check=True, env={"PATH": f"{folder}:/usr/bin:/bin"})
+    subprocess.run([path, *arguments], check=True, env={"PATH": f"{folder}:/usr/bin:/bin"})
     return sorted(log.read_text().splitlines())
 
 
+@pytest.mark.parametrize("arguments", [[], ["3"]], ids=["before it is taken", "in the background"])
 @pytest.mark.parametrize(("contested", "entered"), [("true", ["node1", "node2"]), ("false", [])])
 def test_the_virtual_ip_is_taken_off_every_peer_if_one_answers_for_it(
-    contested: str, entered: list[str], tmp_path: Path
+    contested: str, entered: list[str], arguments: list[str], tmp_path: Path
 ) -> None:
     called = stubbed(
         text(files(lab(size=3))[pgpool_layout.ESCALATION]),
         tmp_path,
-        **{"lab-vip": contested, "ssh": 'echo "${@: -5}" >>$log'},
+        *arguments,
+        **{
+            "lab-vip": f'echo "$*" >>$log; {contested}',
+            "ssh": 'echo "${@: -5}" >>$log',
+            "setsid": "true",
+        },
     )
-    assert called == [f"postgres@{node} sudo -n {tmp_path}/lab-vip down" for node in entered]
-
-
-def test_a_new_holder_does_not_wait_until_its_peers_are_entered(tmp_path: Path) -> None:
-    script = text(files(lab(size=3))[pgpool_layout.ESCALATION])
-    assert re.search(r'if \[ "\$\{1:-\}" != clear \]; then\n    setsid "\$0" clear .* &\n    exit\nfi\n', script)
+    asked = f"contested {arguments[0] if arguments else 0.5}"
+    assert called == [asked, *(f"postgres@{node} sudo -n {tmp_path}/lab-vip down" for node in entered)]
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
