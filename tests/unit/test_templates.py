@@ -358,6 +358,11 @@ def test_the_virtual_ip_is_taken_off_every_peer_if_one_answers_for_it(
     assert called == [asked, *(f"postgres@{node} sudo -n {tmp_path}/lab-vip down" for node in entered)]
 
 
+def test_an_answer_that_comes_late_is_waited_for_in_the_background() -> None:
+    script = text(files(lab(size=3))[pgpool_layout.ESCALATION])
+    assert re.search(r'elif \[ \$# = 0 \]; then\n    setsid "\$0" 3 &\nfi$', script.rstrip())
+
+
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_a_holder_that_is_stopped_hands_the_virtual_ip_over(size: int) -> None:
     assert pgpool_conf(lab(size=size))["wd_de_escalation_command"] == f"'{pgpool_layout.DEESCALATION}'"
