@@ -79,12 +79,15 @@ def primaries(status: Mapping[str, Any]) -> list[str]:
 
 
 def arrange(control: Control, begins: Arrangement) -> None:
-    """Move the primary by a switchover until the roles of a healthy lab lie as said."""
-    holder, primary = roles(control)
-    if (holder == primary) == (begins is Arrangement.TOGETHER):
-        return
-    others = [node.name for node in control.outputs.nodes if node.name != holder]
-    target = holder if begins is Arrangement.TOGETHER else others[0]
-    control.agent(control.outputs.nodes[0], "switchover", target)
-    if arrangement(control) is not begins:
-        raise LabError(f"after a switchover to {target} it is not so that {begins}", "./lab status")
+    """Move the primary by a switchover until the roles of a healthy lab lie as said.
+
+    Twice at most: one to the first node brings the virtual IP there as well.
+    """
+    targets: list[str] = []
+    while arrangement(control) is not begins:
+        if len(targets) == 2:
+            raise LabError(f"after switchovers to {', '.join(targets)} it is not so that {begins}", "./lab status")
+        holder, _ = roles(control)
+        others = [node.name for node in control.outputs.nodes if node.name != holder]
+        targets.append(holder if begins is Arrangement.TOGETHER else others[0])
+        control.agent(control.outputs.nodes[0], "switchover", targets[-1])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pgpool_lab.cluster.outputs import MachineOutput
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness import snapshot
 from pgpool_lab.harness.control import Control
@@ -74,6 +75,36 @@ def test_roles_are_told_once_the_lab_is_healthy(monkeypatch: pytest.MonkeyPatch)
     assert stage.roles(control) == ("node0", "node4")
     assert stage.arrangement(control) is Arrangement.APART
     assert asked == [control, control]
+
+
+class Switching(FakeControl):
+    """A lab whose switchovers bring the virtual IP to where each is said to, one after the other."""
+
+    def __init__(self, holders: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.holders, self.primaries = holders, ["node1"]
+        monkeypatch.setattr(stage, "wait_until_healthy", lambda control: self.status())
+
+    def status(self) -> dict[str, Any]:
+        nodes = [{"name": self.primaries[-1], "postgres": {"role": "primary"}}]
+        return {"vip": {"holders": self.holders[:1]}, "nodes": nodes}
+
+    def agent(self, node: MachineOutput, *words: str) -> dict[str, Any]:
+        self.primaries.append(words[-1])
+        self.holders = self.holders[1:]
+        return {}
+
+
+def test_a_switchover_to_the_first_node_may_bring_the_virtual_ip_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = Switching(["node1", "node0", "node0"], monkeypatch)
+    stage.arrange(control, Arrangement.APART)
+    assert control.primaries == ["node1", "node0", "node1"]
+
+
+def test_roles_that_cannot_be_arranged_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = Switching(["node1", "node0", "node1"], monkeypatch)
+    with pytest.raises(LabError, match="after switchovers to node0, node1"):
+        stage.arrange(control, Arrangement.APART)
 
 
 def test_roles_lie_apart_when_a_standby_holds_the_virtual_ip() -> None:
