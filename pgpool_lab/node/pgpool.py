@@ -176,7 +176,9 @@ def apply(config: Config) -> str:
     if config["auth"] != "trust":
         write_pool_passwd(config)
     files = sorted(Path(config["pgpool"]["prefix"], "etc").glob("*"))
-    now = hashlib.sha256(b"".join(file.read_bytes() for file in files if file.name != "pool_passwd")).hexdigest()
+    # Not what is read anew each time: the passwords, and the scripts that it calls.
+    read_once = [file for file in files if file.name != "pool_passwd" and file.suffix != ".sh"]
+    now = hashlib.sha256(b"".join(file.read_bytes() for file in read_once)).hexdigest()
     number = [file.read_text().strip() for file in files if file.name == "pgpool_node_id"]
     before = STARTED.read_text().split() if STARTED.is_file() else []
     if not is_running(config):
