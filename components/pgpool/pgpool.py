@@ -179,7 +179,6 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
                 TEMPLATES / "lab-pgpool.service.j2",
                 prefix=layout.PREFIX,
                 virtual_ip=virtual_ip,
-                stopping=layout.STOPPING,
                 restart=args.restart,
             ),
         ),
@@ -200,11 +199,7 @@ def virtual_ip_files(args: PgpoolArgs) -> list[NodeFile]:
 def handover(args: PgpoolArgs) -> str:
     """The script with which a holder that is stopped hands the virtual IP to its successor."""
     return render(
-        TEMPLATES / "deescalation.sh.j2",
-        nodes=args.nodes,
-        virtual_ip=layout.VIRTUAL_IP,
-        port=args.ports["pgpool"],
-        stopping=layout.STOPPING,
+        TEMPLATES / "deescalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP, port=args.ports["pgpool"]
     )
 
 

@@ -49,6 +49,16 @@ def test_changed_settings_restart_one_pgpool_after_the_other(
     assert done == ["start", "restart"]
 
 
+@pytest.mark.parametrize("name", ["pool_passwd", "failover.sh"])
+def test_what_is_read_anew_each_time_restarts_nothing(
+    name: str, config: dict[str, Any], done: list[str], tmp_path: Path
+) -> None:
+    pgpool.apply(config)
+    (tmp_path / "etc" / name).write_text("changed")
+    assert pgpool.apply(config) == "running"
+    assert done == ["start"]
+
+
 @pytest.mark.parametrize("before", ["number", "nothing of it"])
 def test_a_pgpool_that_peers_know_by_another_number_is_left_until_all_are_stopped(
     before: str, config: dict[str, Any], done: list[str], tmp_path: Path

@@ -29,7 +29,7 @@ JUMP_SECONDS = 60
 ALL = (
     Ended(
         "pgpool-stop",
-        "pgpool is stopped in order (`pgpool -m fast stop` by its service); healing starts it",
+        "pgpool is stopped in order (SIGINT, `pgpool -m fast stop`); healing starts it",
         PGPOOL_LEAVES,
         Loss.PGPOOL,
         "systemctl --no-block stop {service}",

@@ -62,12 +62,6 @@ def roles(control: Control) -> tuple[str, str]:
     return status["vip"]["holders"][0], primaries(status)[0]
 
 
-def arrangement(control: Control) -> Arrangement:
-    """How the roles of a healthy lab lie."""
-    holder, primary = roles(control)
-    return Arrangement.TOGETHER if holder == primary else Arrangement.APART
-
-
 def shown(status: Mapping[str, Any]) -> Arrangement:
     """How the roles lie by the status document of a healthy lab."""
     return Arrangement.TOGETHER if status["vip"]["holders"] == primaries(status) else Arrangement.APART
@@ -84,10 +78,12 @@ def arrange(control: Control, begins: Arrangement) -> None:
     Twice at most: one to the first node brings the virtual IP there as well.
     """
     targets: list[str] = []
-    while arrangement(control) is not begins:
+    while True:
+        holder, primary = roles(control)
+        if (holder == primary) == (begins is Arrangement.TOGETHER):
+            return
         if len(targets) == 2:
             raise LabError(f"after switchovers to {', '.join(targets)} it is not so that {begins}", "./lab status")
-        holder, _ = roles(control)
         others = [node.name for node in control.outputs.nodes if node.name != holder]
         targets.append(holder if begins is Arrangement.TOGETHER else others[0])
         control.agent(control.outputs.nodes[0], "switchover", targets[-1])

@@ -11,8 +11,8 @@ class WorkloadSettings:
 
     writers: int = 2
     writes_per_second: float = 5.0
-    """By all writers together: what a cluster of emulated nodes on two shared cores bears beside its own work. Twice as
-    many, and three nodes left these cores no time for a failover."""
+    """By all writers together: what a cluster of emulated nodes on two shared cores bears beside its own work. With
+    twice as many, three nodes kept a slow machine's cores 85 % to 100 % busy before anything was struck."""
     writes_per_second_by_dsn_all: float = 3.0
     """By one further writer, which may go to any pgpool: few, and enough to tell a second's outage."""
     readers: int = 1

@@ -73,8 +73,7 @@ def test_roles_are_told_once_the_lab_is_healthy(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(stage, "wait_until_healthy", becomes_healthy)
     control = FakeControl()
     assert stage.roles(control) == ("node0", "node4")
-    assert stage.arrangement(control) is Arrangement.APART
-    assert asked == [control, control]
+    assert asked == [control]
 
 
 class Switching(FakeControl):
@@ -91,12 +90,12 @@ class Switching(FakeControl):
 
     def agent(self, node: MachineOutput, *words: str) -> dict[str, Any]:
         self.primaries.append(words[-1])
-        self.holders = self.holders[1:]
+        self.holders = self.holders[1:] or self.holders
         return {}
 
 
 def test_a_switchover_to_the_first_node_may_bring_the_virtual_ip_along(monkeypatch: pytest.MonkeyPatch) -> None:
-    control = Switching(["node1", "node0", "node0"], monkeypatch)
+    control = Switching(["node1", "node0"], monkeypatch)
     stage.arrange(control, Arrangement.APART)
     assert control.primaries == ["node1", "node0", "node1"]
 
