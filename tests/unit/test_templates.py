@@ -347,18 +347,19 @@ def test_the_virtual_ip_is_taken_off_every_peer_if_one_answers_for_it(
         tmp_path,
         *arguments,
         **{
-            "lab-vip": f'echo "$*" >>$log; {contested}',
+            "lab-vip": f'echo "$*" >>$log; [ "$1" != contested ] || {contested}',
             "ssh": 'echo "${@: -5}" >>$log',
             "setsid": "true",
         },
     )
     asked = f"contested {arguments[0] if arguments else 0.5}"
-    assert called == [asked, *(f"postgres@{node} sudo -n {tmp_path}/lab-vip down" for node in entered)]
+    cleared = [f"postgres@{node} sudo -n {tmp_path}/lab-vip down" for node in entered]
+    assert called == [asked, *cleared, *([] if arguments else ["take"])]
 
 
 def test_an_answer_that_comes_late_is_waited_for_in_the_background() -> None:
     script = text(files(lab(size=3))[pgpool_layout.ESCALATION])
-    assert re.search(r'elif \[ \$# = 0 \]; then\n    setsid "\$0" 3 &\nfi$', script.rstrip())
+    assert re.search(r'elif \[ \$# = 0 \]; then\n    setsid "\$0" 3 &\nfi$', script, re.MULTILINE)
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
@@ -404,15 +405,50 @@ def test_an_address_that_was_handed_over_is_given_up_to_who_holds_it(
     answered: str, given_up: bool, tmp_path: Path
 ) -> None:
     script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
-    assert re.search(r'take\)\n\s+"\$0" up\n\s+"\$0" announce\n.*\n\s+setsid "\$0" yield .* &\n', script)
-    called = stubbed(
-        script,
-        tmp_path,
-        "yield",
-        ip='case "$*" in *" show "*) echo "2: eth0 inet 192.168.31.139/32 scope";; *) echo "ip $*" >>$log;; esac',
-        arping=answered,
-    )
+    assert re.search(r'accept\)\n\s+"\$0" take\n.*\n\s+setsid "\$0" yield .* &\n', script)
+    called = stubbed(script, tmp_path, "yield", ip=addresses(held=True), arping=answered)
     assert called == (["ip addr del 192.168.31.139/32 dev eth0"] if given_up else [])
+
+
+def addresses(*, held: bool) -> str:
+    """A stub of `ip` on a node that has the virtual IP, or has not."""
+    virtual_ip = 'echo "2: eth0 inet 192.168.31.139/32 scope"' if held else "true"
+    node = 'echo "2: eth0 inet 192.168.31.133/24 scope"'
+    return f'case "$*" in *"to 192.168.31.139") {virtual_ip};; *" show "*) {node};; *) echo "ip $*" >>$log;; esac'
+
+
+@pytest.mark.parametrize(
+    ("held", "answered", "taken"),
+    [(True, "exit 1", "held"), (False, "exit 0", "free"), (False, "exit 1", "contested")],
+    ids=["a new holder has it", "free", "another host answers"],
+)
+def test_pgpool_takes_the_virtual_ip_only_when_nobody_answers_for_it(
+    held: bool, answered: str, taken: str, tmp_path: Path
+) -> None:
+    script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP]).replace("/run/pgpool", str(tmp_path))
+    stubs = {"ip": addresses(held=held), "arping": answered, "setsid": 'echo "setsid ${*:2}" >>$log'}
+    if taken == "contested":
+        with pytest.raises(subprocess.CalledProcessError):
+            stubbed(script, tmp_path, "up", **stubs)
+        assert (tmp_path / "virtual-ip-awaited").exists()
+    else:
+        called = stubbed(script, tmp_path, "up", **stubs)
+        assert any("addr replace" in line for line in called) == (taken == "free")
+        assert not (tmp_path / "virtual-ip-awaited").exists()
+
+
+@pytest.mark.parametrize("wanted", [True, False], ids=["still wanted", "taken off meanwhile"])
+def test_a_leader_that_woke_takes_the_virtual_ip_when_the_other_has_let_go(wanted: bool, tmp_path: Path) -> None:
+    script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP]).replace("/run/pgpool", str(tmp_path))
+    awaited = tmp_path / "virtual-ip-awaited"
+    asked = tmp_path / "asked"
+    awaited.touch()
+    # The second time that it is asked for, nobody answers.
+    answers = f"if [ -e {asked} ]; then exit 0; fi; touch {asked}; {'true' if wanted else f'rm {awaited}'}; exit 1"
+    stubs = {"ip": addresses(held=False), "arping": answers, "setsid": "true", "sleep": "true"}
+    called = stubbed(script, tmp_path, "await", **stubs)
+    assert any("addr replace" in line for line in called) == wanted
+    assert not awaited.exists()
 
 
 def test_the_first_node_is_elected_when_all_start_together() -> None:
@@ -438,7 +474,7 @@ def test_the_service_account_may_be_root_for_named_commands_only() -> None:
     commands = sudoers.replace("\\\n", "").split("NOPASSWD:")[1].split(",")
     assert [command.strip() for command in commands] == [
         "/usr/local/sbin/lab-vip down",
-        "/usr/local/sbin/lab-vip take",
+        "/usr/local/sbin/lab-vip accept",
         FENCE,
         "/usr/local/sbin/lab-node local *",
         "/usr/local/sbin/lab-node facts",
