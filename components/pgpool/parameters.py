@@ -12,7 +12,7 @@ from string import digits
 
 from components.pgpool import layout
 from pgpool_lab.versions.pgpool import PgpoolTraits
-from pgpool_lab.versions.pgpool_parameters import only_known
+from pgpool_lab.versions.pgpool_parameters import knows, only_known
 
 Value = int | str | bool
 
@@ -145,7 +145,8 @@ def pgpool_parameters(
             # pgpool's service may change addresses itself: sudo takes an emulated node most of a second a command.
             "if_cmd_path": programs,
             "ifconfig_path": programs,
-            "if_up_cmd": f"{virtual_ip} up",
+            # Where no command runs before it, the address is taken from whoever has it.
+            "if_up_cmd": f"{virtual_ip} {'up' if knows(traits.version, 'wd_escalation_command') else 'take'}",
             "if_down_cmd": f"{virtual_ip} down",
             "arping_path": programs,
             "arping_cmd": f"{virtual_ip} announce",

@@ -169,6 +169,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
             render(
                 TEMPLATES / "sudoers.j2",
                 virtual_ip=virtual_ip,
+                restart=layout.RESTART,
                 fence=None if args.for_witness else FENCE,
             ),
             mode="0440",
@@ -189,10 +190,11 @@ def virtual_ip_files(args: PgpoolArgs) -> list[NodeFile]:
     """What moves the virtual IP, on the nodes and between them alone."""
     service = "postgres:postgres"
     escalation = render(TEMPLATES / "escalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP)
+    commands = render(TEMPLATES / "lab-vip.j2", vip=args.vip, cidr=args.cidr, restart=layout.RESTART)
     return [
         NodeFile(layout.DEESCALATION, handover(args), mode="0755", owner=service),
         NodeFile(layout.ESCALATION, escalation, mode="0755", owner=service),
-        NodeFile(layout.VIRTUAL_IP, render(TEMPLATES / "lab-vip.j2", vip=args.vip, cidr=args.cidr), mode="0755"),
+        NodeFile(layout.VIRTUAL_IP, commands, mode="0755"),
     ]
 
 

@@ -323,6 +323,13 @@ def test_the_last_of_three_takes_the_virtual_ip_when_the_others_were_stopped() -
 
 def stubbed(script: str, folder: Path, *arguments: str, **stubs: str) -> list[str]:
     """What a script called, one call a line, when it and the programs named in `stubs` are alone in a folder."""
+    status, called = ended(script, folder, *arguments, **stubs)
+    assert status == 0
+    return called
+
+
+def ended(script: str, folder: Path, *arguments: str, **stubs: str) -> tuple[int, list[str]]:
+    """The exit status of such a script, and what it called."""
     log = folder / "log"
     log.write_text("")
     path = folder / "script"
@@ -333,8 +340,8 @@ def stubbed(script: str, folder: Path, *arguments: str, **stubs: str) -> list[st
     for name, body in {"hostname": "echo node0", **stubs}.items():
         (folder / name).write_text(f"#!/bin/bash\nlog={log}\n{body}\n")
         (folder / name).chmod(0o755)
-    subprocess.run([path, *arguments], check=True, env={"PATH": f"{folder}:/usr/bin:/bin"})
-    return sorted(log.read_text().splitlines())
+    done = subprocess.run([path, *arguments], check=False, env={"PATH": f"{folder}:/usr/bin:/bin"})
+    return done.returncode, sorted(log.read_text().splitlines())
 
 
 @pytest.mark.parametrize("arguments", [[], ["3"]], ids=["before it is taken", "in the background"])
@@ -418,37 +425,20 @@ def addresses(*, held: bool) -> str:
 
 
 @pytest.mark.parametrize(
-    ("held", "answered", "taken"),
-    [(True, "exit 1", "held"), (False, "exit 0", "free"), (False, "exit 1", "contested")],
-    ids=["a new holder has it", "free", "another host answers"],
+    ("held", "answered", "status", "taken"),
+    [(True, "exit 1", 0, False), (False, "exit 0", 0, True), (False, "exit 1", 1, False)],
+    ids=["a new holder has it", "it is free", "another host answers"],
 )
-def test_pgpool_takes_the_virtual_ip_only_when_nobody_answers_for_it(
-    held: bool, answered: str, taken: str, tmp_path: Path
+def test_a_leader_that_finds_the_virtual_ip_taken_leaves_it_and_starts_anew(
+    held: bool, answered: str, status: int, taken: bool, tmp_path: Path
 ) -> None:
-    script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP]).replace("/run/pgpool", str(tmp_path))
-    stubs = {"ip": addresses(held=held), "arping": answered, "setsid": 'echo "setsid ${*:2}" >>$log'}
-    if taken == "contested":
-        with pytest.raises(subprocess.CalledProcessError):
-            stubbed(script, tmp_path, "up", **stubs)
-        assert (tmp_path / "virtual-ip-awaited").exists()
-    else:
-        called = stubbed(script, tmp_path, "up", **stubs)
-        assert any("addr replace" in line for line in called) == (taken == "free")
-        assert not (tmp_path / "virtual-ip-awaited").exists()
-
-
-@pytest.mark.parametrize("wanted", [True, False], ids=["still wanted", "taken off meanwhile"])
-def test_a_leader_that_woke_takes_the_virtual_ip_when_the_other_has_let_go(wanted: bool, tmp_path: Path) -> None:
-    script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP]).replace("/run/pgpool", str(tmp_path))
-    awaited = tmp_path / "virtual-ip-awaited"
-    asked = tmp_path / "asked"
-    awaited.touch()
-    # The second time that it is asked for, nobody answers.
-    answers = f"if [ -e {asked} ]; then exit 0; fi; touch {asked}; {'true' if wanted else f'rm {awaited}'}; exit 1"
-    stubs = {"ip": addresses(held=False), "arping": answers, "setsid": "true", "sleep": "true"}
-    called = stubbed(script, tmp_path, "await", **stubs)
-    assert any("addr replace" in line for line in called) == wanted
-    assert not awaited.exists()
+    script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
+    restarts = f'    if "$0" contested 0.5; then\n            setsid sudo -n {pgpool_layout.RESTART} '
+    assert restarts in script
+    stubs = {"ip": addresses(held=held), "arping": answered, "setsid": "true"}
+    left, called = ended(script, tmp_path, "up", **stubs)
+    assert left == status
+    assert any(line.startswith("ip addr replace") for line in called) == taken
 
 
 def test_the_first_node_is_elected_when_all_start_together() -> None:
@@ -475,6 +465,7 @@ def test_the_service_account_may_be_root_for_named_commands_only() -> None:
     assert [command.strip() for command in commands] == [
         "/usr/local/sbin/lab-vip down",
         "/usr/local/sbin/lab-vip accept",
+        pgpool_layout.RESTART,
         FENCE,
         "/usr/local/sbin/lab-node local *",
         "/usr/local/sbin/lab-node facts",

@@ -173,6 +173,14 @@ def test_interface_commands_run_without_a_shell(release: str) -> None:
         assert len(conf[name]) < 128, "3.2 copies the command to a buffer"
 
 
+@pytest.mark.parametrize("release", pgpool.RELEASES)
+def test_a_pgpool_without_an_escalation_command_takes_the_virtual_ip_from_whoever_has_it(release: str) -> None:
+    conf = pgpool_conf(chosen(release, "9.6"))
+    asks = "wd_escalation_command" in conf
+    assert asks == (parse(release) >= (3, 3))
+    assert conf["if_up_cmd"].strip("'").split()[1] == ("up" if asks else "take")
+
+
 def test_a_saved_state_of_backends_is_not_trusted_and_no_trusted_server_is_pinged() -> None:
     """3.2 saves it at a clean exit only, and before 3.2.11 the loop over the servers can hang."""
     for release in pgpool.RELEASES:
