@@ -412,7 +412,7 @@ def test_an_address_that_was_handed_over_is_given_up_to_who_holds_it(
     answered: str, given_up: bool, tmp_path: Path
 ) -> None:
     script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
-    assert re.search(r'accept\)\n\s+"\$0" take\n.*\n\s+setsid "\$0" yield .* &\n', script)
+    assert re.search(r'accept\)\n\s+take\n.*\n\s+setsid "\$0" yield .* &\n', script)
     called = stubbed(script, tmp_path, "yield", ip=addresses(held=True), arping=answered)
     assert called == (["ip addr del 192.168.31.139/32 dev eth0"] if given_up else [])
 
@@ -433,7 +433,7 @@ def test_a_leader_that_finds_the_virtual_ip_taken_leaves_it_and_starts_anew(
     held: bool, answered: str, status: int, taken: bool, tmp_path: Path
 ) -> None:
     script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
-    restarts = f'    if "$0" contested 0.5; then\n            setsid sudo -n {pgpool_layout.RESTART} '
+    restarts = f"    if contested 0.5; then\n            setsid sudo -n {pgpool_layout.RESTART} "
     assert restarts in script
     stubs = {"ip": addresses(held=held), "arping": answered, "setsid": "true"}
     left, called = ended(script, tmp_path, "up", **stubs)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import psycopg2
 from psycopg2.extensions import connection as Connection
 
-from pgpool_lab.harness.workload.settings import WorkloadSettings
-
 TCP_USER_TIMEOUT_SECONDS = 3
 """Something was sent and is not acknowledged by the peer's kernel (tcp(7), TCP_USER_TIMEOUT)."""
 KEEPALIVE_IDLE_SECONDS = 2
@@ -15,16 +13,16 @@ KEEPALIVE_COUNT = 3
 """Nothing is to be sent, and the peer's kernel answers no probe: with the above, 5 s."""
 
 
-def connect(dsn: str, password: str, settings: WorkloadSettings, *, name: str) -> Connection:
+def connect(dsn: str, password: str, seconds: int, *, name: str) -> Connection:
     """A connection in autocommit mode; `name` is its application_name.
 
-    Takes at most `connect_seconds` for each host of `dsn`. Raises psycopg2.Error.
+    Takes at most `seconds` for each host of `dsn`. Raises psycopg2.Error.
     """
     connection = psycopg2.connect(
         dsn,
         password=password,
         application_name=name,
-        connect_timeout=settings.connect_seconds,
+        connect_timeout=seconds,
         tcp_user_timeout=1000 * TCP_USER_TIMEOUT_SECONDS,
         keepalives_idle=KEEPALIVE_IDLE_SECONDS,
         keepalives_interval=KEEPALIVE_INTERVAL_SECONDS,

@@ -29,7 +29,9 @@ class Workload:
     ) -> None:
         """Each may name several hosts, as libpq takes them: each is tried in turn. Without `dsn_all` nobody uses it."""
         self.settings = settings or WorkloadSettings()
-        self._hosts = max(hosts(each) for each in (dsn, dsn_all) if each is not None)
+        self._connecting_seconds = max(
+            hosts(each) * self.settings.seconds_for(hosts(each)) for each in (dsn, dsn_all) if each is not None
+        )
         self._recorder = Recorder()
         self._guard = Guard()
         self._clients = list(self._make(dsn, dsn_all, password))
@@ -46,14 +48,13 @@ class Workload:
                 continue
             for index in range(count):
                 name = f"{word}{index}"
-                joined = partial(connect, target, password, settings, name=f"lab-{name}")
+                joined = partial(connect, target, password, settings.seconds_for(hosts(target)), name=f"lab-{name}")
                 yield kind(name, joined, self._guard, self._recorder, settings, rate / count)
 
     @property
     def stop_seconds(self) -> float:
         """How long `stop` may take at most: one try of every host, one statement."""
-        settings = self.settings
-        return self._hosts * settings.connect_seconds + settings.statement_seconds + STOP_MARGIN_SECONDS
+        return self._connecting_seconds + self.settings.statement_seconds + STOP_MARGIN_SECONDS
 
     def start(self) -> None:
         self._guard.start()

@@ -246,7 +246,7 @@ def test_a_run_that_was_not_fulfilled_does_not_pass(changed: dict[str, Any], exp
 
 
 def test_an_outage_beyond_its_bound_fails_a_fulfilled_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(waiting.VARIABLE, "0.5")
+    monkeypatch.setenv(waiting.VARIABLE, "0.4")
     result = judged(run())
     exceeded = [one.name for one in result.episodes[0].comparisons if not one.within]
     assert (result.unmet, result.violations, result.passed) == ((), (), False)

@@ -149,11 +149,12 @@ def test_a_client_needs_its_timeout_its_pause_and_a_new_connection() -> None:
         writers=2,
         writes_per_second=10,
         statement_seconds=5,
-        connect_seconds=2,
+        connect_seconds=4,
+        connect_seconds_of_several=2,
         back_off_seconds=0.25,
         writes_per_second_by_dsn_all=2,
     )
-    assert settings.return_seconds() == pytest.approx(5 + 0.25 + 2 + 0.2)
+    assert settings.return_seconds() == pytest.approx(5 + 0.25 + 4 + 0.2)
     assert settings.return_seconds_by_dsn_all(1) == pytest.approx(5 + 0.25 + 4 + 0.5)
     assert settings.return_seconds_by_dsn_all(2) == pytest.approx(6 + 0.25 + 6 + 0.5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg2
 import pytest
@@ -124,7 +125,7 @@ def test_stopping_ends_in_time_while_the_server_hangs(way: Way) -> None:
 
 def test_a_server_that_accepts_and_says_nothing_is_given_up_after_the_connect_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        workload = Workload(dsn(silent.getsockname()[1]), PASSWORD, SETTINGS)
+        workload = Workload(dsn(silent.getsockname()[1]), PASSWORD, replace(SETTINGS, connect_seconds=2))
         workload.start()
         time.sleep(2.5)
         ledger = workload.stop()
