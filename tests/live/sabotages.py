@@ -127,7 +127,7 @@ def forget_the_laggard(ground: Ground) -> None:
 
 def second_holder(ground: Ground) -> None:
     standby = ground.standbys[0]
-    ground.control.shell(standby, f"{standby.scripts.virtual_ip} up\n{standby.scripts.virtual_ip} announce")
+    ground.control.shell(standby, f"{standby.scripts.virtual_ip} take")
 
 
 def first_holder_only(ground: Ground) -> None:
