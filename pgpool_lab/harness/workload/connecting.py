@@ -6,7 +6,8 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 TCP_USER_TIMEOUT_SECONDS = 3
-"""Something was sent and is not acknowledged by the peer's kernel (tcp(7), TCP_USER_TIMEOUT)."""
+"""Something was sent and is not acknowledged by the peer's kernel (tcp(7), TCP_USER_TIMEOUT). Linux counts the request
+to connect as well: nobody at the address is given up after this."""
 KEEPALIVE_IDLE_SECONDS = 2
 KEEPALIVE_INTERVAL_SECONDS = 1
 KEEPALIVE_COUNT = 3
