@@ -14,6 +14,7 @@ from components.node import Node, NodeFile, write_files
 from components.pgpool import layout
 from components.pgpool.parameters import Value, in_watchdog_order, literal, pgpool_parameters
 from components.rendering import render
+from components.ssh_mesh.layout import shared_login_to
 from pgpool_lab.node.script import FENCE
 from pgpool_lab.versions.pgpool import traits
 
@@ -181,9 +182,20 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
                 prefix=layout.PREFIX,
                 virtual_ip=virtual_ip,
                 restart=args.restart,
+                logins=shared_logins(args),
             ),
         ),
     ]
+
+
+def shared_logins(args: PgpoolArgs) -> list[str]:
+    """The services that keep a login to each peer: a failover and a handover wait for no key exchange then.
+
+    A witness hands nothing over, and rarely leads a failover.
+    """
+    if args.for_witness:
+        return []
+    return [shared_login_to(peer) for index, peer in enumerate(args.nodes) if index != args.member_id]
 
 
 def virtual_ip_files(args: PgpoolArgs) -> list[NodeFile]:

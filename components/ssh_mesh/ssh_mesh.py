@@ -12,19 +12,16 @@ import pulumi
 from pulumi_command import remote
 
 from components.node import Node, NodeFile, write_files
+from components.rendering import render
+from components.ssh_mesh import layout
 
 HERE = Path(__file__).parent
+TEMPLATES = HERE / "templates"
 
 ACCOUNTS: dict[str, tuple[str, ...]] = {"full": ("root", "postgres"), "service": ("postgres",)}
 """Who takes part in the mesh: the runbook's both accounts, or the service account alone."""
 
 HOMES = {"root": "/root", "postgres": "/var/lib/postgresql"}
-
-CLIENT_CONFIGURATION = """# OpenSSH prefers a hybrid key exchange that takes a second of an emulated processor.
-Host *
-    KexAlgorithms curve25519-sha256
-    GSSAPIAuthentication no
-"""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,8 @@ class SshMesh(pulumi.ComponentResource):
         )
         files = [
             NodeFile("/etc/ssh/ssh_known_hosts", known_hosts),
-            NodeFile("/etc/ssh/ssh_config.d/pgpool-lab.conf", client_configuration(args.unnamed)),
+            NodeFile("/etc/ssh/ssh_config.d/pgpool-lab.conf", client_configuration(args.nodes, args.unnamed)),
+            NodeFile(f"/etc/systemd/system/{layout.SHARED_LOGIN}", shared_login()),
         ]
         files += [
             NodeFile(
@@ -112,9 +110,20 @@ class SshMesh(pulumi.ComponentResource):
         )
 
 
-def client_configuration(unnamed: Sequence[Node]) -> str:
+def client_configuration(nodes: Sequence[Node], unnamed: Sequence[Node]) -> str:
     """How the accounts of a node enter the other nodes."""
-    return CLIENT_CONFIGURATION + "".join(f"Host {node.name}\n    HostName {node.ip}\n" for node in unnamed)
+    return render(
+        TEMPLATES / "ssh_config.j2",
+        account=layout.SERVICE_ACCOUNT,
+        sharing=[node.name for node in nodes if node not in unnamed],
+        control_path=layout.CONTROL_PATH,
+        unnamed=unnamed,
+    )
+
+
+def shared_login() -> str:
+    """The unit that keeps a connection to a node, which other logins there share."""
+    return render(TEMPLATES / "lab-ssh@.service.j2", account=layout.SERVICE_ACCOUNT)
 
 
 def authorized_keys(

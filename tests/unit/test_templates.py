@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
+import pwd
 import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Generic, TypeVar, cast
 
 import pulumi
@@ -25,6 +28,8 @@ from components.postgres import PostgresArgs
 from components.postgres import layout as postgres_layout
 from components.postgres.postgres import postgres_files
 from components.rendering import render
+from components.ssh_mesh.layout import SERVICE_ACCOUNT
+from components.ssh_mesh.ssh_mesh import client_configuration
 from pgpool_lab.identity import ACCOUNTS
 from pgpool_lab.node.script import FENCE
 from pgpool_lab.settings import LabSettings, from_mapping
@@ -214,7 +219,8 @@ def test_nodes_differ_only_where_they_must(settings: LabSettings) -> None:
     for index in range(1, len(settings.nodes)):
         other = files(settings, index)
         different = {path for path in first if text(first[path]) != text(other[path])}
-        assert different == {pgpool_layout.CONFIG_FILE, f"{pgpool_layout.CONFIGURATION}/pgpool_node_id"}
+        unit = f"/etc/systemd/system/{pgpool_layout.SERVICE}"
+        assert different == {pgpool_layout.CONFIG_FILE, f"{pgpool_layout.CONFIGURATION}/pgpool_node_id", unit}
         mine, theirs = pgpool_conf(settings), pgpool_conf(settings, index)
         assert {name for name in mine if mine[name] != theirs[name]} == {"wd_priority"}
         assert set(mine) == set(theirs)
@@ -388,7 +394,10 @@ def test_a_holder_that_is_stopped_hands_the_virtual_ip_over(size: int) -> None:
 def test_it_goes_to_the_first_node_whose_pgpool_runs_and_to_none_after_a_doubt(
     statuses: dict[str, int], asked: list[str], tmp_path: Path
 ) -> None:
-    answers = "".join(f"postgres@{node}) exit {status};; " for node, status in statuses.items())
+    ready = 'echo ready; read -r; echo "$host was told" >>$log; exit 0'
+    answers = "".join(
+        f"postgres@{node}) {ready if status == 0 else f'exit {status}'};; " for node, status in statuses.items()
+    )
     called = stubbed(
         text(files(lab(size=3))[pgpool_layout.DEESCALATION]),
         tmp_path,
@@ -398,7 +407,23 @@ def test_it_goes_to_the_first_node_whose_pgpool_runs_and_to_none_after_a_doubt(
             "ssh": f'host=${{@: -2:1}}; echo "$host" >>$log; case $host in {answers} esac; exit 99',
         },
     )
-    assert called == ["lab-vip down", *(f"postgres@{node}" for node in asked)]
+    told = [f"postgres@{node} was told" for node in asked if statuses[node] == 0]
+    assert sorted(set(called)) == sorted(["lab-vip down", *(f"postgres@{node}" for node in asked), *told])
+
+
+def test_the_address_stays_until_the_successor_is_ready_to_take_it(tmp_path: Path) -> None:
+    folder = tmp_path / "order"
+    called = stubbed(
+        text(files(lab())[pgpool_layout.DEESCALATION]).replace("set -euo", f"mkdir {folder}; set -euo", 1),
+        tmp_path,
+        **{
+            "lab-vip": f"sleep 0.1; touch {folder}/down",
+            "grep": "false",
+            "ssh": f"sleep 0.5; held() {{ [ -e {folder}/down ] && echo gone || echo held; }}; "
+            'echo "1 $(held)" >>$log; echo ready; read -r; echo "2 $(held)" >>$log',
+        },
+    )
+    assert called == ["1 held", "2 gone"]
 
 
 def test_a_leader_that_resigns_and_goes_on_hands_nothing_over(tmp_path: Path) -> None:
@@ -412,9 +437,15 @@ def test_an_address_that_was_handed_over_is_given_up_to_who_holds_it(
     answered: str, given_up: bool, tmp_path: Path
 ) -> None:
     script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
-    assert re.search(r'accept\)\n\s+take\n.*\n\s+setsid "\$0" yield .* &\n', script)
+    assert re.search(r'accept\)\n\s+echo ready\n\s+read -r\n\s+take\n.*\n\s+setsid "\$0" yield .* &\n', script)
     called = stubbed(script, tmp_path, "yield", ip=addresses(held=True), arping=answered)
     assert called == (["ip addr del 192.168.31.139/32 dev eth0"] if given_up else [])
+
+
+def test_a_holder_that_dies_before_it_lets_go_of_the_address_hands_nothing_over(tmp_path: Path) -> None:
+    script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
+    status, called = ended(script, tmp_path, "accept", ip=addresses(held=False), setsid="true")
+    assert (status, called) == (1, [])
 
 
 def addresses(*, held: bool) -> str:
@@ -489,6 +520,31 @@ def test_clients_that_vanish_give_their_children_back_within_seconds() -> None:
     (line,) = [line for line in unit.splitlines() if "sysctl" in line]
     kernel = dict(word.removeprefix("net.ipv4.tcp_keepalive_").split("=") for word in line.split()[3:])
     assert int(kernel["time"]) + int(kernel["intvl"]) * int(kernel["probes"]) <= 15
+
+
+def test_pgpool_keeps_a_login_to_every_peer() -> None:
+    unit = text(files(lab(size=3), index=1)[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
+    assert re.findall("^Wants=(.*)$", unit, re.MULTILINE) == ["lab-ssh@node0.service", "lab-ssh@node2.service"]
+
+
+@pytest.mark.parametrize(("account", "shared"), [("", True), ("not-", False)])
+@pytest.mark.parametrize("named", [True, False])
+def test_the_service_account_alone_shares_connections_to_nodes(
+    account: str, shared: bool, named: bool, tmp_path: Path
+) -> None:
+    node, witness = (
+        SimpleNamespace(name="node1", ip="192.168.31.11"),
+        SimpleNamespace(name="witness", ip="192.168.31.2"),
+    )
+    written = client_configuration(cast("list[Node]", [node, witness]), cast("list[Node]", [witness]))
+    me = pwd.getpwuid(os.getuid()).pw_name
+    (tmp_path / "config").write_text(written.replace(f"localuser {SERVICE_ACCOUNT}", f"localuser {account}{me}"))
+    program = ["ssh", "-G", "-F", str(tmp_path / "config"), f"postgres@{'node1' if named else 'witness'}"]
+    told = subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert any(line.startswith("controlpath ") and line.endswith("postgres@node1") for line in told) == (
+        shared and named
+    )
+    assert f"hostname {'node1' if named else '192.168.31.2'}" in told and "kexalgorithms curve25519-sha256" in told
 
 
 def test_no_service_starts_by_itself_at_boot() -> None:
