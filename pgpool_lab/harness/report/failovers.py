@@ -33,7 +33,8 @@ REWIND = "rewind to a healthy lab"
 
 def tables(runs: Mapping[Path, Run]) -> list[str]:
     """The write outages side by side, then everything, of runs on one machine."""
-    combinations = list(product(PRESETS, REPLICATIONS))
+    there = {(run.subject.preset, run.subject.replication) for run in runs.values()}
+    combinations = [each for each in product(PRESETS, REPLICATIONS) if each in there]
     overview = [
         [title, f"`{preset}`", replication, *(cell(runs, scenario, preset, replication, lab) for lab in LABS)]
         for preset, replication in combinations

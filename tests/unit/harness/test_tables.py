@@ -70,7 +70,7 @@ def test_the_overview_has_median_and_worst_beside_the_bound_for_every_kind_of_la
     assert float(bound) > 14
     assert rows(lines, lost_power, "`fast`", "async")[0] == [none, f"20.0 / 20.0 of {bound}", f"12.0 / 14.0 of {bound}"]
     assert rows(lines, lost_power, "`procedure`", "sync")[0] == [f"30.0 / 30.0 of {bound}", none, none]
-    assert rows(lines, lost_power, "`fast`", "sync")[0] == [none] * 3
+    assert rows(lines, lost_power, "`fast`", "sync") == [], "nothing was measured with this configuration"
     assert rows(lines, "PostgreSQL stops on the primary", "`fast`", "async") == [[none] * 3]
     assert rows(lines, "rewind to a healthy lab", "`fast`", "async") == [[none, "18.0 / 18.0", "12.0 / 12.0"]]
     assert rows(lines, "rewind to a healthy lab", "`procedure`", "sync") == [[none] * 3]
