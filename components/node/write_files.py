@@ -33,7 +33,8 @@ for entry in json.load(sys.stdin):
     if path.suffix == ".py":
         # Parsing takes longer than running on an emulated processor, and the service account can't write here.
         py_compile.compile(str(path), doraise=True)
-units = [Path(name).name for name in changed if name.startswith("/etc/systemd/system/")]
+# A template can't be asked about, those made from it can.
+units = [Path(name).name.replace("@.", "@*.") for name in changed if name.startswith("/etc/systemd/system/")]
 if units:
     # A unit that systemd has not loaded yet needs no reload, which takes seconds of an emulated processor.
     shown = subprocess.run(
