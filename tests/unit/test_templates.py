@@ -339,15 +339,26 @@ def ended(script: str, folder: Path, *arguments: str, **stubs: str) -> tuple[int
     log = folder / "log"
     log.write_text("")
     path = folder / "script"
-    path.write_text(
-        script.replace("/var/log/pgpool-lab", str(folder)).replace(pgpool_layout.VIRTUAL_IP, str(folder / "lab-vip"))
-    )
+    for ours, stand_in in STAND_INS.items():
+        script = script.replace(ours, str(folder / stand_in))
+    path.write_text(script)
     path.chmod(0o755)
-    for name, body in {"hostname": "echo node0", **stubs}.items():
+    for name, body in stubs.items():
         (folder / name).write_text(f"#!/bin/bash\nlog={log}\n{body}\n")
         (folder / name).chmod(0o755)
-    done = subprocess.run([path, *arguments], check=False, env={"PATH": f"{folder}:/usr/bin:/bin"})
+    done = subprocess.run([path, *arguments], check=False, env={"PATH": f"{folder}:/usr/bin:/bin", "HOSTNAME": "node0"})
     return done.returncode, sorted(log.read_text().splitlines())
+
+
+STAND_INS = {"/var/log/pgpool-lab": "", pgpool_layout.VIRTUAL_IP: "lab-vip", "/proc/net/tcp": "listening"}
+"""Files of a node, and what stands in for them below the folder."""
+
+
+def listening(folder: Path, port: int = 9999) -> None:
+    """Write the kernel's table of a node where something listens on a port."""
+    (folder / "listening").write_text(
+        f"  sl  local_address\n   0: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [[], ["3"]], ids=["before it is taken", "in the background"])
@@ -395,6 +406,7 @@ def test_it_goes_to_the_first_node_whose_pgpool_runs_and_to_none_after_a_doubt(
     statuses: dict[str, int], asked: list[str], tmp_path: Path
 ) -> None:
     ready = 'echo ready; read -r; echo "$host was told" >>$log; exit 0'
+    listening(tmp_path, 5432)
     answers = "".join(
         f"postgres@{node}) {ready if status == 0 else f'exit {status}'};; " for node, status in statuses.items()
     )
@@ -403,7 +415,6 @@ def test_it_goes_to_the_first_node_whose_pgpool_runs_and_to_none_after_a_doubt(
         tmp_path,
         **{
             "lab-vip": 'echo "lab-vip $*" >>$log',
-            "grep": "false",
             "ssh": f'host=${{@: -2:1}}; echo "$host" >>$log; case $host in {answers} esac; exit 99',
         },
     )
@@ -412,13 +423,13 @@ def test_it_goes_to_the_first_node_whose_pgpool_runs_and_to_none_after_a_doubt(
 
 
 def test_the_address_stays_until_the_successor_is_ready_to_take_it(tmp_path: Path) -> None:
+    listening(tmp_path, 5432)
     folder = tmp_path / "order"
     called = stubbed(
         text(files(lab())[pgpool_layout.DEESCALATION]).replace("set -euo", f"mkdir {folder}; set -euo", 1),
         tmp_path,
         **{
             "lab-vip": f"sleep 0.1; touch {folder}/down",
-            "grep": "false",
             "ssh": f"sleep 0.5; held() {{ [ -e {folder}/down ] && echo gone || echo held; }}; "
             'echo "1 $(held)" >>$log; echo ready; read -r; echo "2 $(held)" >>$log',
         },
@@ -428,8 +439,19 @@ def test_the_address_stays_until_the_successor_is_ready_to_take_it(tmp_path: Pat
 
 def test_a_leader_that_resigns_and_goes_on_hands_nothing_over(tmp_path: Path) -> None:
     script = text(files(lab(size=3))[pgpool_layout.DEESCALATION])
-    stubs = {"lab-vip": 'echo "lab-vip $*" >>$log', "ssh": "echo ssh >>$log", "grep": "true", "sleep": "true"}
+    listening(tmp_path)
+    stubs = {"lab-vip": 'echo "lab-vip $*" >>$log', "ssh": "echo ready; read -r && echo told >>$log", "sleep": "true"}
     assert stubbed(script, tmp_path, **stubs) == ["lab-vip down"]
+
+
+def test_only_a_node_whose_pgpool_listens_is_handed_the_address(tmp_path: Path) -> None:
+    script = text(files(lab())[pgpool_layout.DEESCALATION])
+    asked = re.search(r"'(.* \|\| exit 3); sudo -n /usr/local/sbin/lab-vip accept'", script)
+    assert asked
+    for port, status in ((9999, 0), (5432, 3)):
+        listening(tmp_path, port)
+        command = asked[1].replace("/proc/net/tcp", str(tmp_path / "listening"))
+        assert subprocess.run(["bash", "-c", command], check=False).returncode == status
 
 
 @pytest.mark.parametrize(("answered", "given_up"), [("exit 1", True), ("exit 0", False)])
