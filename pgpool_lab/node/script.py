@@ -40,8 +40,9 @@ def on_node(node: Mapping[str, Any], words: str, seconds: float, *, login_second
 def run_as_root(node: Mapping[str, Any], program: str, seconds: float, *, login_seconds: int = LOGIN_SECONDS) -> str:
     """Run a program on a node that the service account may run as root; what went wrong, empty when it was done."""
     words = command(node, program, login_seconds)
+    nothing = subprocess.DEVNULL
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(words, stdin=nothing, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         return f"no answer within {seconds} s"
     return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
@@ -65,7 +66,12 @@ def through(config: Mapping[str, Any]) -> str:
 
 
 def command(node: Mapping[str, Any], program: str, login_seconds: int = LOGIN_SECONDS) -> list[str]:
-    """The ssh command line; a node that dies meanwhile is noticed."""
+    """The command line that runs a program on a node as root: over ssh, unless it is this one.
+
+    A node that dies meanwhile is noticed.
+    """
+    if node["name"] == os.uname().nodename:
+        return ["sudo", "-n", *program.split()]
     options = ["BatchMode=yes", f"ConnectTimeout={login_seconds}", "ServerAliveInterval=15"]
     ssh = ["ssh", "-n", *[word for option in options for word in ("-o", option)], f"postgres@{node['name']}"]
     return [*ssh, f"sudo -n {program}"]

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -252,3 +253,13 @@ def test_a_switchover_s_stop_is_waited_for_and_everyone_asked_again(
     # The first probe is the fence's; its step waits on the node for a clean stop that is under way.
     assert events == ["ask", *["probe 127.0.0.1"] * 3, "ask", "promote node5"]
     assert steps == ["node0: /usr/local/sbin/lab-fence", "node5: admit"]
+
+
+@pytest.mark.parametrize(("here", "begins"), [("node0", ["sudo", "-n"]), ("node4", ["ssh", "-n"])])
+def test_the_node_where_the_script_runs_is_not_entered_by_ssh(
+    here: str, begins: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(nodename=here))
+    words = script.command({"name": "node0"}, f"{script.AGENT} admit --through node4")
+    assert words[:2] == begins
+    assert " ".join(words).endswith(f"sudo -n {script.AGENT} admit --through node4")
