@@ -30,13 +30,20 @@ def test_a_second_update_changes_nothing(ready: LiveLab, engine: Engine) -> None
 
 @pytest.mark.parametrize("account", ["root", "postgres"])
 def test_every_account_enters_both_accounts_of_every_node_without_a_password(lab: LiveLab, account: str) -> None:
+    login = f"runuser -u {account} -- ssh -n -o BatchMode=yes -o ControlPath=none"
     for node in lab.nodes:
         for target in lab.nodes:
             for other in ("root", "postgres"):
-                said = lab.shell(
-                    node, f"runuser -u {account} -- ssh -n -o BatchMode=yes {other}@{target.name} 'id -un; hostname'"
-                )
+                said = lab.shell(node, f"{login} {other}@{target.name} 'id -un; hostname'")
                 assert said.split() == [other, target.name]
+
+
+def test_every_node_keeps_a_connection_to_its_peers(ready: LiveLab) -> None:
+    for node in ready.nodes:
+        for peer in ready.nodes:
+            if peer is not node:
+                said = ready.shell(node, f"runuser -u postgres -- ssh -O check postgres@{peer.name} 2>&1")
+                assert said.startswith("Master running")
 
 
 def test_no_password_is_in_a_process_list_or_a_log(ready: LiveLab) -> None:
