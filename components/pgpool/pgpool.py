@@ -202,7 +202,13 @@ def virtual_ip_files(args: PgpoolArgs) -> list[NodeFile]:
     """What moves the virtual IP, on the nodes and between them alone."""
     service = "postgres:postgres"
     escalation = render(TEMPLATES / "escalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP)
-    commands = render(TEMPLATES / "lab-vip.j2", vip=args.vip, cidr=args.cidr, restart=layout.RESTART)
+    commands = render(
+        TEMPLATES / "lab-vip.j2",
+        vip=args.vip,
+        cidr=args.cidr,
+        restart=layout.RESTART,
+        listens=listens(args.ports["pgpool"]),
+    )
     return [
         NodeFile(layout.DEESCALATION, handover(args), mode="0755", owner=service),
         NodeFile(layout.ESCALATION, escalation, mode="0755", owner=service),
@@ -213,8 +219,20 @@ def virtual_ip_files(args: PgpoolArgs) -> list[NodeFile]:
 def handover(args: PgpoolArgs) -> str:
     """The script with which a holder that is stopped hands the virtual IP to its successor."""
     return render(
-        TEMPLATES / "deescalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP, port=args.ports["pgpool"]
+        TEMPLATES / "deescalation.sh.j2",
+        nodes=args.nodes,
+        virtual_ip=layout.VIRTUAL_IP,
+        listens=listens(args.ports["pgpool"]),
     )
+
+
+def listens(port: int) -> str:
+    """The shell's words for whether a program listens on a port.
+
+    By the kernel's table (proc_pid_net(5), port in hex, state 0A): systemd would have to be asked by root, and a
+    program that looks would have to be started.
+    """
+    return f'[[ $(</proc/net/tcp) == *":{port:04X} 00000000:0000 0A"* ]]'
 
 
 def md5(password: str) -> str:

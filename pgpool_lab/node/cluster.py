@@ -52,7 +52,8 @@ def on_node(config: Config, name: str, words: list[str], *, seconds: float) -> s
     if name != config["name"]:
         account = config["ssh_account"]
         remote = shlex.join(command if account == "root" else ["sudo", "-n", *command])
-        command = ["ssh", "-n", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", f"{account}@{name}", remote]
+        options = ["BatchMode=yes", "ConnectTimeout=10", "ControlPath=none"]
+        command = ["ssh", "-n", *[word for option in options for word in ("-o", option)], f"{account}@{name}", remote]
         if account != "root":
             command = ["runuser", "-u", "postgres", "--", *command]
     try:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from . import advisory, dialect
 from .connections import drop_connections
-from .script import CONFIGURATION, FENCE, log, on_node, run_as_root, start_on_node, through
+from .script import CONFIGURATION, end_postgresql, log, on_node, start_on_node, through
 from .standing import PROBE_SECONDS, Answer, Failed, Question, psql
 
 FENCE_SECONDS = 3
@@ -74,7 +74,7 @@ def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
         return "nothing listens there"
     except OSError as failure:
         return f"it cannot be reached ({failure})"
-    return run_as_root(node, FENCE, FENCE_SECONDS) or "stopped"
+    return end_postgresql(node, FENCE_SECONDS, here=node["name"] == config["name"]) or "stopped"
 
 
 def wait_for_end(config: Mapping[str, Any], node: Mapping[str, Any]) -> None:

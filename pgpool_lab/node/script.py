@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 CONFIGURATION = "/etc/pgpool-lab/node.json"
@@ -33,25 +34,41 @@ def log(message: str) -> None:
 
 
 def on_node(node: Mapping[str, Any], words: str, seconds: float, *, login_seconds: int = LOGIN_SECONDS) -> str:
-    """Run a step of the agent on a node; what went wrong, empty when it was done."""
-    return run_as_root(node, f"{AGENT} {words}", seconds, login_seconds=login_seconds)
+    """Run a step of the agent on a node; what went wrong, empty when it was done.
+
+    On this node over ssh as well: a step outlives the pgpool that asked for it.
+    """
+    return ran(over_ssh(node, f"{AGENT} {words}", login_seconds), seconds)
 
 
-def run_as_root(node: Mapping[str, Any], program: str, seconds: float, *, login_seconds: int = LOGIN_SECONDS) -> str:
-    """Run a program on a node that the service account may run as root; what went wrong, empty when it was done."""
-    words = command(node, program, login_seconds)
+def end_postgresql(node: Mapping[str, Any], seconds: float, *, here: bool) -> str:
+    """Run the fence on a node, or on this one; what went wrong, empty when it was done.
+
+    Clients wait for it: it shares the connection that is kept to the node (components/ssh_mesh).
+    """
+    return ran(["sudo", "-n", FENCE] if here else over_ssh(node, FENCE, LOGIN_SECONDS, shared=True), seconds)
+
+
+def ran(words: Sequence[str], seconds: float) -> str:
+    """Run a command; what went wrong, empty when it was done.
+
+    What takes longer is not waited for. It is ended, unless it is root's.
+    """
     nothing = subprocess.DEVNULL
+    process = subprocess.Popen(words, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE, text=True)
     try:
-        done = subprocess.run(words, stdin=nothing, capture_output=True, text=True, timeout=seconds, check=False)
+        _, complaint = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
+        with suppress(PermissionError):
+            process.kill()
         return f"no answer within {seconds} s"
-    return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
+    return "" if process.returncode == 0 else complaint.strip() or f"exit code {process.returncode}"
 
 
 def start_on_node(node: Mapping[str, Any], words: str) -> None:
     """Start a step of the agent on a node, which logs there what comes of it."""
     nobody = subprocess.DEVNULL
-    program = command(node, f"{AGENT} {words}")
+    program = over_ssh(node, f"{AGENT} {words}")
     subprocess.Popen(program, stdin=nobody, stdout=nobody, stderr=nobody, start_new_session=True)
 
 
@@ -65,13 +82,14 @@ def through(config: Mapping[str, Any]) -> str:
     return f" --through {config['name']}" if alone else ""
 
 
-def command(node: Mapping[str, Any], program: str, login_seconds: int = LOGIN_SECONDS) -> list[str]:
-    """The command line that runs a program on a node as root: over ssh, unless it is this one.
+def over_ssh(
+    node: Mapping[str, Any], program: str, login_seconds: int = LOGIN_SECONDS, *, shared: bool = False
+) -> list[str]:
+    """The command line that runs a program as root on a node; a node that dies meanwhile is noticed.
 
-    A node that dies meanwhile is noticed.
+    What is not `shared` has a connection of its own: it may take minutes, and must not end with another's.
     """
-    if node["name"] == os.uname().nodename:
-        return ["sudo", "-n", *program.split()]
     options = ["BatchMode=yes", f"ConnectTimeout={login_seconds}", "ServerAliveInterval=15"]
+    options += [] if shared else ["ControlPath=none"]
     ssh = ["ssh", "-n", *[word for option in options for word in ("-o", option)], f"postgres@{node['name']}"]
     return [*ssh, f"sudo -n {program}"]

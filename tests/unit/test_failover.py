@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -71,6 +71,7 @@ def test_the_failed_primary_may_be_any_backend() -> None:
 
 
 CONFIG: dict[str, Any] = {
+    "name": "node4",
     "pgpool": {"failover_command_runs_on": "one"},
     "nodes": [
         {"name": "node0", "ip": "127.0.0.1", "backend_id": 0},
@@ -91,7 +92,11 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return ""
 
     monkeypatch.setattr(failover, "on_node", on_node)
-    monkeypatch.setattr(failover, "run_as_root", on_node)
+    monkeypatch.setattr(
+        failover,
+        "end_postgresql",
+        lambda node, seconds, here: on_node(node, "fence here" if here else "fence", seconds),
+    )
     monkeypatch.setattr(failover, "start_on_node", lambda node, words: taken.append(f"{node['name']}: {words}"))
     return taken
 
@@ -107,7 +112,7 @@ def promotion(done: list[str]) -> Callable[[Any, Any], bool]:
 
 
 FENCES: dict[str, tuple[Exception | None, str, list[str]]] = {
-    "it listens": (None, "stopped", ["node0: /usr/local/sbin/lab-fence"]),
+    "it listens": (None, "stopped", ["node0: fence"]),
     "nothing listens": (ConnectionRefusedError(), "nothing listens there", []),
     "the host is gone": (TimeoutError("timed out"), "it cannot be reached (timed out)", []),
     "its network is gone": (OSError(113, "No route"), "it cannot be reached ([Errno 113] No route)", []),
@@ -252,14 +257,36 @@ def test_a_switchover_s_stop_is_waited_for_and_everyone_asked_again(
     assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == 0
     # The first probe is the fence's; its step waits on the node for a clean stop that is under way.
     assert events == ["ask", *["probe 127.0.0.1"] * 3, "ask", "promote node5"]
-    assert steps == ["node0: /usr/local/sbin/lab-fence", "node5: admit"]
+    assert steps == ["node0: fence", "node5: admit"]
 
 
-@pytest.mark.parametrize(("here", "begins"), [("node0", ["sudo", "-n"]), ("node4", ["ssh", "-n"])])
-def test_the_node_where_the_script_runs_is_not_entered_by_ssh(
-    here: str, begins: list[str], monkeypatch: pytest.MonkeyPatch
+def test_the_node_where_the_script_runs_is_fenced_without_a_login(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(nodename=here))
-    words = script.command({"name": "node0"}, f"{script.AGENT} admit --through node4")
-    assert words[:2] == begins
-    assert " ".join(words).endswith(f"sudo -n {script.AGENT} admit --through node4")
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: socket.socket())
+    assert failover.fence(CONFIG, CONFIG["nodes"][1]) == "stopped"
+    assert steps == ["node4: fence here"]
+
+
+@pytest.mark.parametrize(("shared", "own"), [(True, False), (False, True)])
+def test_a_long_step_has_a_connection_of_its_own(shared: bool, own: bool) -> None:
+    words = script.over_ssh({"name": "node0"}, script.FENCE, shared=shared)
+    assert ("ControlPath=none" in words) == own
+    assert words[-2:] == ["postgres@node0", f"sudo -n {script.FENCE}"]
+
+
+def test_a_program_of_root_s_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(process: subprocess.Popen[str]) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(subprocess.Popen, "kill", kill)
+    begun = time.monotonic()
+    assert script.ran(["sleep", "2"], 0.1) == "no answer within 0.1 s"
+    assert time.monotonic() - begun < 1.5
+
+
+@pytest.mark.parametrize(
+    ("program", "said"), [("true", ""), ("exit 3", "exit code 3"), ("echo why >&2; exit 1", "why")]
+)
+def test_what_went_wrong_is_told(program: str, said: str) -> None:
+    assert script.ran(["bash", "-c", program], 10) == said

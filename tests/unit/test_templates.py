@@ -29,7 +29,7 @@ from components.postgres import layout as postgres_layout
 from components.postgres.postgres import postgres_files
 from components.rendering import render
 from components.ssh_mesh.layout import SERVICE_ACCOUNT
-from components.ssh_mesh.ssh_mesh import client_configuration
+from components.ssh_mesh.ssh_mesh import client_configuration, shared_login
 from pgpool_lab.identity import ACCOUNTS
 from pgpool_lab.node.script import FENCE
 from pgpool_lab.settings import LabSettings, from_mapping
@@ -334,8 +334,8 @@ def stubbed(script: str, folder: Path, *arguments: str, **stubs: str) -> list[st
     return called
 
 
-def ended(script: str, folder: Path, *arguments: str, **stubs: str) -> tuple[int, list[str]]:
-    """The exit status of such a script, and what it called."""
+def ended(script: str, folder: Path, *arguments: str, said: str = "", **stubs: str) -> tuple[int, list[str]]:
+    """The exit status of such a script, which reads `said` from its standard input, and what it called."""
     log = folder / "log"
     log.write_text("")
     path = folder / "script"
@@ -346,7 +346,8 @@ def ended(script: str, folder: Path, *arguments: str, **stubs: str) -> tuple[int
     for name, body in stubs.items():
         (folder / name).write_text(f"#!/bin/bash\nlog={log}\n{body}\n")
         (folder / name).chmod(0o755)
-    done = subprocess.run([path, *arguments], check=False, env={"PATH": f"{folder}:/usr/bin:/bin", "HOSTNAME": "node0"})
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "HOSTNAME": "node0"}
+    done = subprocess.run([path, *arguments], check=False, env=environment, input=said, text=True)
     return done.returncode, sorted(log.read_text().splitlines())
 
 
@@ -419,18 +420,18 @@ def test_it_goes_to_the_first_node_whose_pgpool_runs_and_to_none_after_a_doubt(
         },
     )
     told = [f"postgres@{node} was told" for node in asked if statuses[node] == 0]
-    assert sorted(set(called)) == sorted(["lab-vip down", *(f"postgres@{node}" for node in asked), *told])
+    assert called == sorted(["lab-vip down", *(f"postgres@{node}" for node in asked), *told])
 
 
-def test_the_address_stays_until_the_successor_is_ready_to_take_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["true", "[ ${@: -2:1} != postgres@node1 ] || exit 3"], ids=["first", "second"])
+def test_the_address_stays_until_the_successor_is_ready_to_take_it(first: str, tmp_path: Path) -> None:
     listening(tmp_path, 5432)
-    folder = tmp_path / "order"
     called = stubbed(
-        text(files(lab())[pgpool_layout.DEESCALATION]).replace("set -euo", f"mkdir {folder}; set -euo", 1),
+        text(files(lab(size=3))[pgpool_layout.DEESCALATION]),
         tmp_path,
         **{
-            "lab-vip": f"sleep 0.1; touch {folder}/down",
-            "ssh": f"sleep 0.5; held() {{ [ -e {folder}/down ] && echo gone || echo held; }}; "
+            "lab-vip": f"sleep 0.1; touch {tmp_path}/down",
+            "ssh": f"{first}; sleep 0.5; held() {{ [ -e {tmp_path}/down ] && echo gone || echo held; }}; "
             'echo "1 $(held)" >>$log; echo ready; read -r; echo "2 $(held)" >>$log',
         },
     )
@@ -459,15 +460,24 @@ def test_an_address_that_was_handed_over_is_given_up_to_who_holds_it(
     answered: str, given_up: bool, tmp_path: Path
 ) -> None:
     script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
-    assert re.search(r'accept\)\n\s+echo ready\n\s+read -r\n\s+take\n.*\n\s+setsid "\$0" yield .* &\n', script)
+    assert re.search(r'accept\)\n\s+echo ready\n(?:.*\n)+?\s+take\n.*\n\s+setsid "\$0" yield .* &\n', script)
     called = stubbed(script, tmp_path, "yield", ip=addresses(held=True), arping=answered)
     assert called == (["ip addr del 192.168.31.139/32 dev eth0"] if given_up else [])
 
 
 def test_a_holder_that_dies_before_it_lets_go_of_the_address_hands_nothing_over(tmp_path: Path) -> None:
+    listening(tmp_path)
     script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
     status, called = ended(script, tmp_path, "accept", ip=addresses(held=False), setsid="true")
     assert (status, called) == (1, [])
+
+
+@pytest.mark.parametrize(("port", "taken"), [(9999, True), (5432, False)], ids=["pgpool runs", "it has been stopped"])
+def test_who_was_ready_takes_the_address_if_its_pgpool_still_runs(port: int, taken: bool, tmp_path: Path) -> None:
+    listening(tmp_path, port)
+    script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
+    _, called = ended(script, tmp_path, "accept", said="\n", ip=addresses(held=False), setsid="true")
+    assert any(line.startswith("ip addr replace 192.168.31.139/32") for line in called) == taken
 
 
 def addresses(*, held: bool) -> str:
@@ -546,7 +556,11 @@ def test_clients_that_vanish_give_their_children_back_within_seconds() -> None:
 
 def test_pgpool_keeps_a_login_to_every_peer() -> None:
     unit = text(files(lab(size=3), index=1)[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
-    assert re.findall("^Wants=(.*)$", unit, re.MULTILINE) == ["lab-ssh@node0.service", "lab-ssh@node2.service"]
+    for word in ("Wants", "After"):
+        assert f"\n{word}=lab-ssh@node0.service lab-ssh@node2.service\n" in unit
+    login = shared_login()
+    assert f"\nUser={SERVICE_ACCOUNT}\n" in login and "[Install]" not in login
+    assert re.search(f"^ExecStart=/usr/bin/ssh -N -o ControlMaster=auto .* {SERVICE_ACCOUNT}@%i$", login, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("account", "shared"), [("", True), ("not-", False)])
@@ -563,9 +577,9 @@ def test_the_service_account_alone_shares_connections_to_nodes(
     (tmp_path / "config").write_text(written.replace(f"localuser {SERVICE_ACCOUNT}", f"localuser {account}{me}"))
     program = ["ssh", "-G", "-F", str(tmp_path / "config"), f"postgres@{'node1' if named else 'witness'}"]
     told = subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert any(line.startswith("controlpath ") and line.endswith("postgres@node1") for line in told) == (
-        shared and named
-    )
+    paths = [line for line in told if line.startswith("controlpath ") and line != "controlpath none"]
+    assert len(paths) == (1 if shared and named else 0)
+    assert all(path.endswith("/.ssh/postgres@node1") for path in paths)
     assert f"hostname {'node1' if named else '192.168.31.2'}" in told and "kexalgorithms curve25519-sha256" in told
 
 
