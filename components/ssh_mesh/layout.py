@@ -1,10 +1,7 @@
-"""What the nodes' ssh is called and where it lies."""
+"""What the mesh's service is called."""
 
-SERVICE_ACCOUNT = "postgres"
 SHARED_LOGIN = "lab-ssh@.service"
 """Keeps a connection to the node that it is started for."""
-CONTROL_PATH = "~/.ssh/%r@%h"
-"""Where that connection is found (ssh_config(5), ControlPath)."""
 
 
 def shared_login_to(node: str) -> str:

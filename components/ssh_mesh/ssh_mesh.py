@@ -57,7 +57,7 @@ class SshMesh(pulumi.ComponentResource):
         files = [
             NodeFile("/etc/ssh/ssh_known_hosts", known_hosts),
             NodeFile("/etc/ssh/ssh_config.d/pgpool-lab.conf", client_configuration(args.nodes, args.unnamed)),
-            NodeFile(f"/etc/systemd/system/{layout.SHARED_LOGIN}", shared_login()),
+            NodeFile(f"/etc/systemd/system/{layout.SHARED_LOGIN}", (HERE / layout.SHARED_LOGIN).read_text()),
         ]
         files += [
             NodeFile(
@@ -114,16 +114,9 @@ def client_configuration(nodes: Sequence[Node], unnamed: Sequence[Node]) -> str:
     """How the accounts of a node enter the other nodes."""
     return render(
         TEMPLATES / "ssh_config.j2",
-        account=layout.SERVICE_ACCOUNT,
         sharing=[node.name for node in nodes if node not in unnamed],
-        control_path=layout.CONTROL_PATH,
         unnamed=unnamed,
     )
-
-
-def shared_login() -> str:
-    """The unit that keeps a connection to a node, which other logins there share."""
-    return render(TEMPLATES / "lab-ssh@.service.j2", account=layout.SERVICE_ACCOUNT)
 
 
 def authorized_keys(

@@ -268,11 +268,22 @@ def test_the_node_where_the_script_runs_is_fenced_without_a_login(
     assert steps == ["node4: fence here"]
 
 
-@pytest.mark.parametrize(("shared", "own"), [(True, False), (False, True)])
-def test_a_long_step_has_a_connection_of_its_own(shared: bool, own: bool) -> None:
-    words = script.over_ssh({"name": "node0"}, script.FENCE, shared=shared)
-    assert ("ControlPath=none" in words) == own
-    assert words[-2:] == ["postgres@node0", f"sudo -n {script.FENCE}"]
+def test_the_fence_shares_a_connection_and_a_long_step_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[Sequence[str]] = []
+
+    def ran(words: Sequence[str], seconds: float) -> str:
+        commands.append(words)
+        return ""
+
+    monkeypatch.setattr(script, "ran", ran)
+    script.end_postgresql({"name": "node0"}, 3, here=False)
+    script.on_node({"name": "node0"}, "promote", 30)
+    script.end_postgresql({"name": "node0"}, 3, here=True)
+    fence, step, here = commands
+    assert "ControlPath=none" not in fence and "ControlPath=none" in step
+    assert list(fence[-2:]) == ["postgres@node0", f"sudo -n {script.FENCE}"]
+    assert list(step[-2:]) == ["postgres@node0", f"sudo -n {script.AGENT} promote"]
+    assert here == ["sudo", "-n", script.FENCE]
 
 
 def test_a_program_of_root_s_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

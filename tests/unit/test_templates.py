@@ -28,8 +28,9 @@ from components.postgres import PostgresArgs
 from components.postgres import layout as postgres_layout
 from components.postgres.postgres import postgres_files
 from components.rendering import render
-from components.ssh_mesh.layout import SERVICE_ACCOUNT
-from components.ssh_mesh.ssh_mesh import client_configuration, shared_login
+from components.ssh_mesh.layout import SHARED_LOGIN
+from components.ssh_mesh.ssh_mesh import HERE as SSH_MESH
+from components.ssh_mesh.ssh_mesh import client_configuration
 from pgpool_lab.identity import ACCOUNTS
 from pgpool_lab.node.script import FENCE
 from pgpool_lab.settings import LabSettings, from_mapping
@@ -558,9 +559,9 @@ def test_pgpool_keeps_a_login_to_every_peer() -> None:
     unit = text(files(lab(size=3), index=1)[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
     for word in ("Wants", "After"):
         assert f"\n{word}=lab-ssh@node0.service lab-ssh@node2.service\n" in unit
-    login = shared_login()
-    assert f"\nUser={SERVICE_ACCOUNT}\n" in login and "[Install]" not in login
-    assert re.search(f"^ExecStart=/usr/bin/ssh -N -o ControlMaster=auto .* {SERVICE_ACCOUNT}@%i$", login, re.MULTILINE)
+    login = (SSH_MESH / SHARED_LOGIN).read_text()
+    assert "\nUser=postgres\n" in login and "[Install]" not in login
+    assert re.search("^ExecStart=/usr/bin/ssh -N -o ControlMaster=auto .* postgres@%i$", login, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("account", "shared"), [("", True), ("not-", False)])
@@ -574,7 +575,7 @@ def test_the_service_account_alone_shares_connections_to_nodes(
     )
     written = client_configuration(cast("list[Node]", [node, witness]), cast("list[Node]", [witness]))
     me = pwd.getpwuid(os.getuid()).pw_name
-    (tmp_path / "config").write_text(written.replace(f"localuser {SERVICE_ACCOUNT}", f"localuser {account}{me}"))
+    (tmp_path / "config").write_text(written.replace("localuser postgres", f"localuser {account}{me}"))
     program = ["ssh", "-G", "-F", str(tmp_path / "config"), f"postgres@{'node1' if named else 'witness'}"]
     told = subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()
     paths = [line for line in told if line.startswith("controlpath ") and line != "controlpath none"]
