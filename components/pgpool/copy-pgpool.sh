@@ -26,7 +26,7 @@ say "copying version $version from $source"
 new=$prefix.new
 rm -rf "$new"
 install -d -o postgres -g postgres "$new" "$new/etc"
-timeout "$seconds" runuser -u postgres -- ssh -n -o ControlPath=none -o BatchMode=yes -o ConnectTimeout=20 "postgres@$source" \
+timeout "$seconds" runuser -u postgres -- ssh -n -o BatchMode=yes -o ConnectTimeout=20 "postgres@$source" \
     tar -C "$prefix" -cf - --exclude=./etc . 2>>"$log" | tar -C "$new" -xf - 2>>"$log" || fail "see the log"
 chown -R postgres:postgres "$new"
 # Some of them are scripts, for which ldd fails.

@@ -15,7 +15,7 @@ from components.pgpool import layout
 from components.pgpool.parameters import Value, in_watchdog_order, literal, pgpool_parameters
 from components.rendering import render
 from components.ssh_mesh.layout import shared_login_to
-from pgpool_lab.node.script import FENCE
+from pgpool_lab.node.script import FENCE, KEPT_CONNECTION
 from pgpool_lab.versions.pgpool import traits
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -201,7 +201,16 @@ def shared_logins(args: PgpoolArgs) -> list[str]:
 def virtual_ip_files(args: PgpoolArgs) -> list[NodeFile]:
     """What moves the virtual IP, on the nodes and between them alone."""
     service = "postgres:postgres"
-    escalation = render(TEMPLATES / "escalation.sh.j2", nodes=args.nodes, virtual_ip=layout.VIRTUAL_IP)
+    escalation = render(
+        TEMPLATES / "escalation.sh.j2",
+        nodes=args.nodes,
+        virtual_ip=layout.VIRTUAL_IP,
+        kept_connection=KEPT_CONNECTION,
+        prefix=layout.PREFIX,
+        pcp_port=args.ports["pcp"],
+        pcp_user=layout.PCP_USER,
+        health_statistics=traits(args.version).health_statistics,
+    )
     commands = render(
         TEMPLATES / "lab-vip.j2",
         vip=args.vip,
@@ -222,6 +231,7 @@ def handover(args: PgpoolArgs) -> str:
         TEMPLATES / "deescalation.sh.j2",
         nodes=args.nodes,
         virtual_ip=layout.VIRTUAL_IP,
+        kept_connection=KEPT_CONNECTION,
         listens=listens(args.ports["pgpool"]),
     )
 

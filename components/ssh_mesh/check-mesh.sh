@@ -8,7 +8,7 @@ failed=0
 for from in $accounts; do
     for node in $nodes; do
         for to in $accounts; do
-            if ! runuser -u "$from" -- ssh -n -o ControlPath=none -o BatchMode=yes -o ConnectTimeout=20 "$to@$node" true; then
+            if ! runuser -u "$from" -- ssh -n -o BatchMode=yes -o ConnectTimeout=20 "$to@$node" true; then
                 echo "ssh without a password fails: $from -> $to@$node" >&2
                 failed=1
             fi

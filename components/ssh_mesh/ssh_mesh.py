@@ -56,7 +56,7 @@ class SshMesh(pulumi.ComponentResource):
         )
         files = [
             NodeFile("/etc/ssh/ssh_known_hosts", known_hosts),
-            NodeFile("/etc/ssh/ssh_config.d/pgpool-lab.conf", client_configuration(args.nodes, args.unnamed)),
+            NodeFile("/etc/ssh/ssh_config.d/pgpool-lab.conf", client_configuration(args.unnamed)),
             NodeFile(f"/etc/systemd/system/{layout.SHARED_LOGIN}", (HERE / layout.SHARED_LOGIN).read_text()),
         ]
         files += [
@@ -110,13 +110,9 @@ class SshMesh(pulumi.ComponentResource):
         )
 
 
-def client_configuration(nodes: Sequence[Node], unnamed: Sequence[Node]) -> str:
+def client_configuration(unnamed: Sequence[Node]) -> str:
     """How the accounts of a node enter the other nodes."""
-    return render(
-        TEMPLATES / "ssh_config.j2",
-        sharing=[node.name for node in nodes if node not in unnamed],
-        unnamed=unnamed,
-    )
+    return render(TEMPLATES / "ssh_config.j2", unnamed=unnamed)
 
 
 def authorized_keys(

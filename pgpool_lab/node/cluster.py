@@ -52,7 +52,7 @@ def on_node(config: Config, name: str, words: list[str], *, seconds: float) -> s
     if name != config["name"]:
         account = config["ssh_account"]
         remote = shlex.join(command if account == "root" else ["sudo", "-n", *command])
-        options = ["BatchMode=yes", "ConnectTimeout=10", "ControlPath=none"]
+        options = ["BatchMode=yes", "ConnectTimeout=10"]
         command = ["ssh", "-n", *[word for option in options for word in ("-o", option)], f"{account}@{name}", remote]
         if account != "root":
             command = ["runuser", "-u", "postgres", "--", *command]

@@ -19,6 +19,10 @@ AGENT = "/usr/local/sbin/lab-node local"
 LOGIN_SECONDS = 2
 """A host that takes longer to answer is dead, where a failover waits for it."""
 
+KEPT_CONNECTION = "ControlPath=~/.ssh/%r@%h"
+"""The option that has ssh use the service account's connection to a node which is there already, if it is
+(components/ssh_mesh). What may take minutes does not: it would end with the connection."""
+
 FENCE = "/usr/local/sbin/lab-fence"
 """The script that ends PostgreSQL on a node at once."""
 
@@ -42,11 +46,8 @@ def on_node(node: Mapping[str, Any], words: str, seconds: float, *, login_second
 
 
 def end_postgresql(node: Mapping[str, Any], seconds: float, *, here: bool) -> str:
-    """Run the fence on a node, or on this one; what went wrong, empty when it was done.
-
-    Clients wait for it: it shares the connection that is kept to the node (components/ssh_mesh).
-    """
-    return ran(["sudo", "-n", FENCE] if here else over_ssh(node, FENCE, LOGIN_SECONDS, shared=True), seconds)
+    """Run the fence on a node, or on this one; what went wrong, empty when it was done. Clients wait for it."""
+    return ran(["sudo", "-n", FENCE] if here else over_ssh(node, FENCE, options=(KEPT_CONNECTION,)), seconds)
 
 
 def ran(words: Sequence[str], seconds: float) -> str:
@@ -83,13 +84,9 @@ def through(config: Mapping[str, Any]) -> str:
 
 
 def over_ssh(
-    node: Mapping[str, Any], program: str, login_seconds: int = LOGIN_SECONDS, *, shared: bool = False
+    node: Mapping[str, Any], program: str, login_seconds: int = LOGIN_SECONDS, *, options: Sequence[str] = ()
 ) -> list[str]:
-    """The command line that runs a program as root on a node; a node that dies meanwhile is noticed.
-
-    What is not `shared` has a connection of its own: it may take minutes, and must not end with another's.
-    """
-    options = ["BatchMode=yes", f"ConnectTimeout={login_seconds}", "ServerAliveInterval=15"]
-    options += [] if shared else ["ControlPath=none"]
+    """The command line that runs a program as root on a node; a node that dies meanwhile is noticed."""
+    options = ["BatchMode=yes", f"ConnectTimeout={login_seconds}", "ServerAliveInterval=15", *options]
     ssh = ["ssh", "-n", *[word for option in options for word in ("-o", option)], f"postgres@{node['name']}"]
     return [*ssh, f"sudo -n {program}"]

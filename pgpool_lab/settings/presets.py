@@ -37,9 +37,8 @@ PRESETS: dict[str, dict[str, Value]] = {
         "health_check_timeout": 3,
         # One lost check on a busy node is no failure.
         "health_check_max_retries": 1,
-        # A dead host is given up after 8 s to 10 s, then. A watchdog that elects a leader refuses the request ("has not
-        # joined the cluster yet"), and it is repeated a whole round later: three nodes have their leader before 8 s.
-        "health_check_retry_delay": 2,
+        # A dead host is given up after 7 s to 9 s, then.
+        "health_check_retry_delay": 1,
         "connect_timeout": 3000,
         # Also the pace at which a lagging standby is noticed.
         "sr_check_period": 5,

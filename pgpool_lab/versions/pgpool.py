@@ -50,6 +50,9 @@ BACKENDS_SHOWN_BY: dict[str, str] = {"3.2": "pool_nodes", "4.2": "pool_backend_s
 """The cheapest SHOW command with every backend's state and role. Since 4.3 `show pool_nodes` logs in to every backend
 (pool_process_reporting.c, get_nodes), which takes an emulated lab of three seconds."""
 
+HEALTH_STATISTICS: dict[str, bool] = {"3.2": False, "4.2": True}
+"""Whether pcp_health_check_stats tells when each backend's checks last succeeded and failed."""
+
 WATCHED_BY: dict[str, str] = {"3.2": "pcp", "3.3": "session"}
 """How a sample asks a pgpool what it believes: 3.2 can wait for its peers for ever when several have a session that
 learns of a backend's end (node/view.py)."""
@@ -122,6 +125,7 @@ class PgpoolTraits:
     election: str
     lifecheck_seen_in: str
     backends_shown_by: str
+    health_statistics: bool
     watched_by: str
     node_columns: tuple[str, ...]
     status_words: tuple[str, ...]
@@ -155,6 +159,7 @@ def traits(text: str) -> PgpoolTraits:
         election=since(ELECTION, version),
         lifecheck_seen_in=since(LIFECHECK_SEEN_IN, version),
         backends_shown_by=since(BACKENDS_SHOWN_BY, version),
+        health_statistics=since(HEALTH_STATISTICS, version),
         watched_by=since(WATCHED_BY, version),
         node_columns=tuple(since(NODE_COLUMNS, version).split()),
         status_words=since(STATUS_WORDS, version),

@@ -12,6 +12,7 @@ import pytest
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.lab import LiveLab
+from pgpool_lab.node.script import KEPT_CONNECTION
 from tests.live.conftest import UP
 
 # What is operated here is the same code whatever the number of nodes; with more of them it takes minutes longer.
@@ -30,7 +31,7 @@ def test_a_second_update_changes_nothing(ready: LiveLab, engine: Engine) -> None
 
 @pytest.mark.parametrize("account", ["root", "postgres"])
 def test_every_account_enters_both_accounts_of_every_node_without_a_password(lab: LiveLab, account: str) -> None:
-    login = f"runuser -u {account} -- ssh -n -o BatchMode=yes -o ControlPath=none"
+    login = f"runuser -u {account} -- ssh -n -o BatchMode=yes"
     for node in lab.nodes:
         for target in lab.nodes:
             for other in ("root", "postgres"):
@@ -43,7 +44,7 @@ def test_every_node_keeps_a_connection_to_its_peers(ready: LiveLab) -> None:
         for peer in ready.nodes:
             if peer is not node:
                 # A peer that was away is entered again after 15 s.
-                asked = f"runuser -u postgres -- ssh -O check postgres@{peer.name} 2>&1"
+                asked = f"runuser -u postgres -- ssh -O check -o {KEPT_CONNECTION} postgres@{peer.name} 2>&1"
                 said = ready.shell(node, f"for _ in {{1..30}}; do {asked} && break; sleep 1; done")
                 assert said.splitlines()[-1].startswith("Master running"), said
 

@@ -280,7 +280,7 @@ def test_the_fence_shares_a_connection_and_a_long_step_has_its_own(monkeypatch: 
     script.on_node({"name": "node0"}, "promote", 30)
     script.end_postgresql({"name": "node0"}, 3, here=True)
     fence, step, here = commands
-    assert "ControlPath=none" not in fence and "ControlPath=none" in step
+    assert script.KEPT_CONNECTION in fence and script.KEPT_CONNECTION not in step
     assert list(fence[-2:]) == ["postgres@node0", f"sudo -n {script.FENCE}"]
     assert list(step[-2:]) == ["postgres@node0", f"sudo -n {script.AGENT} promote"]
     assert here == ["sudo", "-n", script.FENCE]

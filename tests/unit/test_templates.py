@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
-import pwd
 import re
 import subprocess
 from collections.abc import Callable
@@ -32,7 +30,7 @@ from components.ssh_mesh.layout import SHARED_LOGIN
 from components.ssh_mesh.ssh_mesh import HERE as SSH_MESH
 from components.ssh_mesh.ssh_mesh import client_configuration
 from pgpool_lab.identity import ACCOUNTS
-from pgpool_lab.node.script import FENCE
+from pgpool_lab.node.script import FENCE, KEPT_CONNECTION
 from pgpool_lab.settings import LabSettings, from_mapping
 from pgpool_lab.settings.presets import PRESETS
 from pgpool_lab.versions.numbers import parse
@@ -352,7 +350,12 @@ def ended(script: str, folder: Path, *arguments: str, said: str = "", **stubs: s
     return done.returncode, sorted(log.read_text().splitlines())
 
 
-STAND_INS = {"/var/log/pgpool-lab": "", pgpool_layout.VIRTUAL_IP: "lab-vip", "/proc/net/tcp": "listening"}
+STAND_INS = {
+    "/var/log/pgpool-lab": "",
+    pgpool_layout.VIRTUAL_IP: "lab-vip",
+    f"{pgpool_layout.PREFIX}/bin": "",
+    "/proc/net/tcp": "listening",
+}
 """Files of a node, and what stands in for them below the folder."""
 
 
@@ -388,6 +391,43 @@ def test_an_answer_that_comes_late_is_waited_for_in_the_background() -> None:
     assert re.search(r'elif \[ \$# = 0 \]; then\n    setsid "\$0" 3 &\nfi$', script, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("status", "succeeded", "skipped", "failed", "asked"),
+    [
+        ("up", "2026-11-27 10:00:58", "", "2026-11-27 10:01:09", True),
+        ("up", "", "", "2026-11-27 10:01:09", True),
+        ("up", "2026-11-27 10:01:11", "", "2026-11-27 10:01:09", False),
+        ("up", "2026-11-27 10:01:11", "", "", False),
+        ("up", "2026-11-27 10:00:58", "2026-11-27 10:01:13", "2026-11-27 10:01:09", False),
+        ("down", "2026-11-27 10:00:58", "", "2026-11-27 10:01:09", False),
+    ],
+    ids=["given up", "never seen", "it answers again", "never failed", "attached since then", "it is detached"],
+)
+def test_a_new_leader_asks_again_for_what_was_refused_while_it_was_elected(
+    status: str, succeeded: str, skipped: str, failed: str, asked: bool, tmp_path: Path
+) -> None:
+    health = {"Node Id": "0", "Status": status, "Role": "primary", "Last Health Check": failed or succeeded}
+    health |= {"Last Successful Health Check": succeeded, "Last Skip Health Check": skipped}
+    (tmp_path / "health").write_text(
+        "".join(f"{title:<29} : {value}\n" for title, value in (health | {"Last Failed Health Check": failed}).items())
+    )
+    last = tmp_path / "last"
+    called = stubbed(
+        text(files(lab(size=3))[pgpool_layout.ESCALATION]),
+        tmp_path,
+        **{
+            # It asks beside the rest: node0, which is in question, before the last one.
+            "lab-vip": f'[ "$1" != take ] || until [ -e {last} ]; do sleep 0.05; done; [ "$1" = take ]',
+            "pcp_health_check_stats": "last=${@: -1}; "
+            '[ "$*" = "-h localhost -p 9898 -U pcp -w -v -n $last" ] || echo "$*" >>$log; '
+            f"case $last in 0) cat {tmp_path}/health;; 1) exit 1;; 2) touch {last}; exit 1;; esac",
+            "pcp_detach_node": 'echo "detach ${@: -1}" >>$log',
+            "setsid": "true",
+        },
+    )
+    assert called == (["detach 0"] if asked else [])
+
+
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_a_holder_that_is_stopped_hands_the_virtual_ip_over(size: int) -> None:
     assert pgpool_conf(lab(size=size))["wd_de_escalation_command"] == f"'{pgpool_layout.DEESCALATION}'"
@@ -407,10 +447,10 @@ def test_a_holder_that_is_stopped_hands_the_virtual_ip_over(size: int) -> None:
 def test_it_goes_to_the_first_node_whose_pgpool_runs_and_to_none_after_a_doubt(
     statuses: dict[str, int], asked: list[str], tmp_path: Path
 ) -> None:
-    ready = 'echo ready; read -r; echo "$host was told" >>$log; exit 0'
+    takes = 'read -r; echo taken; read -r; echo "$host was told" >>$log; exit 0'
     listening(tmp_path, 5432)
     answers = "".join(
-        f"postgres@{node}) {ready if status == 0 else f'exit {status}'};; " for node, status in statuses.items()
+        f"postgres@{node}) {takes if status == 0 else f'exit {status}'};; " for node, status in statuses.items()
     )
     called = stubbed(
         text(files(lab(size=3))[pgpool_layout.DEESCALATION]),
@@ -425,7 +465,7 @@ def test_it_goes_to_the_first_node_whose_pgpool_runs_and_to_none_after_a_doubt(
 
 
 @pytest.mark.parametrize("first", ["true", "[ ${@: -2:1} != postgres@node1 ] || exit 3"], ids=["first", "second"])
-def test_the_address_stays_until_the_successor_is_ready_to_take_it(first: str, tmp_path: Path) -> None:
+def test_the_address_stays_until_the_successor_has_taken_it(first: str, tmp_path: Path) -> None:
     listening(tmp_path, 5432)
     called = stubbed(
         text(files(lab(size=3))[pgpool_layout.DEESCALATION]),
@@ -433,16 +473,26 @@ def test_the_address_stays_until_the_successor_is_ready_to_take_it(first: str, t
         **{
             "lab-vip": f"sleep 0.1; touch {tmp_path}/down",
             "ssh": f"{first}; sleep 0.5; held() {{ [ -e {tmp_path}/down ] && echo gone || echo held; }}; "
-            'echo "1 $(held)" >>$log; echo ready; read -r; echo "2 $(held)" >>$log',
+            'read -r; echo "1 $(held)" >>$log; echo taken; read -r; echo "2 $(held)" >>$log',
         },
     )
     assert called == ["1 held", "2 gone"]
 
 
+def test_a_holder_lets_go_of_the_address_when_its_successor_does_not_answer(tmp_path: Path) -> None:
+    listening(tmp_path, 5432)
+    called = stubbed(
+        text(files(lab(size=3))[pgpool_layout.DEESCALATION]),
+        tmp_path,
+        **{"lab-vip": 'echo "lab-vip $*" >>$log', "ssh": "read -r; read -r; echo told >>$log"},
+    )
+    assert called == ["lab-vip down", "told"]
+
+
 def test_a_leader_that_resigns_and_goes_on_hands_nothing_over(tmp_path: Path) -> None:
     script = text(files(lab(size=3))[pgpool_layout.DEESCALATION])
     listening(tmp_path)
-    stubs = {"lab-vip": 'echo "lab-vip $*" >>$log', "ssh": "echo ready; read -r && echo told >>$log", "sleep": "true"}
+    stubs = {"lab-vip": 'echo "lab-vip $*" >>$log', "ssh": "read -r && echo told >>$log", "sleep": "true"}
     assert stubbed(script, tmp_path, **stubs) == ["lab-vip down"]
 
 
@@ -461,12 +511,12 @@ def test_an_address_that_was_handed_over_is_given_up_to_who_holds_it(
     answered: str, given_up: bool, tmp_path: Path
 ) -> None:
     script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
-    assert re.search(r'accept\)\n\s+echo ready\n(?:.*\n)+?\s+take\n.*\n\s+setsid "\$0" yield .* &\n', script)
+    assert re.search(r'take\n\s+echo taken\n.*\n\s+read -r -t 2 .*\n\s+setsid "\$0" yield .* &\n', script)
     called = stubbed(script, tmp_path, "yield", ip=addresses(held=True), arping=answered)
     assert called == (["ip addr del 192.168.31.139/32 dev eth0"] if given_up else [])
 
 
-def test_a_holder_that_dies_before_it_lets_go_of_the_address_hands_nothing_over(tmp_path: Path) -> None:
+def test_a_holder_that_dies_before_it_says_that_it_stops_hands_nothing_over(tmp_path: Path) -> None:
     listening(tmp_path)
     script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
     status, called = ended(script, tmp_path, "accept", ip=addresses(held=False), setsid="true")
@@ -474,7 +524,7 @@ def test_a_holder_that_dies_before_it_lets_go_of_the_address_hands_nothing_over(
 
 
 @pytest.mark.parametrize(("port", "taken"), [(9999, True), (5432, False)], ids=["pgpool runs", "it has been stopped"])
-def test_who_was_ready_takes_the_address_if_its_pgpool_still_runs(port: int, taken: bool, tmp_path: Path) -> None:
+def test_who_is_asked_takes_the_address_if_its_pgpool_still_runs(port: int, taken: bool, tmp_path: Path) -> None:
     listening(tmp_path, port)
     script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
     _, called = ended(script, tmp_path, "accept", said="\n", ip=addresses(held=False), setsid="true")
@@ -564,24 +614,21 @@ def test_pgpool_keeps_a_login_to_every_peer() -> None:
     assert re.search("^ExecStart=/usr/bin/ssh -N -o ControlMaster=auto .* postgres@%i$", login, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("account", "shared"), [("", True), ("not-", False)])
-@pytest.mark.parametrize("named", [True, False])
-def test_the_service_account_alone_shares_connections_to_nodes(
-    account: str, shared: bool, named: bool, tmp_path: Path
-) -> None:
-    node, witness = (
-        SimpleNamespace(name="node1", ip="192.168.31.11"),
-        SimpleNamespace(name="witness", ip="192.168.31.2"),
-    )
-    written = client_configuration(cast("list[Node]", [node, witness]), cast("list[Node]", [witness]))
-    me = pwd.getpwuid(os.getuid()).pw_name
-    (tmp_path / "config").write_text(written.replace("localuser postgres", f"localuser {account}{me}"))
-    program = ["ssh", "-G", "-F", str(tmp_path / "config"), f"postgres@{'node1' if named else 'witness'}"]
-    told = subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()
-    paths = [line for line in told if line.startswith("controlpath ") and line != "controlpath none"]
-    assert len(paths) == (1 if shared and named else 0)
-    assert all(path.endswith("/.ssh/postgres@node1") for path in paths)
-    assert f"hostname {'node1' if named else '192.168.31.2'}" in told and "kexalgorithms curve25519-sha256" in told
+def test_what_clients_wait_for_uses_the_connection_that_is_kept() -> None:
+    (kept,) = re.findall("-o (ControlPath=[^ ]+) ", (SSH_MESH / SHARED_LOGIN).read_text())
+    assert kept.replace("%%", "%") == KEPT_CONNECTION
+    for path in (pgpool_layout.ESCALATION, pgpool_layout.DEESCALATION):
+        (login,) = re.findall("ssh .*postgres@", text(files(lab())[path]))
+        assert f" -o {KEPT_CONNECTION} " in login
+
+
+def test_a_node_that_the_others_names_lack_is_entered_by_its_address(tmp_path: Path) -> None:
+    unnamed = cast("list[Node]", [SimpleNamespace(name="witness", ip="192.168.31.2")])
+    (tmp_path / "config").write_text(client_configuration(unnamed))
+    for node, address in (("node1", "node1"), ("witness", "192.168.31.2")):
+        program = ["ssh", "-G", "-F", str(tmp_path / "config"), f"postgres@{node}"]
+        told = subprocess.run(program, capture_output=True, text=True, check=True).stdout.splitlines()
+        assert f"hostname {address}" in told and "kexalgorithms curve25519-sha256" in told
 
 
 def test_no_service_starts_by_itself_at_boot() -> None:

@@ -181,6 +181,12 @@ def test_a_pgpool_without_an_escalation_command_takes_the_virtual_ip_from_whoeve
     assert conf["if_up_cmd"].strip("'").split()[1] == ("up" if asks else "take")
 
 
+@pytest.mark.parametrize("release", pgpool.RELEASES)
+def test_a_new_leader_asks_again_where_pgpool_tells_of_its_checks(release: str) -> None:
+    script = text(files(chosen(release, "9.6"))[pgpool_layout.ESCALATION])
+    assert ("health_check_stats" in script) == (parse(release) >= (4, 2))
+
+
 def test_a_saved_state_of_backends_is_not_trusted_and_no_trusted_server_is_pinged() -> None:
     """3.2 saves it at a clean exit only, and before 3.2.11 the loop over the servers can hang."""
     for release in pgpool.RELEASES:

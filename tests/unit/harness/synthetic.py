@@ -22,7 +22,7 @@ TIMINGS = {
     "health_check_period": 2,
     "health_check_timeout": 3,
     "health_check_max_retries": 1,
-    "health_check_retry_delay": 2,
+    "health_check_retry_delay": 1,
     "wd_interval": 1,
     "wd_heartbeat_deadtime": 4,
 }
