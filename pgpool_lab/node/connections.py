@@ -13,6 +13,8 @@ def drop_connections(ip: str, port: int) -> None:
     pgpool's replication checker that reads from a dead host waits for ever: no time limit, and a signal only makes it
     read on (pool_stream.c, EINTR). It holds the lock that the search for a primary waits for, in this failover or a
     later one (seen with 4.3.5: no client gets in any more).
+
+    Those that are still asked for stay: they have limits of their own, and one may be the fence's question.
     """
-    words = ["/usr/bin/ss", "-K", "dst", ip, "dport", "=", str(port)]
+    words = ["/usr/bin/ss", "-K", "state", "synchronized", "dst", ip, "dport", "=", str(port)]
     subprocess.run(words, capture_output=True, check=False)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -133,9 +134,11 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if decision.complete else 1
     others = [node for node in config["nodes"] if node is not failed]
     question = Question(config, others)
-    # While the others answer; and before the fence, whose own connection would be dropped with the rest.
-    drop_connections(failed["ip"], config["postgresql"]["port"])
+    # Beside each other, since clients wait.
+    dropping = threading.Thread(target=drop_connections, args=(failed["ip"], config["postgresql"]["port"]))
+    dropping.start()
     fenced = fence(config, failed)
+    dropping.join()
     log(f"fencing {failed['name']}: {fenced}")
     if fenced == UNDER_WAY or any(answer.preferred for answer in question.answers()):
         log(f"a planned stop: waiting until {failed['name']} has ended")
