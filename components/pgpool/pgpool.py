@@ -207,6 +207,7 @@ def virtual_ip_files(args: PgpoolArgs) -> list[NodeFile]:
         virtual_ip=layout.VIRTUAL_IP,
         kept_connection=KEPT_CONNECTION,
         prefix=layout.PREFIX,
+        postgresql_port=args.ports["postgresql"],
         pcp_port=args.ports["pcp"],
         pcp_user=layout.PCP_USER,
         health_statistics=traits(args.version).health_statistics,

@@ -73,6 +73,9 @@ def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
         socket.create_connection((node["ip"], port), timeout=PROBE_SECONDS).close()
     except ConnectionRefusedError:
         return "nothing listens there"
+    except ConnectionAbortedError:
+        # It was there, and was dropped with the others: `main` does that meanwhile.
+        pass
     except OSError as failure:
         return f"it cannot be reached ({failure})"
     return end_postgresql(node, FENCE_SECONDS, here=node["name"] == config["name"]) or "stopped"

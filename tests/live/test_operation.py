@@ -44,7 +44,7 @@ def test_every_node_keeps_a_connection_to_its_peers(ready: LiveLab) -> None:
         for peer in ready.nodes:
             if peer is not node:
                 # A peer that was away is entered again after 15 s.
-                asked = f"runuser -u postgres -- ssh -O check -o {KEPT_CONNECTION} postgres@{peer.name} 2>&1"
+                asked = f"runuser -u postgres -- ssh -O check -o '{KEPT_CONNECTION}' postgres@{peer.name} 2>&1"
                 said = ready.shell(node, f"for _ in {{1..30}}; do {asked} && break; sleep 1; done")
                 assert said.splitlines()[-1].startswith("Master running"), said
 

@@ -260,6 +260,17 @@ def test_a_switchover_s_stop_is_waited_for_and_everyone_asked_again(
     assert steps == ["node0: fence", "node5: admit"]
 
 
+def test_a_host_whose_connection_was_dropped_with_the_others_is_fenced(
+    steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        raise ConnectionAbortedError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    assert failover.fence(CONFIG, CONFIG["nodes"][0]) == "stopped"
+    assert steps == ["node0: fence"]
+
+
 def test_the_node_where_the_script_runs_is_fenced_without_a_login(
     steps: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import re
+import select
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -334,7 +336,10 @@ def stubbed(script: str, folder: Path, *arguments: str, **stubs: str) -> list[st
 
 
 def ended(script: str, folder: Path, *arguments: str, said: str = "", **stubs: str) -> tuple[int, list[str]]:
-    """The exit status of such a script, which reads `said` from its standard input, and what it called."""
+    """The exit status of such a script, which reads `said` from its standard input, and what it called.
+
+    What it left in the background has ended by then.
+    """
     log = folder / "log"
     log.write_text("")
     path = folder / "script"
@@ -346,7 +351,11 @@ def ended(script: str, folder: Path, *arguments: str, said: str = "", **stubs: s
         (folder / name).write_text(f"#!/bin/bash\nlog={log}\n{body}\n")
         (folder / name).chmod(0o755)
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "HOSTNAME": "node0"}
-    done = subprocess.run([path, *arguments], check=False, env=environment, input=said, text=True)
+    ended, held = os.pipe()
+    done = subprocess.run([path, *arguments], check=False, env=environment, input=said, text=True, pass_fds=[held])
+    os.close(held)
+    assert select.select([ended], [], [], 30)[0], "something still runs"
+    os.close(ended)
     return done.returncode, sorted(log.read_text().splitlines())
 
 
@@ -391,41 +400,67 @@ def test_an_answer_that_comes_late_is_waited_for_in_the_background() -> None:
     assert re.search(r'elif \[ \$# = 0 \]; then\n    setsid "\$0" 3 &\nfi$', script, re.MULTILINE)
 
 
+LIMIT = '[ "$1" != -k ] || shift 2; shift; exec "$@"'
+"""A stub of `timeout` that sets no limit."""
+
+
 @pytest.mark.parametrize(
-    ("status", "succeeded", "skipped", "failed", "asked"),
+    ("status", "changed", "succeeded", "failed", "asked"),
     [
-        ("up", "2026-11-27 10:00:58", "", "2026-11-27 10:01:09", True),
-        ("up", "", "", "2026-11-27 10:01:09", True),
-        ("up", "2026-11-27 10:01:11", "", "2026-11-27 10:01:09", False),
-        ("up", "2026-11-27 10:01:11", "", "", False),
-        ("up", "2026-11-27 10:00:58", "2026-11-27 10:01:13", "2026-11-27 10:01:09", False),
-        ("down", "2026-11-27 10:00:58", "", "2026-11-27 10:01:09", False),
+        ("up", "2026-11-27 10:00:00", "2026-11-27 10:00:58", "2026-11-27 10:01:09", True),
+        ("waiting", "2026-11-27 10:00:00", "2026-11-27 10:00:58", "2026-11-27 10:01:09", True),
+        ("up", "2026-11-27 10:00:00", "", "2026-11-27 10:01:09", True),
+        ("up", "2026-11-27 10:00:00", "2026-11-27 10:01:11", "2026-11-27 10:01:09", False),
+        ("up", "2026-11-27 10:00:00", "2026-11-27 10:01:11", "", False),
+        ("waiting", "2026-11-27 10:01:13", "2026-11-27 10:00:58", "2026-11-27 10:01:09", False),
+        ("down", "2026-11-27 10:00:00", "2026-11-27 10:00:58", "2026-11-27 10:01:09", False),
+        ("quarantine", "2026-11-27 10:00:00", "2026-11-27 10:00:58", "2026-11-27 10:01:09", False),
     ],
-    ids=["given up", "never seen", "it answers again", "never failed", "attached since then", "it is detached"],
+    ids=["given up", "nobody used it", "never seen", "well again", "never failed", "attached", "detached", "no quorum"],
 )
+@pytest.mark.parametrize("connects", [False, True])
 def test_a_new_leader_asks_again_for_what_was_refused_while_it_was_elected(
-    status: str, succeeded: str, skipped: str, failed: str, asked: bool, tmp_path: Path
+    status: str, changed: str, succeeded: str, failed: str, asked: bool, connects: bool, tmp_path: Path
 ) -> None:
-    health = {"Node Id": "0", "Status": status, "Role": "primary", "Last Health Check": failed or succeeded}
-    health |= {"Last Successful Health Check": succeeded, "Last Skip Health Check": skipped}
-    (tmp_path / "health").write_text(
-        "".join(f"{title:<29} : {value}\n" for title, value in (health | {"Last Failed Health Check": failed}).items())
-    )
-    last = tmp_path / "last"
+    told = {
+        "Node Id": "0",
+        "Status": status,
+        "Role": "primary",
+        "Last Status Change": changed,
+        "Last Health Check": failed or succeeded,
+        "Last Successful Health Check": succeeded,
+        "Last Skip Health Check": "",
+        "Last Failed Health Check": failed,
+    }
+    (tmp_path / "health").write_text("".join(f"{title:<29} : {value}\n" for title, value in told.items()))
     called = stubbed(
-        text(files(lab(size=3))[pgpool_layout.ESCALATION]),
+        text(files(lab())[pgpool_layout.ESCALATION]),
         tmp_path,
         **{
-            # It asks beside the rest: node0, which is in question, before the last one.
-            "lab-vip": f'[ "$1" != take ] || until [ -e {last} ]; do sleep 0.05; done; [ "$1" = take ]',
-            "pcp_health_check_stats": "last=${@: -1}; "
-            '[ "$*" = "-h localhost -p 9898 -U pcp -w -v -n $last" ] || echo "$*" >>$log; '
-            f"case $last in 0) cat {tmp_path}/health;; 1) exit 1;; 2) touch {last}; exit 1;; esac",
+            "lab-vip": '[ "$1" = take ]',
+            "timeout": f'[ "$1" != 0.5 ] || exit {0 if connects else 1}; {LIMIT}',
+            "pcp_health_check_stats": f'echo "$*" >>$log; [ "${{@: -2:1}}" = 0 ] || exit 1; cat {tmp_path}/health',
             "pcp_detach_node": 'echo "detach ${@: -1}" >>$log',
             "setsid": "true",
         },
     )
-    assert called == (["detach 0"] if asked else [])
+    questions = [f"-h localhost -p 9898 -U pcp -w -n {backend} -v" for backend in (0, 1)]
+    assert called == [*questions, *(["detach 0"] if asked and not connects else [])]
+
+
+def test_the_virtual_ip_does_not_wait_for_what_is_asked_again(tmp_path: Path) -> None:
+    called = stubbed(
+        text(files(lab())[pgpool_layout.ESCALATION]),
+        tmp_path,
+        **{
+            "lab-vip": f'[ "$1" != take ] || touch {tmp_path}/taken',
+            "ssh": "true",
+            "timeout": LIMIT,
+            "pcp_health_check_stats": f"for _ in {{1..50}}; do [ ! -e {tmp_path}/taken ] || exit; sleep 0.1; done; "
+            "echo late >>$log",
+        },
+    )
+    assert called == []
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
@@ -439,18 +474,20 @@ def test_a_holder_that_is_stopped_hands_the_virtual_ip_over(size: int) -> None:
         ({"node1": 0}, ["node1"]),
         ({"node1": 3, "node2": 0}, ["node1", "node2"]),
         ({"node1": 3, "node2": 3}, ["node1", "node2"]),
+        ({"node1": 3.5, "node2": 0}, ["node1", "node2"]),
         ({"node1": 255}, ["node1"]),
         ({"node1": 124}, ["node1"]),
     ],
-    ids=["the first takes it", "the first has no pgpool", "nobody has", "not reached", "too slow"],
+    ids=["the first takes it", "the first has no pgpool", "nobody has", "it says so late", "not reached", "too slow"],
 )
 def test_it_goes_to_the_first_node_whose_pgpool_runs_and_to_none_after_a_doubt(
-    statuses: dict[str, int], asked: list[str], tmp_path: Path
+    statuses: dict[str, float], asked: list[str], tmp_path: Path
 ) -> None:
     takes = 'read -r; echo taken; read -r; echo "$host was told" >>$log; exit 0'
     listening(tmp_path, 5432)
     answers = "".join(
-        f"postgres@{node}) {takes if status == 0 else f'exit {status}'};; " for node, status in statuses.items()
+        f"postgres@{node}) {takes if status == 0 else f'sleep {5 * (status % 1)}; exit {int(status)}'};; "
+        for node, status in statuses.items()
     )
     called = stubbed(
         text(files(lab(size=3))[pgpool_layout.DEESCALATION]),
@@ -461,7 +498,7 @@ def test_it_goes_to_the_first_node_whose_pgpool_runs_and_to_none_after_a_doubt(
         },
     )
     told = [f"postgres@{node} was told" for node in asked if statuses[node] == 0]
-    assert called == sorted(["lab-vip down", *(f"postgres@{node}" for node in asked), *told])
+    assert sorted(set(called)) == sorted(["lab-vip down", *(f"postgres@{node}" for node in asked), *told])
 
 
 @pytest.mark.parametrize("first", ["true", "[ ${@: -2:1} != postgres@node1 ] || exit 3"], ids=["first", "second"])
@@ -511,9 +548,21 @@ def test_an_address_that_was_handed_over_is_given_up_to_who_holds_it(
     answered: str, given_up: bool, tmp_path: Path
 ) -> None:
     script = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP])
-    assert re.search(r'take\n\s+echo taken\n.*\n\s+read -r -t 2 .*\n\s+setsid "\$0" yield .* &\n', script)
     called = stubbed(script, tmp_path, "yield", ip=addresses(held=True), arping=answered)
     assert called == (["ip addr del 192.168.31.139/32 dev eth0"] if given_up else [])
+
+
+@pytest.mark.parametrize("holder", ["grep -q taken", "true"], ids=["waits", "is gone"])
+def test_whoever_took_the_address_asks_in_the_end_whether_it_is_contested(holder: str, tmp_path: Path) -> None:
+    listening(tmp_path)
+    script = f"#!/bin/bash\n(sleep 0.3; {tmp_path}/taker accept) | {holder}"
+    taker = text(files(lab(size=3))[pgpool_layout.VIRTUAL_IP]).replace("/proc/net/tcp", str(tmp_path / "listening"))
+    (tmp_path / "taker").write_text(taker)
+    (tmp_path / "taker").chmod(0o755)
+    stubs = {"ip": addresses(held=False), "setsid": 'echo "setsid $*" >>$log'}
+    status, called = ended(script, tmp_path, said="\n", **stubs)
+    assert status == 0
+    assert f"setsid {tmp_path}/taker yield" in called
 
 
 def test_a_holder_that_dies_before_it_says_that_it_stops_hands_nothing_over(tmp_path: Path) -> None:
@@ -619,7 +668,8 @@ def test_what_clients_wait_for_uses_the_connection_that_is_kept() -> None:
     assert kept.replace("%%", "%") == KEPT_CONNECTION
     for path in (pgpool_layout.ESCALATION, pgpool_layout.DEESCALATION):
         (login,) = re.findall("ssh .*postgres@", text(files(lab())[path]))
-        assert f" -o {KEPT_CONNECTION} " in login
+        # In quotes: the shell would put its own home directory for the tilde.
+        assert f" -o '{KEPT_CONNECTION}' " in login
 
 
 def test_a_node_that_the_others_names_lack_is_entered_by_its_address(tmp_path: Path) -> None:
