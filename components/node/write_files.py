@@ -21,15 +21,18 @@ for entry in json.load(sys.stdin):
         path.parent.mkdir(parents=True)
         shutil.chown(path.parent, user, group)
     content = entry["content"].encode()
-    new = path.with_name(path.name + ".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(content)
-    shutil.chown(new, user, group)
-    new.chmod(int(entry["mode"], 8))
-    if not path.is_file() or path.read_bytes() != content:
+    differs = not path.is_file() or path.read_bytes() != content
+    written = path.with_name(path.name + ".new") if differs else path
+    if differs:
+        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
         changed.append(str(path))
-    new.replace(path)
+    shutil.chown(written, user, group)
+    written.chmod(int(entry["mode"], 8))
+    # One that is the same stays: systemd goes by a unit's time of change.
+    if differs:
+        written.replace(path)
     if path.suffix == ".py":
         # Parsing takes longer than running on an emulated processor, and the service account can't write here.
         py_compile.compile(str(path), doraise=True)
