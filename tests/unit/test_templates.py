@@ -580,6 +580,17 @@ def test_who_is_asked_takes_the_address_if_its_pgpool_still_runs(port: int, take
     assert any(line.startswith("ip addr replace 192.168.31.139/32") for line in called) == taken
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_a_pgpool_that_dies_leaves_the_address_a_second_later_and_none_is_not_waited_for(
+    held: bool, tmp_path: Path
+) -> None:
+    unit = text(files(lab())[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
+    assert f"\nExecStopPost=+{pgpool_layout.VIRTUAL_IP} leave\n" in unit
+    script = text(files(lab())[pgpool_layout.VIRTUAL_IP])
+    called = stubbed(script, tmp_path, "leave", ip=addresses(held=held), sleep='echo "a sleep $*" >>$log')
+    assert called == (["a sleep 1", "ip addr del 192.168.31.139/32 dev eth0"] if held else [])
+
+
 def addresses(*, held: bool) -> str:
     """A stub of `ip` on a node that has the virtual IP, or has not."""
     virtual_ip = 'echo "2: eth0 inet 192.168.31.139/32 scope"' if held else "true"
