@@ -414,9 +414,13 @@ LIMIT = '[ "$1" != -k ] || shift 2; shift; exec "$@"'
         ("up", "2026-11-27 10:00:00", "2026-11-27 10:01:11", "", False),
         ("waiting", "2026-11-27 10:01:13", "2026-11-27 10:00:58", "2026-11-27 10:01:09", False),
         ("down", "2026-11-27 10:00:00", "2026-11-27 10:00:58", "2026-11-27 10:01:09", False),
-        ("quarantine", "2026-11-27 10:00:00", "2026-11-27 10:00:58", "2026-11-27 10:01:09", False),
+        ("quarantine", "2026-11-27 10:01:09", "2026-11-27 10:00:58", "2026-11-27 10:01:09", True),
+        ("quarantine", "2026-11-27 10:01:09", "2026-11-27 10:01:11", "2026-11-27 10:01:09", False),
     ],
-    ids=["given up", "nobody used it", "never seen", "well again", "never failed", "attached", "detached", "no quorum"],
+    ids=[
+        *("given up", "nobody used it", "never seen", "well again", "never failed", "attached", "detached"),
+        *("without a quorum", "without a quorum, and well again"),
+    ],
 )
 @pytest.mark.parametrize("connects", [False, True])
 def test_a_new_leader_asks_again_for_what_was_refused_while_it_was_elected(
