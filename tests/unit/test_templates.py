@@ -9,6 +9,7 @@ import os
 import re
 import select
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -647,6 +648,15 @@ def test_the_service_account_may_be_root_for_named_commands_only() -> None:
         "/usr/local/sbin/lab-node local *",
         "/usr/local/sbin/lab-node facts",
     ]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_scripts_are_well_formed(size: int) -> None:
+    for path, file in files(lab(size=size)).items():
+        if text(file).startswith("#!/usr/bin/env bash\n"):
+            program = [Path(sys.executable).parent / "shellcheck", "-s", "bash", "-"]
+            found = subprocess.run(program, input=text(file), capture_output=True, text=True, check=False)
+            assert not found.stdout, path
 
 
 def test_scripts_can_be_executed() -> None:
