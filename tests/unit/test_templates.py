@@ -654,7 +654,7 @@ def test_the_service_account_may_be_root_for_named_commands_only() -> None:
 def test_scripts_are_well_formed(size: int) -> None:
     for path, file in files(lab(size=size)).items():
         if text(file).startswith("#!/usr/bin/env bash\n"):
-            program = [Path(sys.executable).parent / "shellcheck", "-s", "bash", "-"]
+            program = [str(Path(sys.executable).parent / "shellcheck"), "-s", "bash", "-"]
             found = subprocess.run(program, input=text(file), capture_output=True, text=True, check=False)
             assert not found.stdout, path
 
