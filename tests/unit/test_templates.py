@@ -352,11 +352,12 @@ def ended(script: str, folder: Path, *arguments: str, said: str = "", **stubs: s
         (folder / name).write_text(f"#!/bin/bash\nlog={log}\n{body}\n")
         (folder / name).chmod(0o755)
     environment = {"PATH": f"{folder}:/usr/bin:/bin", "HOSTNAME": "node0"}
-    ended, held = os.pipe()
+    reader, held = os.pipe()
     done = subprocess.run([path, *arguments], check=False, env=environment, input=said, text=True, pass_fds=[held])
     os.close(held)
-    assert select.select([ended], [], [], 30)[0], "something still runs"
-    os.close(ended)
+    left = not select.select([reader], [], [], 30)[0]
+    os.close(reader)
+    assert not left, "something still runs"
     return done.returncode, sorted(log.read_text().splitlines())
 
 
