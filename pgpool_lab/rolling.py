@@ -22,15 +22,21 @@ def refused(event_log: Path) -> bool:
     return any(event["diagnosticEvent"]["severity"] == "error" for event in events if "diagnosticEvent" in event)
 
 
+ONE_STEP_AT_A_TIME = ("--parallel", "1")
+"""What is not targeted stays as it is, and with it what it depends on. Where the program has that no more, as an old
+image, the engine takes it over with the first that depends on it and lets the others go on beside it
+(step_generator.go, getDependencySteps): one of them may come before it in the state, which is refused from then on."""
+
+
 def image_options() -> list[str]:
     """Options of `pulumi up` that make a new image, beside the old one, and nothing else."""
-    return ["--target", "**::image-*"]
+    return [*ONE_STEP_AT_A_TIME, "--target", "**::image-*"]
 
 
 def node_options(*nodes: str) -> list[str]:
     """Options of `pulumi up` that replace these nodes' machines, and do what follows from that."""
     named = [word for node in nodes for part in PARTS for word in ("--target", f"**::{node}{part}")]
-    return [*named, "--target-dependents"]
+    return [*ONE_STEP_AT_A_TIME, *named, "--target-dependents"]
 
 
 def order(report: Mapping[str, Any], compiles: str | None = None) -> tuple[list[str], list[str]]:

@@ -103,6 +103,12 @@ def test_a_node_s_options_name_its_own_resources_alone() -> None:
     ]
 
 
+@pytest.mark.parametrize("options", [rolling.image_options(), rolling.node_options("node1")])
+def test_a_targeted_update_takes_one_step_at_a_time(options: list[str]) -> None:
+    """Otherwise the engine now and then writes what it leaves alone before the old image, and reads that no more."""
+    assert options[:2] == ["--parallel", "1"]
+
+
 class Steps(Lab):
     """A lab that notes its steps: `pulumi up` with its options, and what the nodes are told."""
 
