@@ -21,6 +21,15 @@ class ClockJump(Fault):
 
     seconds: int
 
+    @property
+    def aftermath_seconds(self) -> float:
+        """Until a clock that was set back is where it was.
+
+        Peers ignore a heartbeat that was sent before the latest they have had (wd_heartbeat.c), and take the node for
+        lost after a deadtime of that.
+        """
+        return abs(self.seconds)
+
     def inject(self, control: Control, target: Target) -> Moment:
         return control.act(target.node, jump_script(self.seconds))
 

@@ -59,6 +59,11 @@ class Fault(ABC):
     losses: Losses | None
     """None: what is lost depends on more than the fault (how long it lasts, how full the volume was)."""
 
+    @property
+    def aftermath_seconds(self) -> float:
+        """How long after healing the cluster may still come to harm by it."""
+        return 0.0
+
     @abstractmethod
     def inject(self, control: Control, target: Target) -> Moment:
         """Strike; the moment at which it happened."""

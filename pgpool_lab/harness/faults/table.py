@@ -23,7 +23,7 @@ HOST_REBOOTS = Losses(pgpool="announced", postgresql="silent", rows=True)
 HOST_SILENT = Losses(pgpool="silent", postgresql="silent", rows=True)
 NOTHING = Losses()
 
-JUMP_SECONDS = 60
+JUMP_SECONDS = 40
 """Beyond every deadtime that pgpool's heartbeat has in the presets."""
 
 ALL = (

@@ -181,7 +181,7 @@ def on_role(fault: Fault, role: Role) -> Scenario:
         f"{fault.name}-on-{ROLE_NAMES[role]}",
         f"{fault.sentence.split(';')[0]}; struck: {role}",
         STRUCK[role],
-        (Inject(fault.name, role), *consequences(fault, role), Heal(), Restore()),
+        (Inject(fault.name, role), *consequences(fault, role), Heal(), *aftermath(fault), Restore()),
         may_split=splits(fault),
     )
 
@@ -204,6 +204,11 @@ def consequences(fault: Fault, role: Role) -> tuple[Step, ...]:
         "writes-flow",
     )
     return (awaited,) if moves or changes else (Watch(QUIET_SECONDS), awaited)
+
+
+def aftermath(fault: Fault) -> tuple[Step, ...]:
+    """What healing does to the cluster has begun before it is asked whether it is healthy."""
+    return (Watch(fault.aftermath_seconds),) if fault.aftermath_seconds else ()
 
 
 MATRIX = tuple(on_role(fault, role) for fault in FAULTS.values() if fault.losses != Losses() for role in STRUCK)

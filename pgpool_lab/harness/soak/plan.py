@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pgpool_lab.harness.faults import FAULTS
 from pgpool_lab.harness.scenarios.model import Arrangement, Heal, InjectOn, Restore, Role, Scenario, Watch
-from pgpool_lab.harness.scenarios.table import consequences, expect, splits
+from pgpool_lab.harness.scenarios.table import aftermath, consequences, expect, splits
 
 WEIGHTS: dict[str, int] = {
     "pgpool-stop": 3,
@@ -83,6 +83,7 @@ def scenario_of(strike: Strike, *, holder: str, primary: str) -> Scenario:
             *consequences(fault, role),
             Watch(strike.lasts),
             Heal(),
+            *aftermath(fault),
             Restore(),
             expect("one-of-each", "standbys-follow", "writes-flow"),
         ),

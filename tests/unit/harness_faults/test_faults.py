@@ -15,6 +15,7 @@ from pgpool_lab.harness.faults.clock import BEFORE, jump_between, jump_script, m
 from pgpool_lab.harness.faults.network import NOBODY, cut_script, got_through, link_is_down, sides
 from pgpool_lab.harness.faults.services import all_stopped, cgroup, runs_nothing
 from pgpool_lab.harness.faults.storage import SPARE_BYTES
+from pgpool_lab.harness.faults.table import JUMP_SECONDS
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
 
 NODE0, NODE1, NODE2 = OUTPUTS.nodes
@@ -89,7 +90,7 @@ def test_a_fault_does_this_to_its_node_only(name: str, script: str) -> None:
         ("link-down", "vnet3 down", "vnet3 up"),
         ("disk-full", "4096\n", "1900000000\n"),
         ("machine-reboot", "", "there\n"),
-        ("clock-forward", "1000.0 50.0\n1061.0 51.0\n", "1000.0 50.0\n1001.0 51.0\n"),
+        ("clock-forward", f"1000.0 50.0\n{1001 + JUMP_SECONDS}.0 51.0\n", "1000.0 50.0\n1001.0 51.0\n"),
         ("partition", "1 packets transmitted, 0 received, 100% packet loss", "1 received, 0% packet loss"),
         ("base-backup", "runs\n", ""),
         ("connections-kept", "kept\n", ""),

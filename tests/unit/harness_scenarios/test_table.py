@@ -8,9 +8,10 @@ import pytest
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults import FAULTS
+from pgpool_lab.harness.faults.table import JUMP_SECONDS
 from pgpool_lab.harness.scenarios import SCENARIOS, Scenario, scenario_named
 from pgpool_lab.harness.scenarios.expectations import EXPECTATIONS
-from pgpool_lab.harness.scenarios.model import Arrangement, Await, Heal, Inject, Restore, Role
+from pgpool_lab.harness.scenarios.model import Arrangement, Await, Heal, Inject, Restore, Role, Watch
 
 FAULTS_ON_ROLES = sorted(set(FAULTS) - {"base-backup", "connections-kept"})
 
@@ -69,6 +70,12 @@ def test_what_was_lost_moves_and_the_rest_stays(name: str, expected: tuple[str, 
 @pytest.mark.parametrize("fault", ["partition", "disk-full", "clock-forward", "clock-back"])
 def test_a_fault_of_open_outcome_expects_health_in_the_end_only(fault: str) -> None:
     assert awaited(f"{fault}-on-both") == []
+
+
+@pytest.mark.parametrize("fault", ["clock-forward", "clock-back"])
+def test_a_clock_that_was_set_right_is_watched_until_its_heartbeats_are_heard_again(fault: str) -> None:
+    *_, heal, after, restore = scenario_named(f"{fault}-on-both").steps
+    assert (heal, after, restore) == (Heal(), Watch(JUMP_SECONDS), Restore())
 
 
 def test_every_client_is_back_before_anything_is_mended() -> None:
