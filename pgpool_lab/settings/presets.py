@@ -46,8 +46,8 @@ PRESETS: dict[str, dict[str, Value]] = {
         "search_primary_node_timeout": 30,
         "wd_interval": 1,
         "wd_heartbeat_keepalive": 1,
-        # Five seconds of silence, since whole seconds are compared (wd_lifecheck.c, wd_check_heartbeat).
-        "wd_heartbeat_deadtime": 4,
+        # Four seconds of silence, since whole seconds are compared (wd_lifecheck.c, wd_check_heartbeat).
+        "wd_heartbeat_deadtime": 3,
         "failover_on_backend_shutdown": True,
         "failover_on_backend_error": True,
         "fail_over_on_backend_error": True,

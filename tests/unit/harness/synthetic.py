@@ -24,7 +24,7 @@ TIMINGS = {
     "health_check_max_retries": 1,
     "health_check_retry_delay": 1,
     "wd_interval": 1,
-    "wd_heartbeat_deadtime": 4,
+    "wd_heartbeat_deadtime": 3,
 }
 
 
