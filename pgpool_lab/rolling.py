@@ -13,6 +13,11 @@ HOOK = "one-machine-at-a-time"
 PARTS = ("", "-cloud-init-file", "-cloud-init", "-root", "-machine")
 """What makes a node's machine: the resources' names after the node's."""
 
+ONE_STEP_AT_A_TIME = ("--parallel", "1")
+"""What is not targeted stays as it is, and with it what it depends on. Where the program has that no more, as an old
+image, the engine takes it over with the first that depends on it and lets the others go on beside it
+(step_generator.go, getDependencySteps): one of them may come before it in the state, which is refused from then on."""
+
 
 def refused(event_log: Path) -> bool:
     """Whether a run of the engine ended because it would have replaced several machines."""
@@ -20,12 +25,6 @@ def refused(event_log: Path) -> bool:
         return False
     events = (json.loads(line) for line in event_log.read_text().splitlines() if HOOK in line)
     return any(event["diagnosticEvent"]["severity"] == "error" for event in events if "diagnosticEvent" in event)
-
-
-ONE_STEP_AT_A_TIME = ("--parallel", "1")
-"""What is not targeted stays as it is, and with it what it depends on. Where the program has that no more, as an old
-image, the engine takes it over with the first that depends on it and lets the others go on beside it
-(step_generator.go, getDependencySteps): one of them may come before it in the state, which is refused from then on."""
 
 
 def image_options() -> list[str]:

@@ -23,10 +23,11 @@ class ClockJump(Fault):
 
     @property
     def aftermath_seconds(self) -> float:
-        """Until a clock that was set back is where it was.
+        """Either way it has begun when so much time has passed.
 
-        Peers ignore a heartbeat that was sent before the latest they have had (wd_heartbeat.c), and take the node for
-        lost after a deadtime of that.
+        When a clock is set back, peers ignore heartbeats sent before the latest they have had (wd_heartbeat.c), until
+        it is where it was, and take the node for lost after a deadtime of that. When it is set forward, the peers'
+        heartbeats are too old for the node at its next life check (wd_lifecheck.c, wd_check_heartbeat).
         """
         return abs(self.seconds)
 
