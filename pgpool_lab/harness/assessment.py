@@ -59,6 +59,7 @@ def check(outputs: LabOutputs) -> None:
         bounds(
             outputs.timings,
             members=len(outputs.machines),
+            asks_again=new_leader_asks_again(outputs),
             struck=EVERYTHING,
             watched=watched_on(len(outputs.nodes)),
         )
@@ -124,6 +125,11 @@ def fail_over_alone(outputs: LabOutputs) -> bool:
     return traits(outputs.versions["pgpool"]).failover_command_runs_on == "every"
 
 
+def new_leader_asks_again(outputs: LabOutputs) -> bool:
+    """Whether pgpool tells what its checks last said, which the escalation asks (escalation.sh.j2)."""
+    return traits(outputs.versions["pgpool"]).health_statistics
+
+
 def disturbances_of(run: ScenarioRun, outputs: LabOutputs) -> Iterator[Disturbance]:
     """Every fault and switchover with its window; what one step did to several nodes is one."""
     for step, window in run.windows.items():
@@ -142,6 +148,7 @@ def bounds_of(event: Event, nodes: tuple[str, ...], outputs: LabOutputs) -> Boun
     found = bounds(
         outputs.timings,
         members=len(outputs.machines),
+        asks_again=new_leader_asks_again(outputs),
         struck=struck,
         watched=watched_on(size),
         multiplier=factor(),

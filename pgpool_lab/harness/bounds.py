@@ -22,6 +22,9 @@ ESCALATION_SECONDS = 5.0
 SCRIPT_SECONDS = 6.0
 """The failover script gives up fencing after 3 s, and asks the standbys at the same time, which have answered by then;
 it is started through a shell and an interpreter."""
+ASKING_SECONDS = 5.0
+"""A new leader asks its own pgpool what the checks last said, and hands in the failover that was refused. 1.5 s when
+measured."""
 PROMOTION_SECONDS = 10.0
 """A standby replays what it has received and switches its timeline. 5 s to 8 s when measured, the script included."""
 
@@ -102,11 +105,18 @@ class Watched:
 
 
 def bounds(
-    timings: Mapping[str, int | bool | str], *, members: int, struck: Struck, watched: Watched, multiplier: float = 1.0
+    timings: Mapping[str, int | bool | str],
+    *,
+    members: int,
+    asks_again: bool,
+    struck: Struck,
+    watched: Watched,
+    multiplier: float = 1.0,
 ) -> Bounds:
     """Bounds for a fault on a cluster of so many watchdog members: its nodes, and a witness where it has one.
 
-    `timings`: the stack's output, pgpool's parameters in seconds.
+    `timings`: the stack's output, pgpool's parameters in seconds. `asks_again`: whether a new leader asks again for the
+    failovers that were refused before it led.
 
     Raises ValueError for a parameter that is missing, or that turns a check off which the fault needs.
     """
@@ -115,8 +125,7 @@ def bounds(
 
     def total(*parts: tuple[Term, ...]) -> Bound:
         terms = tuple(term for part in parts for term in part)
-        stretched = multiplier * sum(term.seconds for term in terms)
-        return Bound(seconds=stretched, terms=terms, multiplier=multiplier)
+        return Bound(seconds=multiplier * length(terms), terms=terms, multiplier=multiplier)
 
     client = (Term(what="clients come back", seconds=watched.client_seconds, source="workload settings"),)
     by_all = (
@@ -134,13 +143,11 @@ def bounds(
         elected = succession() if by_query(timings) else election(members)
         vip = (*lost, *elected, *escalation())
     if struck.primary is not None:
-        # With both struck the check may come first: its request is refused while there is no leader
-        # (watchdog/watchdog.c, process_IPC_failover_command), and the next round is what counts.
-        leader = (*lost, *elected) if lost else ()
-        promoted = (*leader, *backend_detection(timings, struck.primary), *promotion())
+        checked = backend_detection(timings, struck.primary)
+        promoted = (*agreed(checked, (*lost, *elected), asks_again=asks_again), *promotion())
         served = (*promoted, *primary_search())
     # With both struck the virtual IP comes up while the backend is still being checked.
-    service = max(vip, served, key=lambda terms: sum(term.seconds for term in terms))
+    service = max(vip, served, key=length)
     # Where other pgpools go on serving, nothing has to be found out and moved first: the stop alone is waited for.
     stop = lost if struck.holder == "announced" else ()
     return Bounds(
@@ -154,6 +161,23 @@ def bounds(
         promotion_seconds=total(promoted, sampled) if promoted else None,
         takeover_seconds=total(vip, sampled) if vip else None,
     )
+
+
+def agreed(checked: tuple[Term, ...], leader: tuple[Term, ...], *, asks_again: bool) -> tuple[Term, ...]:
+    """Until there is a leader that takes the failed check for a failover; the old one does at once where it is left.
+
+    The check may come first: its request is refused while there is no leader (watchdog/watchdog.c,
+    process_IPC_failover_command). It counts when the new one asks again; otherwise the next round of checks does.
+    """
+    if not leader or not asks_again:
+        return (*leader, *checked)
+    asking = Term(what="the new leader asks again", seconds=ASKING_SECONDS, source="ASKING_SECONDS")
+    return max((*leader, asking), checked, key=length)
+
+
+def length(terms: tuple[Term, ...]) -> float:
+    """Their sum, in seconds."""
+    return sum(term.seconds for term in terms)
 
 
 def backend_detection(timings: Mapping[str, int | bool | str], how: str) -> tuple[Term, ...]:

@@ -131,6 +131,7 @@ def recording(
     limits = bounds(
         TIMINGS,
         members=3,
+        asks_again=True,
         struck=Struck(primary="silent", holder="silent"),
         watched=Watched(client_seconds=7.5, by_dsn_all_seconds=17, sampling_seconds=2, view_seconds=3),
     )

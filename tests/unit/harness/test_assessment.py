@@ -111,9 +111,8 @@ def test_a_run_that_went_well_passes_and_says_what_was_struck_where_and_when() -
 
 def test_the_bounds_are_those_of_the_fault_on_its_roles_with_the_one_factor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(waiting.VARIABLE, "2")
-    expected = bounds(
-        TIMINGS, members=3, struck=Struck(primary="silent", holder="silent"), watched=watched_on(3), multiplier=2.0
-    )
+    struck = Struck(primary="silent", holder="silent")
+    expected = bounds(TIMINGS, members=3, asks_again=True, struck=struck, watched=watched_on(3), multiplier=2.0)
     found = bounds_in(judged(run()))
     assert found["write outage"] == pytest.approx(expected.write_outage and expected.write_outage.seconds)
     assert found["detection"] == pytest.approx(expected.detection_seconds and expected.detection_seconds.seconds)

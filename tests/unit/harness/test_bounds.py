@@ -33,8 +33,15 @@ HUNG_PRIMARY = Struck(primary="silent")
 DEAD_HOST = Struck(primary="silent", holder="silent")
 
 
-def of(struck: Struck, timings: dict[str, int] = FAST, *, nodes: int = 2, multiplier: float = 1.0) -> Bounds:
-    return bounds(timings, members=nodes, struck=struck, watched=WATCHED, multiplier=multiplier)
+def of(
+    struck: Struck,
+    timings: dict[str, int] = FAST,
+    *,
+    nodes: int = 2,
+    multiplier: float = 1.0,
+    asks_again: bool = False,
+) -> Bounds:
+    return bounds(timings, members=nodes, asks_again=asks_again, struck=struck, watched=WATCHED, multiplier=multiplier)
 
 
 def words(bound: Bound | None) -> list[str]:
@@ -114,6 +121,27 @@ def test_a_dead_host_s_failover_waits_for_the_election_and_is_then_checked_again
     ]
 
 
+@pytest.mark.parametrize(
+    ("timings", "expected"),
+    [
+        # heartbeat 7, election 11, asking 5, script, promotion, search 17, client 7; the checks took 9
+        (FAST, 47),
+        # checks that take longer than the election are not refused: period 30, timeout 20 * 2, delay 1, 17, client 7
+        (FAST | {"health_check_period": 30, "health_check_timeout": 20}, 95),
+    ],
+)
+def test_a_leader_that_asks_again_does_not_wait_for_another_round_of_checks(
+    timings: dict[str, int], expected: float
+) -> None:
+    bound = of(DEAD_HOST, timings, asks_again=True).write_outage
+    assert bound is not None and bound.seconds == expected
+
+
+def test_a_leader_that_asks_again_changes_nothing_where_only_one_of_both_is_struck() -> None:
+    for struck in (STOPPED_PGPOOL, LOST_HOLDER, STOPPED_PRIMARY, HUNG_PRIMARY):
+        assert of(struck, asks_again=True) == of(struck)
+
+
 def test_the_multiplier_stretches_every_bound() -> None:
     one, stretched = of(DEAD_HOST), of(DEAD_HOST, multiplier=1.5)
     for name in Bounds.model_fields:
@@ -136,12 +164,12 @@ WITHOUT_BOUND = {
 @pytest.mark.parametrize(("change", "struck", "reason"), WITHOUT_BOUND.values(), ids=WITHOUT_BOUND.keys())
 def test_what_has_no_bound_is_refused(change: dict[str, int], struck: Struck, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        bounds(FAST | change, members=2, struck=struck, watched=WATCHED)
+        bounds(FAST | change, members=2, asks_again=True, struck=struck, watched=WATCHED)
 
 
 def test_timings_of_another_pgpool_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="wd_heartbeat_deadtime"):
-        bounds({"wd_interval": 3}, members=2, struck=LOST_HOLDER, watched=WATCHED)
+        bounds({"wd_interval": 3}, members=2, asks_again=True, struck=LOST_HOLDER, watched=WATCHED)
 
 
 def test_a_client_needs_its_timeout_its_pause_and_a_new_connection() -> None:

@@ -14,7 +14,8 @@ from pgpool_lab.settings.presets import PRESETS
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_failover_is_waited_for_longer_than_it_may_take(preset: str, nodes: int) -> None:
     timings = PRESETS[preset]
-    longest = bounds(timings, members=nodes, struck=EVERYTHING, watched=watched_on(nodes)).write_outage
+    watched = watched_on(nodes)
+    longest = bounds(timings, members=nodes, asks_again=False, struck=EVERYTHING, watched=watched).write_outage
     assert longest is not None
     assert longest.seconds < failover_seconds(timings)
 
