@@ -12,11 +12,12 @@ from pgpool_lab.harness.faults import FAULTS, Losses
 from pgpool_lab.harness.invariants.model import ALONE_SECONDS, TOLD_SECONDS, Evidence, Expectations, Rows
 from pgpool_lab.harness.invariants.table import splits
 from pgpool_lab.harness.machine import Machine
-from pgpool_lab.harness.measures import Gap, Window, measure
+from pgpool_lab.harness.measures import Gap, Window, measure, says_primary
 from pgpool_lab.harness.observer.node_watch import SILENT_SECONDS
 from pgpool_lab.harness.observer.observer import NODE_INTERVAL
 from pgpool_lab.harness.recording import Recording
 from pgpool_lab.harness.result import Disturbance, Subject, Times, judge
+from pgpool_lab.harness.samples import NodeSample
 from pgpool_lab.harness.scenarios.expectations import WRITE_SECONDS
 from pgpool_lab.harness.scenarios.run import Event, ScenarioRun
 from pgpool_lab.harness.workload.settings import WorkloadSettings
@@ -29,6 +30,9 @@ LOGIN_SECONDS = 5.0
 
 EVERYTHING = Struck(primary="silent", holder="silent")
 """Its bounds are made of every parameter that any bound is made of."""
+
+UNSENT_SECONDS = 10.0
+"""How long before its end a primary may have acknowledged what no standby has received yet, on a busy machine."""
 
 NEITHER = "the nodes that were cut from each other neither split nor stopped: the fault was not felt"
 
@@ -112,7 +116,7 @@ def evidence_of(run: ScenarioRun, outputs: LabOutputs, rows: Mapping[str, Rows |
     expected = Expectations(
         replication=outputs.replication,
         macs=macs_of(outputs),
-        may_lose=any(takes_rows(event) for event in run.events),
+        losable=tuple(losable(event, run) for event in run.events if takes_rows(event)),
         may_split=run.may_split,
         told_seconds=factor() * (ALONE_SECONDS if fail_over_alone(outputs) else TOLD_SECONDS),
         told_until=min((event.earliest for event in run.events if parts_views(event)), default=run.ended),
@@ -176,6 +180,25 @@ def takes_rows(event: Event) -> bool:
     if losses is None:
         return event.kind == "fault"
     return losses.rows and bool(set(event.nodes) & set(event.primaries))
+
+
+def losable(event: Event, run: ScenarioRun) -> tuple[float, float]:
+    """When rows may have been acknowledged that an event takes: until another node is seen to take writes.
+
+    Where it is open what is lost, the old primary may go on acknowledging beside the new one until all is restored.
+    """
+    restored = [one.latest for one in run.events if one.kind == "restore" and one.earliest >= event.latest]
+    ends = [*restored, run.ended]
+    if losses_of(event) is not None:
+        ends += [
+            sample.latest
+            for sample in run.samples
+            if isinstance(sample, NodeSample)
+            and sample.earliest >= event.earliest
+            and sample.node not in event.primaries
+            and says_primary(sample)
+        ]
+    return event.earliest - UNSENT_SECONDS, min(ends)
 
 
 def parts_views(event: Event) -> bool:

@@ -72,6 +72,11 @@ class Ledger(BaseModel):
         """Rows that the cluster promised to keep."""
         return [write for write in self.writes if write.outcome == "acknowledged"]
 
+    def succeeded(self, since: float) -> set[str]:
+        """The clients that have succeeded with something that they began after a moment."""
+        reads = [read for read in self.reads if read.outcome == "ok"]
+        return {entry.client for entry in (*self.acknowledged, *reads) if entry.sent >= since}
+
     @property
     def untold(self) -> list[Write]:
         """Rows of which nobody was told whether they were written."""

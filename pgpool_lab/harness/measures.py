@@ -93,8 +93,8 @@ def measure(evidence: Evidence, window: Window) -> Measures:
         vip_outage=longest(gaps_between(answers(evidence)), window),
         holder_outage=longest(gaps_between(holdings(evidence)), window),
         detection_seconds=first_after(window, detections(evidence, window)),
-        promotion_seconds=first_after(window, newly(evidence, window, is_primary)),
-        takeover_seconds=first_after(window, newly(evidence, window, holds)),
+        promotion_seconds=first_after(window, newly(evidence, window, says_primary)),
+        takeover_seconds=first_after(window, newly(evidence, window, says_holder)),
     )
 
 
@@ -123,17 +123,19 @@ def write_gaps(evidence: Evidence, way: Way) -> Iterator[Gap]:
 def client_gaps(attempts: Iterable[tuple[Entry, bool]]) -> Iterator[Gap]:
     """Times without success of each client, from attempts in the order of time with whether they succeeded.
 
-    One client's gap isn't closed by another's success: each is an application of its own.
+    One client's gap isn't closed by another's success: each is an application of its own. Its first attempt begins one,
+    too.
     """
     by_client: dict[str, list[tuple[Entry, bool]]] = {}
     for entry, succeeded in attempts:
         by_client.setdefault(entry.client, []).append((entry, succeeded))
     for own in by_client.values():
         successes = [entry.done for entry, succeeded in own if succeeded and entry.done is not None]
-        yield from (Gap(begin=begin, end=end, over=True) for begin, end in pairwise(successes))
+        began = own[0][0].sent
+        yield from (Gap(begin=begin, end=end, over=True) for begin, end in pairwise([began, *successes]))
         last = max(entry.sent if entry.done is None else entry.done for entry, _ in own)
         if not successes or last > successes[-1]:
-            yield Gap(begin=successes[-1] if successes else own[0][0].sent, end=last, over=False)
+            yield Gap(begin=successes[-1] if successes else began, end=last, over=False)
 
 
 def gaps_between(looks: Iterable[tuple[float, bool]]) -> Iterator[Gap]:
@@ -186,12 +188,15 @@ def detections(evidence: Evidence, window: Window) -> Iterator[float]:
                 yield sample.latest
 
 
-def newly(evidence: Evidence, window: Window, state: Callable[[NodeSample], bool]) -> Iterator[float]:
-    """When nodes were seen in a state that they weren't in when they were last seen before the fault."""
+def newly(evidence: Evidence, window: Window, says: Callable[[NodeSample], bool | None]) -> Iterator[float]:
+    """When nodes said to be in a state that they last said not to be in before the fault; None says nothing.
+
+    What was asked before the fault may have been answered by what was there before it.
+    """
     for samples in evidence.by_node.values():
-        earlier = [sample for sample in samples if before(sample, window)]
-        if earlier and not state(earlier[-1]):
-            yield from (sample.latest for sample in samples if not before(sample, window) and state(sample))
+        earlier = [said for sample in samples if before(sample, window) and (said := says(sample)) is not None]
+        if earlier and not earlier[-1]:
+            yield from (sample.latest for sample in samples if sample.earliest >= window.fault and says(sample))
 
 
 def first_after(window: Window, moments: Iterable[float]) -> float | None:
@@ -220,5 +225,14 @@ def before(sample: NodeSample, window: Window) -> bool:
     return sample.latest <= window.fault
 
 
-def is_primary(sample: NodeSample) -> bool:
-    return sample.postgres is not None and sample.postgres.is_primary
+def says_primary(sample: NodeSample) -> bool | None:
+    """Whether a node takes writes; None when it didn't say."""
+    postgres = sample.postgres
+    if postgres is None or (postgres.running and postgres.in_recovery is None):
+        return None
+    return postgres.is_primary
+
+
+def says_holder(sample: NodeSample) -> bool | None:
+    """Whether a node has the virtual IP; None when it didn't say."""
+    return sample.holds_vip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pgpool_lab.cluster.client import Facts, members_facts
+from pgpool_lab.cluster.client import Facts, all_facts, members_facts
 from pgpool_lab.cluster.outputs import MachineOutput
 from pgpool_lab.cluster.status import status
 from pgpool_lab.errors import LabError
@@ -49,7 +49,10 @@ def rejoin(control: Control, facts: Mapping[str, Facts | None]) -> list[str]:
             # The rules of join touch nothing while there are two; the harness knows which one was cut off.
             control.agent(control.outputs.node(name), "local", "stop")
             done.append(f"{name}: stopped, {keep} is primary on a later timeline")
-    for name in followers(facts, keep):
+    for index, name in enumerate(followers(facts, keep)):
+        # One that was not struck follows by itself, and a rejoin takes longer than asking again.
+        if index and name not in followers(all_facts(control.outputs), keep):
+            continue
         control.agent(control.outputs.node(name), "rejoin", name)
         done.append(f"{name}: rejoin")
     if done:

@@ -37,6 +37,10 @@ SKEW_SECONDS = 3.0
 """How far apart the nodes' clocks may seem: asking takes a login, a second or two on an emulated node."""
 
 
+class TornApart(LabError):
+    """Some machines went back and some did not: none may go on, or two histories would be mixed."""
+
+
 @dataclass(frozen=True)
 class Rewound:
     """What a rewind left."""
@@ -71,13 +75,19 @@ def exists(control: Control, name: str = HEALTHY) -> bool:
 def rewind(control: Control, record: Record, name: str = HEALTHY) -> Rewound:
     """Take all machines back, forget the recorded faults, and wait until the lab is healthy.
 
-    Raises LabError: without such a snapshot before anything is done; when a machine could not be reverted all stay
-    paused, since going on with some of them would mix two histories.
+    Raises LabError without such a snapshot, before anything is done, and for a lab that does not become healthy;
+    TornApart when a machine could not be reverted: all stay paused.
     """
     if not exists(control, name):
         raise LabError(f"there is no snapshot {name!r} of all machines", "./lab snapshot, while the lab is healthy")
     on_all(control, lambda node: suspend(control, node))
-    on_all(control, lambda node: control.machine(node, "snapshot-revert", name, "--paused"))
+    try:
+        on_all(control, lambda node: control.machine(node, "snapshot-revert", name, "--paused"))
+    except LabError as error:
+        raise TornApart(
+            f"not every machine went back, so all stay paused: {error.problem}",
+            "./lab rewind again; otherwise ./lab down, ./lab up",
+        ) from None
     # The link is the hypervisor's: a guest's memory says nothing of it.
     on_all(control, lambda node: control.machine(node, "domif-setlink", node.mac, "up"))
     # A revert starts the emulator anew, with a new port on the bridge, which drops everything for its first seconds:

@@ -126,7 +126,15 @@ class FakeSoak:
         files.save(self._reports / "soak-001", made)
         self.results.append(made.result)
         struck = StrikeResult(
-            position=1, fault="pgpool-kill", node="node4", calm=1, lasts=2, recording="soak-001", wrong=self.wrong
+            position=1,
+            fault="pgpool-kill",
+            node="node4",
+            holder="node0",
+            primary="node4",
+            calm=1,
+            lasts=2,
+            recording="soak-001",
+            wrong=self.wrong,
         )
         return SoakResult(stack=self._stack, seed=seed, minutes=minutes, seconds=61.0, strikes=(struck,))
 

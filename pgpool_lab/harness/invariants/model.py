@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from pgpool_lab.harness.ledger import Ledger
+from pgpool_lab.harness.ledger import Ledger, Write
 from pgpool_lab.harness.samples import NodeSample, Sample, VipSample
 
 Rows = tuple[int, ...]
@@ -35,8 +35,9 @@ class Expectations:
     """Each node's MAC address on the lab's network, by its name, in lower case."""
     delay_seconds: float = 10.0
     """How far behind a read through the virtual IP may be: what an emulated standby needs on a busy machine."""
-    may_lose: bool = True
-    """Whether asynchronous replication may lose acknowledged rows here; synchronous never may."""
+    losable: tuple[tuple[float, float], ...] = ()
+    """Between which times, `time.monotonic()`, asynchronous replication may have acknowledged rows that are lost;
+    synchronous never may."""
     may_split: bool = False
     """Whether two holders and two primaries are what this scenario may lead to on this lab."""
     told_until: float = math.inf
@@ -44,13 +45,12 @@ class Expectations:
     fault that may cut one off, ends it."""
     told_seconds: float = TOLD_SECONDS
     """How long one pgpool may believe something else than another."""
-    down: frozenset[str] = frozenset()
-    """Nodes that the scenario leaves broken: nothing is asked of them in the end."""
 
-    @property
-    def keeps_all(self) -> bool:
-        """Whether every acknowledged row must be there in the end."""
-        return self.replication == "sync" or not self.may_lose
+    def may_lose(self, write: Write) -> bool:
+        """Whether an acknowledged row need not be there in the end."""
+        return self.replication == "async" and any(
+            write.done is not None and begin <= write.done <= end for begin, end in self.losable
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Evidence:
     samples: tuple[Sample, ...]
     ledger: Ledger
     rows: Mapping[str, Rows | None]
-    """Each node's own rows in the end, by its name; None when it didn't say. Nodes left broken are not in it."""
+    """Each node's own rows in the end, by its name; None when it didn't say."""
     expected: Expectations
 
     @cached_property
@@ -73,8 +73,8 @@ class Evidence:
         return found
 
     def last(self) -> dict[str, NodeSample]:
-        """Each node's last sample, without the nodes that were left broken."""
-        return {name: seen[-1] for name, seen in self.by_node.items() if name not in self.expected.down}
+        """Each node's last sample."""
+        return {name: seen[-1] for name, seen in self.by_node.items()}
 
     def last_answer(self) -> VipSample | None:
         """Who answered for the virtual IP in the end."""

@@ -12,10 +12,8 @@ SHOWN = 10
 
 
 def acknowledged_are_kept(evidence: Evidence) -> list[Finding]:
-    """Every acknowledged row is on every node, where none may be lost."""
-    if not evidence.expected.keeps_all:
-        return []
-    acknowledged = evidence.ledger.acknowledged
+    """Every acknowledged row is on every node, but for those that a failed primary may take with it."""
+    acknowledged = [write for write in evidence.ledger.acknowledged if not evidence.expected.may_lose(write)]
     found = []
     for name, rows in answered(evidence).items():
         present = set(rows)

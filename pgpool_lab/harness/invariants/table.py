@@ -15,7 +15,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("holder answers", "in the end the virtual IP's MAC address is its holder's", beliefs.holder_answers),
     Invariant(
         "acknowledged rows",
-        "every acknowledged row is on every node, where none may be lost",
+        "every acknowledged row is on every node, but for those that a failed primary may take with it",
         rows.acknowledged_are_kept,
     ),
     Invariant("no row twice", "no row is there more than once", rows.none_twice),

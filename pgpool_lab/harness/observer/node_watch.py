@@ -48,12 +48,15 @@ class NodeWatch(threading.Thread):
 
     def run(self) -> None:
         self._reported = time.monotonic()
-        while not self._stopped.is_set():
-            with self._connected() as process:
-                self._converse(process)
-            if not self._stopped.is_set():
-                self._stopped.wait(PAUSE_SECONDS)
-                self._silent()
+        try:
+            while not self._stopped.is_set():
+                with self._connected() as process:
+                    self._converse(process)
+                if not self._stopped.is_set():
+                    self._stopped.wait(PAUSE_SECONDS)
+                    self._silent()
+        except (OSError, ValueError, KeyError) as error:
+            self.failure = LabError(f"{self._node} is no longer watched: {error!r}", "./lab up")
 
     def _converse(self, process: subprocess.Popen[bytes]) -> None:
         """Ask and take answers until the connection is lost; the first question waits for the login."""
@@ -66,9 +69,7 @@ class NodeWatch(threading.Thread):
             try:
                 sample, uptime = read_line(self._node, line, earliest=asked, latest=latest, wall=wall)
             except (ValueError, KeyError) as error:
-                self.failure = LabError(f"{self._node}: no sample: {line.strip()} ({error!r})", "./lab up")
-                self._stopped.set()
-                return
+                raise ValueError(f"no sample: {line.strip()}") from error
             self.uptime.learn(uptime, earliest=sample.earliest, latest=sample.latest)
             self._sink(sample)
             self._reported = sample.latest

@@ -36,7 +36,7 @@ class Observer:
         for watch in self._watches():
             watch.start()
         try:
-            self._vip.check()
+            self._vip.await_first()
             self._await_first()
         except BaseException:
             self.stop()
@@ -60,11 +60,14 @@ class Observer:
         with self._lock:
             return list(self._samples)
 
-    def latest(self) -> dict[str, NodeSample]:
-        """Every node's newest sample. Raises the LabError for which a node can no longer be watched."""
-        for watch in self._nodes.values():
+    def check(self) -> None:
+        """Raise the LabError for which something is no longer watched: what was seen before is no longer so."""
+        for watch in self._watches():
             if watch.failure is not None:
                 raise watch.failure
+
+    def latest(self) -> dict[str, NodeSample]:
+        """Every node's newest sample."""
         with self._lock:
             return dict(self._latest)
 
@@ -94,6 +97,7 @@ class Observer:
     def _await_first(self) -> None:
         deadline = time.monotonic() + bounded(FIRST_SECONDS)
         while missing := [name for name in self._nodes if not self._answered(name)]:
+            self.check()
             if time.monotonic() > deadline:
                 raise LabError(f"no sample from {', '.join(missing)}", "./lab status; ./lab ssh NODE -- lab-node watch")
             time.sleep(0.1)

@@ -55,31 +55,35 @@ class VipWatch(threading.Thread):
         self._outputs, self._interval, self._sink = outputs, interval, sink
         self._stopped = threading.Event()
         self._opened = threading.Event()
-        self._failure: LabError | None = None
+        self.failure: LabError | None = None
+        """Why it no longer watches, though nobody stopped it."""
 
     def stop(self) -> None:
         """Stop asking; the thread ends within REPLY_SECONDS."""
         self._stopped.set()
 
-    def check(self) -> None:
+    def await_first(self) -> None:
         """Wait until it asks. Raises the LabError for which it cannot."""
         self._opened.wait()
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
 
     def run(self) -> None:
         try:
             arp = open_socket(self._outputs)
         except LabError as error:
-            self._failure = error
+            self.failure = error
             return
         finally:
             self._opened.set()
         with arp:
-            while not self._stopped.is_set():
-                began = time.monotonic()
-                self._probe(arp)
-                self._stopped.wait(began + self._interval - time.monotonic())
+            try:
+                while not self._stopped.is_set():
+                    began = time.monotonic()
+                    self._probe(arp)
+                    self._stopped.wait(began + self._interval - time.monotonic())
+            except OSError as error:
+                self.failure = LabError(f"the virtual IP is no longer asked for: {error}", "./lab status")
 
     def _probe(self, arp: socket.socket) -> None:
         """One question. Two machines may answer it: the time for another answer is given after the first, too."""

@@ -28,7 +28,10 @@ class Evidence:
     answerer: str | None
     """Name of the node whose MAC address answers for the virtual IP; None for nobody's."""
     write_age: float | None
-    """Seconds since a write through the virtual IP was acknowledged; None before the first."""
+    """Seconds since a write through the virtual IP was acknowledged that was sent after that step; None before the
+    first."""
+    out: tuple[str, ...] = ()
+    """The clients that have not succeeded with anything that they began after that step."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,10 @@ def writes_flow(seen: Evidence) -> str:
     return ""
 
 
+def clients_back(seen: Evidence) -> str:
+    return f"{listed(seen.out)} did not get in again" if seen.out else ""
+
+
 def listed(names: Sequence[str]) -> str:
     """Names for a sentence."""
     return " and ".join(names) or "nobody"
@@ -181,6 +188,7 @@ ALL = (
         "target-believed-down", "every pgpool that answers holds the struck backends for down", target_believed_down
     ),
     Expectation("writes-flow", "a client writes through the virtual IP", writes_flow),
+    Expectation("clients-back", "every client writes or reads again", clients_back),
 )
 
 EXPECTATIONS: dict[str, Expectation] = {expectation.name: expectation for expectation in ALL}

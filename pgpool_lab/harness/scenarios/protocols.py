@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from pgpool_lab.harness.ledger import Ledger
@@ -16,6 +17,10 @@ class Workload(Protocol):
 
     def stop(self) -> Ledger:
         """End the clients; what they recorded."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The clients, as the ledger calls them."""
 
     def ledger(self) -> Ledger:
         """What was recorded so far."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
@@ -36,6 +37,10 @@ CALM_SECONDS = 5.0
 POLL_SECONDS = 0.5
 ROLES_SECONDS = 15.0
 """Within this time a lab that is as it should be has shown its roles in its samples."""
+GLANCE_SECONDS = 3.0
+"""The same where it need not be so any more: a busy node misses one answer, not three."""
+IN_SECONDS = 30.0
+"""Within this time every client is in on a healthy lab."""
 WATCHING, RESTORING = "watching", "restoring"
 """How the lines begin that are told before time is let pass, and before the lab is brought back."""
 
@@ -78,6 +83,7 @@ class Runner:
                 performance.perform(scenario, self._control.outputs)
             finally:
                 ledger = workload.stop()
+        observer.check()
         closing = full_samples(self._control.outputs)
         first = performance.first
         return ScenarioRun(
@@ -114,8 +120,9 @@ class Performance:
         self._workload, self._tell = workload, tell
         self._names = [node.name for node in control.outputs.nodes]
         self._struck: list[str] = []
+        self._standby_away = False
         self._step = 0
-        self._acted = self.began = time.monotonic()
+        self._acted = self._done_at = self.began = time.monotonic()
         self.wall = time.time()
         self._before = self.first = self._roles()
         self.events: list[Event] = []
@@ -125,6 +132,7 @@ class Performance:
 
     def perform(self, scenario: Scenario, outputs: LabOutputs) -> None:
         """All steps until one fails; then healing and restoring, if they were not among them."""
+        self._await_clients()
         time.sleep(bounded(CALM_SECONDS))
         self.first = self._roles_such_that(lambda roles: roles.arrangement is scenario.begins, str(scenario.begins))
         try:
@@ -146,12 +154,13 @@ class Performance:
     def _take(self, step: Step, outputs: LabOutputs) -> None:
         match step:
             case Inject(fault, role):
-                self._inject(fault, lambda: self._resolve(role))
+                self._inject(fault, self._choose(role))
             case InjectOn(fault, node):
-                self._inject(fault, lambda: (node,))
+                self._choose(Role.BOTH)
+                self._inject(fault, (node,))
             case Await(expectations, seconds):
                 limit = failover_seconds(outputs.timings) if seconds is None else seconds
-                self._await(possible(expectations, outputs), bounded(limit))
+                self._await(possible(expectations, outputs, standby_away=self._standby_away), bounded(limit))
             case Watch(seconds):
                 self._tell(f"{WATCHING} for {bounded(seconds):.0f} s")
                 time.sleep(bounded(seconds))
@@ -162,20 +171,21 @@ class Performance:
             case Switchover():
                 self._switchover()
 
-    def _inject(self, name: str, whom: Callable[[], tuple[str, ...]]) -> None:
+    def _inject(self, name: str, struck: tuple[str, ...]) -> None:
         fault = fault_named(name)
-        self._act()
-        struck = whom()
         self._tell(f"{name} on {' and '.join(struck)}")
         injected = self._injector.inject_all(fault, [self._control.outputs.node(node) for node in struck])
-        self._struck += struck
+        kind: Kind = "fault" if fault.losses != Losses() else "load"
         for one in injected:
             node = one.target.node.name
             earliest, latest = self._observer.place(node, one.moment)
-            self._record("fault" if fault.losses != Losses() else "load", name, (node,), earliest, latest)
+            self._record(kind, name, (node,), earliest, latest)
+        if kind == "fault":
+            self._struck += struck
+            self._standby_away |= fault.losses is None or fault.losses.postgresql is not None
 
     def _heal(self) -> None:
-        self._act()
+        self._glance()
         began = time.monotonic()
         healed = self._injector.heal_all()
         if healed:
@@ -183,17 +193,17 @@ class Performance:
             self._done("heal", began, "heal", tuple(entry.node for entry in healed))
 
     def _restore(self) -> None:
-        self._act()
+        self._glance()
         began = time.monotonic()
         self._tell(RESTORING)
         for line in restore(self._control):
             self._tell(f"  {line}")
         self._done("restore", began, "restore", tuple(self._names))
+        self._standby_away = False
 
     def _switchover(self) -> None:
-        self._act()
+        target = self._choose(Role.STANDBY)[0]
         began = time.monotonic()
-        target = self._resolve(Role.STANDBY)[0]
         self._tell(f"switchover to {target}")
         self._control.agent(self._control.outputs.node(target), "switchover", target)
         self._done("switchover", began, "switchover", (target,))
@@ -212,8 +222,17 @@ class Performance:
         if missing:
             raise LabError(f"not within {seconds:.0f} s: {missing}", "./lab status; ./lab logs")
 
-    def _act(self) -> None:
-        """Something is about to be done: what follows is held against the roles now."""
+    def _await_clients(self) -> None:
+        """Wait until all are in: one that is not yet has no outage that could be measured. Raises LabError."""
+        try:
+            wait_for(lambda: self._evidence().out, lambda out: not out, seconds=IN_SECONDS, what="every client gets in")
+        except NotInTime as error:
+            raise LabError(str(error), "./lab status; ./lab logs") from None
+
+    def _glance(self) -> None:
+        """Something is about to be done to whatever there is: what follows is held against the roles now."""
+        with suppress(NotInTime):
+            wait_for(self._roles, of_one_each, seconds=GLANCE_SECONDS, what="roles")
         self._before = self._roles()
         self._acted = time.monotonic()
 
@@ -221,6 +240,7 @@ class Performance:
         self._record(kind, name, nodes, began, time.monotonic())
 
     def _record(self, kind: Kind, name: str, nodes: tuple[str, ...], earliest: float, latest: float) -> None:
+        self._done_at = latest
         self.events.append(
             Event(
                 kind=kind,
@@ -234,35 +254,47 @@ class Performance:
             )
         )
 
-    def _resolve(self, role: Role) -> tuple[str, ...]:
-        """Who has a role now; the roles before the step are then the ones by which it was found."""
+    def _choose(self, role: Role) -> tuple[str, ...]:
+        """Who has a role now that something is done to the lab: what follows is held against the roles then.
+
+        Raises LabError where the samples do not show one holder and one primary: nothing would follow from those.
+        """
 
         def has_one(roles: Roles) -> bool:
             try:
-                return bool(resolve(role, roles))
+                return of_one_each(roles) and bool(resolve(role, roles))
             except LabError:
                 return False
 
         self._before = self._roles_such_that(has_one, f"somebody is {role}")
+        self._acted = time.monotonic()
         return resolve(role, self._before)
 
     def _roles_such_that(self, accept: Callable[[Roles], bool], what: str) -> Roles:
         """Wait for roles: a busy node misses an answer now and then. Raises LabError."""
         try:
-            return wait_for(self._roles, accept, seconds=ROLES_SECONDS, what=what)
+            found = wait_for(self._roles, accept, seconds=ROLES_SECONDS, what=what)
         except NotInTime as error:
             raise LabError(f"the samples do not show it: {error}", "./lab status") from None
+        self._observer.check()
+        return found
 
     def _roles(self) -> Roles:
         return roles_of(self._names, fresh(self._observer.latest(), time.monotonic()))
 
     def _evidence(self) -> Evidence:
+        self._observer.check()
         now = time.monotonic()
         latest = fresh(self._observer.latest(), now)
         macs = {node.mac.lower(): node.name for node in self._control.outputs.nodes}
         answer = self._observer.latest_vip()
         book = self._workload.ledger()
-        written = [write.done for write in book.acknowledged if write.way == "vip" and write.done is not None]
+        written = [
+            write.done
+            for write in book.acknowledged
+            if write.way == "vip" and write.done is not None and write.sent >= self._done_at
+        ]
+        succeeded = book.succeeded(self._done_at)
         return Evidence(
             before=self._before,
             now=roles_of(self._names, latest),
@@ -275,13 +307,19 @@ class Performance:
             ],
             answerer=macs.get(answer.mac) if answer is not None and answer.mac is not None else None,
             write_age=now - max(written) if written else None,
+            out=tuple(name for name in self._workload.names if name not in succeeded),
         )
 
 
-def possible(expectations: Sequence[str], outputs: LabOutputs) -> list[str]:
+def of_one_each(roles: Roles) -> bool:
+    """Whether one node is primary and one holds the virtual IP."""
+    return roles.arrangement is not None
+
+
+def possible(expectations: Sequence[str], outputs: LabOutputs, *, standby_away: bool) -> list[str]:
     """Expectations without those that a configuration excludes.
 
     With synchronous replication and two nodes, writes block while the standby is away, as they should.
     """
-    blocks = outputs.replication == "sync" and len(outputs.nodes) == 2
-    return [name for name in expectations if not (blocks and name == "writes-flow")]
+    blocks = standby_away and outputs.replication == "sync" and len(outputs.nodes) == 2
+    return [name for name in expectations if not (blocks and name in ("writes-flow", "clients-back"))]

@@ -17,7 +17,10 @@ SNAPSHOTS = {Arrangement.TOGETHER: snapshot.HEALTHY, Arrangement.APART: snapshot
 
 
 class Rewinding:
-    """Rewinds to a snapshot of the arrangement; the first time, and when that fails, it is made and captured anew."""
+    """Rewinds to a snapshot of the arrangement; the first time, and when that fails, it is made and captured anew.
+
+    Not when the machines are torn apart: nothing that is made of those means anything.
+    """
 
     def __init__(self, control: Control, record: Record, tell: Callable[[str], None]) -> None:
         self._control, self._record, self._tell = control, record, tell
@@ -36,6 +39,8 @@ class Rewinding:
                     self.rewind_seconds = seconds
                     return
                 self._tell(f"the snapshot {name!r} has other roles")
+            except snapshot.TornApart:
+                raise
             except LabError as error:
                 self._tell(f"the rewind failed: {error.problem}")
             self._tell("restoring without it, and capturing anew")

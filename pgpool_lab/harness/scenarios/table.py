@@ -28,9 +28,6 @@ ELECTION_SECONDS = 15.0
 """The watchdog has elected its next leader by then, which takes up to ten seconds (docs/cut-off.md): one that is
 stopped before it leads takes no address with it."""
 
-BACK_SECONDS = 4.0
-"""A client gives an attempt to connect up after two seconds, and may begin another one then."""
-
 HANG_SECONDS = 180.0
 """How long clients are waited for that may never get in: twice what any failover may take."""
 
@@ -232,11 +229,11 @@ EXPERIMENTS = (
 
 
 def until_all_are_back(scenario: Scenario) -> Scenario:
-    """The scenario with time for every client to come back before anything is mended: the first one is waited for."""
+    """The scenario with every client back before anything is mended, or breaks again: an outage ends by itself."""
     steps: list[Step] = []
     for step in scenario.steps:
-        if isinstance(step, Heal) and steps and isinstance(steps[-1], Await):
-            steps.append(Watch(BACK_SECONDS))
+        if isinstance(step, Heal | Inject) and steps and isinstance(steps[-1], Await):
+            steps.append(expect("clients-back"))
         steps.append(step)
     return replace(scenario, steps=tuple(steps))
 

@@ -1,5 +1,7 @@
 """Runs a soak: strike after strike, each a run of its own with clients and invariants, until time is up or one fails.
 
+It begins where scenarios do, at the snapshot: the same seed meets the same roles, as far as failovers choose the same.
+
 Clients write all through a strike, its mending included. Between two strikes their rows are compared on every node, and
 the table is made anew: what a strike lost is found before the next one, and a long soak compares no more than a short.
 """
@@ -15,9 +17,10 @@ import psycopg2
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control
-from pgpool_lab.harness.restoration import restore
+from pgpool_lab.harness.faults import Record
 from pgpool_lab.harness.result import Document, Result
-from pgpool_lab.harness.scenarios.stage import AsItIs, roles
+from pgpool_lab.harness.scenarios.model import Arrangement
+from pgpool_lab.harness.scenarios.stage import AsItIs, Rewinding, roles
 from pgpool_lab.harness.soak.plan import Strike, scenario_of, strikes
 from pgpool_lab.harness.trials import Trials
 from pgpool_lab.waiting import NotInTime
@@ -31,6 +34,10 @@ class StrikeResult(Document):
     position: int
     fault: str
     node: str
+    holder: str
+    """Who held the virtual IP when it struck; empty when nobody could tell. With the same roles at the start, the same
+    seed meets other ones only where a failover chose otherwise."""
+    primary: str
     calm: float
     lasts: float
     recording: str
@@ -80,6 +87,7 @@ class Soak:
         """As `Trials`; raises its LabError."""
         self._stack, self._outputs, self._reports, self._tell = stack, outputs, reports, tell
         self._control = Control(outputs)
+        self._start = Rewinding(self._control, Record(record), tell)
         self._trials = Trials(stack, outputs, record, reports, tell, stage=AsItIs())
         self.results: list[Result] = []
         """Of every strike that was recorded."""
@@ -89,9 +97,8 @@ class Soak:
 
         Raises LabError for a lab that cannot be brought to health before the first.
         """
+        self._start.prepare(Arrangement.TOGETHER)
         began = time.monotonic()
-        for line in restore(self._control):
-            self._tell(line)
         done: list[StrikeResult] = []
         for strike in strikes(seed, [node.name for node in self._outputs.nodes]):
             self._tell(f"fault {strike.position} of seed {seed}: {strike.fault} on {strike.node}")
@@ -109,7 +116,7 @@ class Soak:
         raise AssertionError("the plan has no end")
 
     def _strike(self, strike: Strike) -> StrikeResult:
-        recording = ""
+        recording = holder = primary = ""
         try:
             holder, primary = roles(self._control)
             scenario = scenario_of(strike, holder=holder, primary=primary)
@@ -124,6 +131,8 @@ class Soak:
             position=strike.position,
             fault=strike.fault,
             node=strike.node,
+            holder=holder,
+            primary=primary,
             calm=strike.calm,
             lasts=strike.lasts,
             recording=recording,

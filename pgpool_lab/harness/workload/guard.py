@@ -67,6 +67,18 @@ class Guard:
                 self._changed.wait(None if first is None else first - now)
 
 
+@contextmanager
+def limited(connection: Connection, seconds: float) -> Iterator[None]:
+    """`Guard.limit` by a guard of its own."""
+    guard = Guard()
+    guard.start()
+    try:
+        with guard.limit(connection, seconds):
+            yield
+    finally:
+        guard.stop()
+
+
 def cut(shared: socket.socket) -> None:
     """Shut a connection down both ways: who waits on it sees its end."""
     # The server may have ended it already.

@@ -52,6 +52,11 @@ class Workload:
                 yield kind(name, joined, self._guard, self._recorder, settings, rate / count)
 
     @property
+    def names(self) -> list[str]:
+        """The clients, as the ledger calls them."""
+        return [client.name for client in self._clients]
+
+    @property
     def stop_seconds(self) -> float:
         """How long `stop` may take at most: one try of every host, one statement."""
         return self._connecting_seconds + self.settings.statement_seconds + STOP_MARGIN_SECONDS

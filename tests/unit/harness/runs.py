@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -21,6 +22,7 @@ from pgpool_lab.harness.samples import (
 NAMES = ("node0", "node4")
 MACS = {"node0": "52:54:00:31:01:33", "node4": "52:54:00:31:01:34"}
 WALL = 1_700_000_000.0
+ALWAYS = (-math.inf, math.inf)
 
 Role = Literal["primary", "standby", "stopped"]
 
@@ -124,8 +126,7 @@ def evidence(
     entries: Iterable[Write | Read] = (),
     rows: Mapping[str, Rows | None] | None = None,
     replication: Literal["async", "sync"] = "async",
-    may_lose: bool = True,
-    down: Iterable[str] = (),
+    losable: tuple[tuple[float, float], ...] = (ALWAYS,),
 ) -> Evidence:
     """A run's evidence; without `rows`, every node has every row that may be there."""
     book = ledger.of(entries)
@@ -134,5 +135,5 @@ def evidence(
         samples=tuple(samples),
         ledger=book,
         rows=dict.fromkeys(NAMES, every) if rows is None else rows,
-        expected=Expectations(replication=replication, macs=MACS, may_lose=may_lose, down=frozenset(down)),
+        expected=Expectations(replication=replication, macs=MACS, losable=losable),
     )

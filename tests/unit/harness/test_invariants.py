@@ -261,13 +261,31 @@ def test_pgpools_that_agree_in_the_end_are_fine(samples: list[Sample]) -> None:
     assert beliefs.pgpools_agree(evidence(samples=samples)) == []
 
 
-def test_a_node_that_the_scenario_leaves_down_need_not_answer() -> None:
+def test_a_node_that_does_not_answer_in_the_end_is_found() -> None:
     samples = [
         gone("node0", 100),
         node("node4", 100, role="primary", watchdog="LEADER", believes=believed("node4", ["node0"])),
     ]
-    assert beliefs.pgpools_agree(evidence(samples=samples, down=["node0"])) == []
     assert "node0 can't be reached" in sentences(beliefs.pgpools_agree(evidence(samples=samples)))
+
+
+# --- one holder, seen from outside
+
+
+def both_answer(*moments: float) -> list[Sample]:
+    return [vip(moment, mac) for moment in moments for mac in MACS.values()]
+
+
+def test_two_machines_that_answer_for_the_virtual_ip_for_long_are_found_though_no_node_says_so() -> None:
+    found = roles.one_holder(evidence(samples=[vip(9), *both_answer(10, 11, 12.5), vip(13)]))
+    assert [(one.sentence, one.at) for one in found] == [
+        ("node0 and node4 both answered for the virtual IP for at least 2.5 s", 9.9)
+    ]
+
+
+def test_two_machines_that_answer_for_a_moment_hand_it_over() -> None:
+    apart = [*both_answer(10, 11), vip(11.5), *both_answer(12, 13)]
+    assert roles.one_holder(evidence(samples=[vip(9), *apart, vip(14, MACS["node4"])])) == []
 
 
 # --- holder answers
@@ -310,14 +328,16 @@ def test_rows_that_are_as_the_clients_were_told_are_fine(found: Mapping[str, Row
 
 def test_a_lost_row_is_a_violation_where_none_may_be_lost() -> None:
     lost: Mapping[str, Rows | None] = {"node0": (1, 5), "node4": (1, 5)}
-    for expected in ({"replication": "sync"}, {"may_lose": False}):
+    expectations: tuple[dict[str, Any], ...] = ({"replication": "sync"}, {"losable": ()}, {"losable": ((0, 2), (3, 9))})
+    for expected in expectations:
         found = rows.acknowledged_are_kept(evidence(entries=WRITES, rows=lost, **expected))
         assert [finding.sentence for finding in found] == [
             "node0 lacks 1 acknowledged rows: 2",
             "node4 lacks 1 acknowledged rows: 2",
         ]
         assert found[0].at == pytest.approx(2.05)
-    assert rows.acknowledged_are_kept(evidence(entries=WRITES, rows=lost)) == []
+    for losable in (((2, 3),), ((0, 1), (2.05, 2.05))):
+        assert rows.acknowledged_are_kept(evidence(entries=WRITES, rows=lost, losable=losable)) == []
 
 
 def test_a_row_lost_on_one_node_only_is_found_there() -> None:

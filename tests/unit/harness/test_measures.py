@@ -143,6 +143,23 @@ def test_promotion_and_takeover_are_when_another_node_is_seen_with_the_role() ->
     assert (found.promotion_seconds, found.takeover_seconds) == (3, 5)
 
 
+def test_who_did_not_say_before_the_fault_is_not_new_after_it() -> None:
+    """Nor is what was asked before the fault and answered after it."""
+    silent = gone("node0", 9.5)
+    for late in (node("node0", 10.1, holds=True, role="primary"), node("node0", 11, holds=True, role="primary")):
+        found = measure(evidence(samples=[*BEFORE, silent, late]), WINDOW)
+        assert (found.promotion_seconds, found.takeover_seconds) == (None, None)
+    straddling = node("node4", 10.1, holds=True, role="primary", took=0.2)
+    found = measure(evidence(samples=[*BEFORE, straddling]), WINDOW)
+    assert (found.promotion_seconds, found.takeover_seconds) == (None, None)
+
+
+def test_a_client_that_had_not_got_in_before_the_fault_is_out_from_its_first_attempt() -> None:
+    entries = [write(1, 8, "failed"), write(2, 14, "failed"), write(3, 30)]
+    found = measure(evidence(entries=entries), WINDOW).write_outage
+    assert found == Gap(begin=8, end=30.05, over=True)
+
+
 def test_a_primary_that_refuses_writes_is_not_promoted_yet() -> None:
     samples = [
         *BEFORE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
-from pgpool_lab.harness.observer import Observer, arp, node_watch
+from pgpool_lab.harness.observer import Observer, arp, node_watch, vip_watch
 from pgpool_lab.harness.observer.full import from_facts
 from pgpool_lab.harness.observer.moments import Uptime
 from pgpool_lab.harness.observer.node_watch import NodeWatch
@@ -191,8 +192,21 @@ def test_an_answer_that_is_no_sample_is_an_error_for_whoever_looks(monkeypatch: 
     observer._nodes = {"node0": watch}
     watch.start()
     watch.join(5)
-    with pytest.raises(LabError, match=r"node0: .*oops"):
-        observer.latest()
+    with pytest.raises(LabError, match=r"node0 is no longer watched: .*oops"):
+        observer.check()
+
+
+def test_a_bridge_that_goes_away_is_an_error_for_whoever_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(watch: VipWatch, arp: object) -> None:
+        raise OSError(100, "Network is down")
+
+    monkeypatch.setattr(vip_watch, "open_socket", lambda outputs: contextlib.nullcontext())
+    monkeypatch.setattr(VipWatch, "_probe", gone)
+    observer = Observer(OUTPUTS)
+    observer._vip.start()
+    observer._vip.join(5)
+    with pytest.raises(LabError, match=r"no longer asked for: .*Network is down"):
+        observer.check()
 
 
 REQUEST = bytes.fromhex(
@@ -269,5 +283,5 @@ def test_a_bridge_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     watch = VipWatch(OUTPUTS, 0.1, lambda sample: None)
     watch.start()
     with pytest.raises(Exception, match="lab0: No such device"):
-        watch.check()
+        watch.await_first()
     watch.join(5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -16,6 +16,7 @@ from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults import FAULTS, Injector, Record
 from pgpool_lab.harness.samples import NodeSample, VipSample
 from pgpool_lab.harness.scenarios import Runner, Scenario, ScenarioRun, runner
+from pgpool_lab.harness.scenarios.expectations import Evidence
 from pgpool_lab.harness.scenarios.model import (
     Arrangement,
     Await,
@@ -42,9 +43,13 @@ class Seen:
         self.holder, self.primary = "node0", "node0"
         self.clock = 1000.0
         self.history: list[NodeSample] = []
+        self.unwatched = False
+        self.unsaid = 0
+        """How many more times the primary does not answer."""
 
     def passes(self, seconds: float) -> None:
         self.history += self.latest().values()
+        self.unsaid -= 1
         self.clock += seconds
 
     def latest(self) -> Lab:
@@ -52,9 +57,10 @@ class Seen:
         renamed = {}
         for name, one in zip(NAMES, known.values(), strict=True):
             assert one.postgres is not None
+            silent = name == self.primary and self.unsaid > 0
             postgres = one.postgres.model_copy(
                 update={
-                    "in_recovery": name != self.primary,
+                    "in_recovery": None if silent else name != self.primary,
                     "accepts_writes": name == self.primary,
                     "streaming_from": None if name == self.primary else self.primary,
                 }
@@ -83,6 +89,10 @@ class FakeObserver:
     def latest(self) -> Lab:
         return self.seen.latest()
 
+    def check(self) -> None:
+        if self.seen.unwatched:
+            raise LabError("node2 is no longer watched")
+
     def latest_vip(self) -> VipSample:
         mac = next((node.mac for node in OUTPUTS.nodes if node.name == self.seen.holder), None)
         return VipSample(earliest=0.0, latest=0.0, wall=0.0, mac=mac)
@@ -92,8 +102,12 @@ class FakeObserver:
 
 
 class FakeWorkload:
+    names = ("w",)
+
     def __init__(self, seen: Seen) -> None:
         self._seen, self.calls = seen, list[str]()
+        self.sent: float | None = None
+        """When the only row was sent; None: just now."""
 
     def start(self) -> None:
         self.calls.append("start")
@@ -103,7 +117,7 @@ class FakeWorkload:
         return self.ledger()
 
     def ledger(self) -> ledger.Ledger:
-        now = self._seen.clock
+        now = self._seen.clock if self.sent is None else self.sent
         write = ledger.Write(client="w", sent=now, done=now, error=None, number=1, outcome="acknowledged")
         return ledger.of([write])
 
@@ -327,9 +341,92 @@ def test_a_lab_whose_roles_lie_otherwise_is_not_broken(bench: Bench) -> None:
 
 def test_writes_are_not_awaited_where_synchronous_replication_blocks_them() -> None:
     two = OUTPUTS.model_copy(update={"replication": "sync", "nodes": OUTPUTS.nodes[:2]})
-    assert runner.possible(["vip-moves", "writes-flow"], two) == ["vip-moves"]
+    all_of_them = ["vip-moves", "writes-flow", "clients-back"]
+    assert runner.possible(all_of_them, two, standby_away=True) == ["vip-moves"]
+    assert runner.possible(all_of_them, two, standby_away=False) == all_of_them
     three = OUTPUTS.model_copy(update={"replication": "sync"})
-    assert runner.possible(["vip-moves", "writes-flow"], three) == ["vip-moves", "writes-flow"]
+    assert runner.possible(all_of_them, three, standby_away=True) == all_of_them
+
+
+AWAY: dict[str, tuple[tuple[Step, ...], bool]] = {
+    "a lost PostgreSQL": ((KILL,), True),
+    "an open outcome": ((InjectOn("partition", "node0"),), True),
+    "a lost pgpool": ((InjectOn("pgpool-kill", "node0"),), False),
+    "restored": ((KILL, Heal(), Restore()), False),
+}
+
+
+@pytest.mark.parametrize(("steps", "away"), AWAY.values(), ids=AWAY.keys())
+def test_the_only_standby_is_away_from_a_fault_that_may_take_it_until_all_is_restored(
+    steps: tuple[Step, ...], away: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def possible(names: Sequence[str], outputs: object, *, standby_away: bool) -> Sequence[str]:
+        asked.append(standby_away)
+        return names
+
+    monkeypatch.setattr(runner, "possible", possible)
+    bench.run(*steps, Await(("writes-flow",), 5), Restore())
+    assert asked == [away]
+
+
+def test_a_client_is_back_with_what_it_began_after_the_fault_only(bench: Bench) -> None:
+    bench.when = {"cgroup.kill": lambda: setattr(bench.workload, "sent", bench.seen.clock - 1)}
+    result = bench.run(KILL, Await(("clients-back", "writes-flow"), 5), Restore())
+    assert {outcome.expectation: outcome.unmet for outcome in result.outcomes} == {
+        "clients-back": "w did not get in again",
+        "writes-flow": "no write was acknowledged",
+    }
+
+
+def test_a_lab_that_lets_a_client_in_never_is_not_broken(bench: Bench) -> None:
+    bench.workload.sent = 0.0
+    with pytest.raises(LabError, match="every client gets in"):
+        bench.run(KILL)
+    assert bench.control.done == []
+
+
+class Telling(list[str]):
+    """Lines that something follows from."""
+
+    def __init__(self, follow: Callable[[str], None]) -> None:
+        super().__init__()
+        self._follow = follow
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        self._follow(line)
+
+
+def test_the_roles_before_a_step_are_waited_for_when_a_busy_node_does_not_say(bench: Bench) -> None:
+    bench.when = {"cgroup.kill": bench.fails_over}
+    watched = Watch(7)
+    bench.told = Telling(lambda line: setattr(bench.seen, "unsaid", 20 if "watching" in line else bench.seen.unsaid))
+    result = bench.run(watched, InjectOn("postgresql-kill", "node0"), Await(("primary-changes",), 30), Restore())
+    assert [event.primaries for event in result.events] == [("node0",), ("node1",)]
+    assert result.fulfilled
+
+
+def test_a_run_that_was_no_longer_watched_is_no_run_and_the_lab_is_restored(bench: Bench) -> None:
+    bench.when = {"cgroup.kill": lambda: setattr(bench.seen, "unwatched", True)}
+    with pytest.raises(LabError, match="no longer watched"):
+        bench.run(KILL, Await(("primary-changes",), 30))
+    assert restored(bench)
+    assert bench.record.entries() == []
+
+
+def test_what_takes_nothing_strikes_nobody(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the nodes that only have a load would have to be believed down."""
+    held: list[tuple[str, ...]] = []
+
+    def unmet(names: Sequence[str], evidence: Evidence) -> Mapping[str, str]:
+        held.append(evidence.targets)
+        return {}
+
+    monkeypatch.setattr(runner, "unmet", unmet)
+    bench.run(Inject("base-backup", Role.STANDBY), KILL, Await(("target-believed-down",), 5), Restore())
+    assert held == [("node0",)]
 
 
 def test_the_fault_of_the_tests_is_the_table_s() -> None:

@@ -14,7 +14,7 @@ from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults import Entry, Record
 from pgpool_lab.waiting import factor
 from tests.unit import lab_outputs
-from tests.unit.facts import a_witness, changed, healthy
+from tests.unit.facts import Answers, a_witness, changed, healthy
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
 
 ALL = [node.name for node in OUTPUTS.nodes]
@@ -141,7 +141,7 @@ def test_all_stay_paused_when_one_could_not_be_reverted(machines: Machines, reco
     snapshot.take(machines)
     machines.done.clear()
     machines.refuses = {("node1", "snapshot-revert")}
-    with pytest.raises(LabError, match="node1"):
+    with pytest.raises(snapshot.TornApart, match="node1"):
         snapshot.rewind(machines, record)
     assert set(machines.states.values()) == {"paused"}
 
@@ -203,6 +203,22 @@ def test_nothing_is_started_that_a_rejoin_has_brought_back(agents: Agents, monke
     monkeypatch.setattr(restoration, "members_facts", lambda outputs: (next(said), {}))
     assert restoration.restore(agents) == ["node0: rejoin"]
     assert agents.done == [("node0", "rejoin node0")]
+
+
+@pytest.mark.parametrize(("by_itself", "told"), [(True, ["node0"]), (False, ["node0", "node2"])])
+def test_who_has_followed_by_itself_meanwhile_is_not_rejoined(
+    by_itself: bool, told: list[str], agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(*astray: str) -> Answers:
+        given = healthy(NAMES, primary="node1")
+        for name in astray:
+            changed(given, name, "postgres", "streaming_from", to=None)
+        return given
+
+    said = iter([answers("node0", "node2"), answers()])
+    monkeypatch.setattr(restoration, "members_facts", lambda outputs: (next(said), {}))
+    monkeypatch.setattr(restoration, "all_facts", lambda outputs: answers() if by_itself else answers("node2"))
+    assert restoration.restore(agents) == [f"{name}: rejoin" for name in told]
 
 
 def test_of_two_primaries_the_one_on_the_earlier_timeline_gives_way(

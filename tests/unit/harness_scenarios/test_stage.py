@@ -49,13 +49,23 @@ def test_a_rewind_is_timed_until_the_lab_is_healthy(rewinding: Rewinding) -> Non
 
 def test_another_way_than_a_rewind_has_no_time(rewinding: Rewinding, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(control: Control, record: Record, name: str) -> None:
-        raise LabError("a machine could not be reverted")
+        raise LabError("the lab does not become healthy")
 
     rewinding.prepare(Arrangement.TOGETHER)
     monkeypatch.setattr(time, "monotonic", lambda: 200.0)
     monkeypatch.setattr(snapshot, "rewind", fails)
     rewinding.prepare(Arrangement.TOGETHER)
     assert rewinding.rewind_seconds is None
+
+
+def test_machines_that_are_torn_apart_are_left_paused(rewinding: Rewinding, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(control: Control, record: Record, name: str) -> None:
+        raise snapshot.TornApart("node1 could not be reverted")
+
+    monkeypatch.setattr(snapshot, "rewind", fails)
+    monkeypatch.setattr(stage, "restore", lambda control: pytest.fail("resumes them"))
+    with pytest.raises(snapshot.TornApart):
+        rewinding.prepare(Arrangement.TOGETHER)
 
 
 def test_a_rewind_to_other_roles_has_no_time(rewinding: Rewinding) -> None:

@@ -64,7 +64,7 @@ def test_every_fault_is_tried_on_every_role(fault: str, role: str) -> None:
     ],
 )
 def test_what_was_lost_moves_and_the_rest_stays(name: str, expected: tuple[str, ...]) -> None:
-    assert awaited(name) == [expected]
+    assert awaited(name) == [expected, ("clients-back",)]
 
 
 @pytest.mark.parametrize("fault", ["partition", "disk-full", "clock-forward", "clock-back"])
@@ -78,12 +78,13 @@ def test_a_clock_that_was_set_right_is_watched_until_its_heartbeats_are_heard_ag
     assert (heal, after, restore) == (Heal(), Watch(JUMP_SECONDS), Restore())
 
 
-def test_every_client_is_back_before_anything_is_mended() -> None:
+def test_every_client_is_back_before_anything_is_mended_or_breaks_again() -> None:
     for scenario in SCENARIOS.values():
         for before, step in pairwise(scenario.steps):
-            assert not (isinstance(before, Await) and isinstance(step, Heal)), scenario.name
+            if isinstance(before, Await) and isinstance(step, Heal | Inject):
+                assert before.expectations == ("clients-back",), scenario.name
     steps = scenario_named("pgpool-kill-on-both").steps
-    assert [type(step).__name__ for step in steps] == ["Inject", "Await", "Watch", "Heal", "Restore"]
+    assert [type(step).__name__ for step in steps] == ["Inject", "Await", "Await", "Heal", "Restore"]
 
 
 def test_only_two_nodes_that_are_cut_from_each_other_may_split() -> None:

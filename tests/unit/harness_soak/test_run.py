@@ -15,7 +15,8 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.harness.invariants.model import Violation
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import Scenario
-from pgpool_lab.harness.scenarios.stage import AsItIs
+from pgpool_lab.harness.scenarios.model import Arrangement
+from pgpool_lab.harness.scenarios.stage import AsItIs, Rewinding
 from pgpool_lab.harness.soak import Soak, SoakResult, run
 from pgpool_lab.harness.soak.plan import strikes
 from pgpool_lab.waiting import NotInTime
@@ -40,6 +41,7 @@ class Bench:
         self.ran: list[str] = []
         self.outcome: Callable[[int], Result] = lambda count: GOOD
         self.stage: object = None
+        self.began: list[Arrangement] = []
 
     def trials(self, *arguments: Any, stage: object) -> Bench:
         self.stage = stage
@@ -61,7 +63,7 @@ class Bench:
 def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
     made = Bench(tmp_path)
     monkeypatch.setattr(run, "Trials", made.trials)
-    monkeypatch.setattr(run, "restore", lambda control: [])
+    monkeypatch.setattr(Rewinding, "prepare", lambda stage, begins: made.began.append(begins))
     monkeypatch.setattr(run, "roles", lambda control: ("node0", "node1"))
     monkeypatch.setattr(time, "monotonic", lambda: made.clock)
     return made
@@ -71,7 +73,7 @@ def written(bench: Bench) -> SoakResult:
     return SoakResult.model_validate_json((bench.reports / "soak.json").read_text())
 
 
-def test_it_follows_the_plan_until_time_is_up_without_rewinding(bench: Bench) -> None:
+def test_it_follows_the_plan_from_the_snapshot_until_time_is_up_without_rewinding(bench: Bench) -> None:
     soak = bench.soak()
     result = soak.run(7, 5)
     planned = list(islice(strikes(7, NODES), 3))
@@ -81,6 +83,10 @@ def test_it_follows_the_plan_until_time_is_up_without_rewinding(bench: Bench) ->
     assert bench.ran == [f"soak-{one.position:03d}-{one.fault}-on-{one.node}" for one in planned]
     assert (result.passed, result.seconds, len(soak.results)) == (True, 300, 3)
     assert result.strikes[0].recording == f"three-node.{bench.ran[0]}"
+    assert (bench.began, {(one.holder, one.primary) for one in result.strikes}) == (
+        [Arrangement.TOGETHER],
+        {("node0", "node1")},
+    )
     assert isinstance(bench.stage, AsItIs)
     assert written(bench) == result
 
@@ -130,10 +136,10 @@ def test_what_was_done_is_written_down_when_the_next_is_interrupted(bench: Bench
 
 
 def test_a_lab_that_cannot_be_brought_to_health_is_not_struck(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(control: object) -> list[str]:
+    def refused(stage: object, begins: object) -> None:
         raise LabError("two primaries")
 
-    monkeypatch.setattr(run, "restore", refused)
+    monkeypatch.setattr(Rewinding, "prepare", refused)
     with pytest.raises(LabError, match="two primaries"):
         bench.soak().run(7, 5)
     assert bench.ran == []
