@@ -258,13 +258,19 @@ class Lab:
         What is in the lab's own libvirt goes with that. In another one only the engine finds it: when it fails, the
         state stays.
 
-        Raises LabError where there is neither a lab nor a stack of this name: it was mistyped.
+        Raises LabError where there is neither a lab nor a stack of this name: it was mistyped. As well for a lab whose
+        state is not here: its machines would lose their key and stay.
         """
         if not hypervisor.any_left(self.paths) and not self.paths.root.exists():
             if not self.paths.stack_file.exists():
                 from_stack_file(self.paths.stack_file)
             console.print(f"  the lab {self.paths.stack} does not exist: there is nothing to remove")
             return
+        if self.paths.operator_key.exists() and not hypervisor.any_left(self.paths) and not has_state(self.paths):
+            raise LabError(
+                f"the lab {self.paths.stack} was made by pulumi with a state of its own",
+                f"pulumi destroy --stack {self.paths.stack}; where that state is lost, remove {self.paths.root}",
+            )
         elsewhere = self._libvirt_elsewhere
         if elsewhere is not None and has_state(self.paths):
             engine = self._open(self._toolchain())

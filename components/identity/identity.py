@@ -10,6 +10,8 @@ from pathlib import Path
 import pulumi
 from pulumi_command import local
 
+from components.module import run_module
+
 KEEP = 'printf %s "$PULUMI_COMMAND_STDOUT"'
 """pulumi-command sets this variable to the previous output when it updates a command."""
 
@@ -52,7 +54,7 @@ class Identity(pulumi.ComponentResource):
     def _generate(self, name: str, verb: str) -> pulumi.Output[dict[str, str]]:
         command = local.Command(
             name,
-            create=f"python -m pgpool_lab.identity {verb}",
+            create=run_module(f"pgpool_lab.identity {verb}"),
             update=KEEP,
             logging=local.Logging.NONE,
             opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["stdout"]),

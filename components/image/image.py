@@ -12,6 +12,8 @@ import pulumi
 import pulumi_libvirt as libvirt
 from pulumi_command import local
 
+from components.module import run_module
+
 
 @dataclass(frozen=True)
 class BaseImageArgs:
@@ -36,7 +38,7 @@ class BaseImage(pulumi.ComponentResource):
         verb = "take" if args.stock else "build"
         self.command = local.Command(
             f"{name}-{verb}",
-            create=f"python -m pgpool_lab.image {verb} --recipe {shlex.quote(args.recipe)}",
+            create=run_module(f"pgpool_lab.image {verb} --recipe {shlex.quote(args.recipe)}"),
             triggers=[args.content_hash],
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(parent=self),

@@ -15,6 +15,8 @@ import pulumi
 import pulumi_libvirt as libvirt
 from pulumi_command import local
 
+from components.module import run_module
+
 
 def seed_volume(
     name: str,
@@ -30,8 +32,8 @@ def seed_volume(
     words = f"{shlex.quote(node)} {shlex.quote(str(folder))}"
     file = local.Command(
         f"{name}-file",
-        create=f"python -m pgpool_lab.image seed {words}",
-        delete=f"python -m pgpool_lab.image forget-seed {words}",
+        create=run_module(f"pgpool_lab.image seed {words}"),
+        delete=run_module(f"pgpool_lab.image forget-seed {words}"),
         stdin=documents,
         add_previous_output_in_env=False,
         logging=local.Logging.NONE,

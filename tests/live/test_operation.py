@@ -13,6 +13,7 @@ from pgpool_lab.engine import Engine
 from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.lab import LiveLab
 from pgpool_lab.node.script import KEPT_CONNECTION
+from pgpool_lab.paths import PROJECT
 from tests.live.conftest import UP
 
 # What is operated here is the same code whatever the number of nodes; with more of them it takes minutes longer.
@@ -47,6 +48,22 @@ def test_every_node_keeps_a_connection_to_its_peers(ready: LiveLab) -> None:
                 asked = f"runuser -u postgres -- ssh -O check -o '{KEPT_CONNECTION}' postgres@{peer.name} 2>&1"
                 said = ready.shell(node, f"for _ in {{1..30}}; do {asked} && break; sleep 1; done")
                 assert said.splitlines()[-1].startswith("Master running"), said
+
+
+def typed(lab: LiveLab, command: str, *words: str) -> str:
+    """What `./lab COMMAND` prints."""
+    line = [str(PROJECT / "lab"), command, "--stack", lab.stack, *words]
+    done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_person_gets_to_the_database_a_node_and_its_logs(ready: LiveLab) -> None:
+    shown = typed(ready, "psql", "--", "-XAt", "-c", "show pool_nodes")
+    assert [line.split("|")[1] for line in shown.splitlines()] == [node.name for node in ready.nodes]
+    for node in ready.nodes:
+        assert typed(ready, "ssh", node.name, "--", "hostname").split() == [node.name]
+    assert "==> /var/log/pgpool-lab/postgresql.log <==" in typed(ready, "logs", ready.first.name)
 
 
 def test_no_password_is_in_a_process_list_or_a_log(ready: LiveLab) -> None:

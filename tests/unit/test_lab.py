@@ -249,6 +249,14 @@ def test_a_lab_whose_settings_are_gone_can_be_removed(paths: LabPaths) -> None:
     assert not paths.root.parent.exists()
 
 
+def test_a_lab_whose_state_is_elsewhere_keeps_its_key(paths: LabPaths) -> None:
+    paths.root.mkdir(parents=True)
+    paths.operator_key.write_text("key")
+    with pytest.raises(LabError, match="pulumi destroy --stack two-node"):
+        Lab(paths).down()
+    assert paths.operator_key.exists()
+
+
 def test_the_copy_of_settings_that_are_gone_is_kept(paths: LabPaths, tmp_path: Path) -> None:
     program = tmp_path / "bin" / "pulumi"
     program.parent.mkdir()
