@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sys
 from typing import Any
 
 import pulumi
@@ -52,6 +53,18 @@ def names(size: int) -> list[str]:
 
 def remote(lab: Recording) -> list[Registration]:
     return lab.of_type(REMOTE)
+
+
+def test_what_runs_on_this_machine_needs_no_python_on_the_path(lab: Recording) -> None:
+    modules = [
+        text
+        for command in lab.of_type(LOCAL)
+        for name in ("create", "update", "delete")
+        if "pgpool_lab." in (text := command.inputs.get(name) or "")
+    ]
+    assert modules
+    for text in modules:
+        assert text.split()[1:3] == [sys.executable, "-m"], text
 
 
 def of_node(command: Registration) -> str:
