@@ -21,7 +21,10 @@ from pgpool_lab.progress import console
 from pgpool_lab.waiting import factor
 
 STACKS = ("two-node", "three-node")
-"""The stacks that have live tests."""
+"""The stacks whose live tests are run for every change."""
+
+EVERY_STACK = (*STACKS, "two-node-witness")
+"""All stacks that have live tests and take nothing that has to be given."""
 
 WITHOUT_LAB: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     # As many at once as there are processors: the program's tests, and the plugin's all the more, wait for an engine.
@@ -37,7 +40,7 @@ SCENARIOS = "LAB_SCENARIOS"
 """Variable with the scenarios that the live tests measure: `chosen`, or `all` that fit."""
 
 ALL = "--all"
-"""The option that measures every scenario that fits, not only the chosen ones."""
+"""The option for every stack, and every scenario that fits it, not only the chosen ones."""
 
 
 MESSAGE_LENGTH = 500
@@ -83,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
             pytest(folders, (*own, *options), reports / f"{name}.xml", prefix=[], extra={})
             for name, (folders, own) in ({} if stacks else WITHOUT_LAB).items()
         ]
-        remaining = list(stacks or STACKS)
+        remaining = list(stacks or (EVERY_STACK if chosen.everything else STACKS))
         while remaining:
             codes.append(live(remaining.pop(0), chosen, reports, last=not remaining))
     finally:

@@ -153,7 +153,8 @@ def test(
 ) -> None:
     """Every test: unit, program, the plugin's, and live on the lab, which is brought up where it is needed.
 
-    --all adds every scenario that fits the lab's number of nodes, measured, with a report.
+    --all adds the stack with a witness, and on each every scenario that fits its number of nodes, measured, with a
+    report.
     """
     sys.exit(testing.run(arguments or []))
 

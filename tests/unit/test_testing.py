@@ -88,6 +88,11 @@ def test_all_scenarios_are_measured_when_asked_for(runs: list[Run]) -> None:
     assert extra[testing.SCENARIOS] == "all"
 
 
+def test_everything_has_the_witness_s_stack_as_well(runs: list[Run]) -> None:
+    assert testing.run(["--all"]) == 0
+    assert [extra["LAB_STACK"] for *_, extra in runs if extra] == ["two-node", "three-node", "two-node-witness"]
+
+
 def test_a_lab_that_was_brought_up_for_the_tests_makes_room_for_the_next(runs: list[Run]) -> None:
     testing.run([])
     assert FakeLab.down_of == ["two-node"]
