@@ -25,7 +25,15 @@ def restore(control: Control) -> list[str]:
     done = [f"{node.name}: {verb}" for node in control.outputs.machines if (verb := run_machine(control, node))]
     facts, witness = members_facts(control.outputs)
     if health.problems(facts, witness=witness):
-        done += rejoin(control, facts)
+        primary = most_advanced(facts, health.primaries(facts))
+        rejoined = rejoin(control, facts, primary)
+        done += rejoined
+        # A rejoin has waited until the lab is healthy but for what was absent.
+        if rejoined and status(control.outputs, "")["healthy"]:
+            return done
+        first = control.outputs.node(primary) if primary else control.outputs.nodes[0]
+        control.agent(first, "start")
+        done.append(f"{first.name}: start")
     wait_until_healthy(control)
     return done
 
@@ -39,29 +47,21 @@ def run_machine(control: Control, node: MachineOutput) -> str:
     return verb
 
 
-def rejoin(control: Control, facts: Mapping[str, Facts | None]) -> list[str]:
-    """Everybody follows the most advanced primary, and what a rejoin leaves stopped is started."""
+def rejoin(control: Control, facts: Mapping[str, Facts | None], primary: str | None) -> list[str]:
+    """Everybody follows the primary that is kept; gives what had to be done for it."""
     done = []
-    primaries = health.primaries(facts)
-    keep = most_advanced(facts, primaries)
-    for name in primaries:
-        if name != keep:
+    for name in health.primaries(facts):
+        if name != primary:
             # The rules of join touch nothing while there are two; the harness knows which one was cut off.
             control.agent(control.outputs.node(name), "local", "stop")
-            done.append(f"{name}: stopped, {keep} is primary on a later timeline")
-    for index, name in enumerate(followers(facts, keep)):
+            done.append(f"{name}: stopped, {primary} is primary on a later timeline")
+    for index, name in enumerate(followers(facts, primary)):
         # One that was not struck follows by itself, and a rejoin takes longer than asking again.
-        if index and name not in followers(all_facts(control.outputs), keep):
+        if index and name not in followers(all_facts(control.outputs), primary):
             continue
         control.agent(control.outputs.node(name), "rejoin", name)
         done.append(f"{name}: rejoin")
-    if done:
-        facts, witness = members_facts(control.outputs)
-        if not health.problems(facts, witness=witness):
-            return done
-    first = control.outputs.node(keep) if keep else control.outputs.nodes[0]
-    control.agent(first, "start")
-    return [*done, f"{first.name}: start"]
+    return done
 
 
 def most_advanced(facts: Mapping[str, Facts | None], primaries: list[str]) -> str | None:

@@ -171,6 +171,7 @@ class Agents(FakeControl):
 @pytest.fixture
 def agents(monkeypatch: pytest.MonkeyPatch) -> Agents:
     monkeypatch.setattr(restoration, "wait_until_healthy", lambda control: None)
+    monkeypatch.setattr(restoration, "status", lambda outputs, stack: {"healthy": False})
     return Agents()
 
 
@@ -199,8 +200,8 @@ def test_who_does_not_follow_the_primary_is_rejoined(agents: Agents, monkeypatch
 
 def test_nothing_is_started_that_a_rejoin_has_brought_back(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = changed(healthy(NAMES, primary="node1"), "node0", "postgres", "streaming_from", to=None)
-    said = iter([answers, healthy(NAMES, primary="node1")])
-    monkeypatch.setattr(restoration, "members_facts", lambda outputs: (next(said), {}))
+    monkeypatch.setattr(restoration, "members_facts", lambda outputs: (answers, {}))
+    monkeypatch.setattr(restoration, "status", lambda outputs, stack: {"healthy": True})
     assert restoration.restore(agents) == ["node0: rejoin"]
     assert agents.done == [("node0", "rejoin node0")]
 
@@ -215,8 +216,8 @@ def test_who_has_followed_by_itself_meanwhile_is_not_rejoined(
             changed(given, name, "postgres", "streaming_from", to=None)
         return given
 
-    said = iter([answers("node0", "node2"), answers()])
-    monkeypatch.setattr(restoration, "members_facts", lambda outputs: (next(said), {}))
+    monkeypatch.setattr(restoration, "members_facts", lambda outputs: (answers("node0", "node2"), {}))
+    monkeypatch.setattr(restoration, "status", lambda outputs, stack: {"healthy": True})
     monkeypatch.setattr(restoration, "all_facts", lambda outputs: answers() if by_itself else answers("node2"))
     assert restoration.restore(agents) == [f"{name}: rejoin" for name in told]
 
