@@ -120,7 +120,7 @@ class Performance:
         self._workload, self._tell = workload, tell
         self._names = [node.name for node in control.outputs.nodes]
         self._struck: list[str] = []
-        self._standby_away = False
+        self._standby_away = self._disturbed = False
         self._step = 0
         self._acted = self._done_at = self.began = time.monotonic()
         self.wall = time.time()
@@ -131,7 +131,7 @@ class Performance:
         self.restored = False
 
     def perform(self, scenario: Scenario, outputs: LabOutputs) -> None:
-        """All steps until one fails; then healing and restoring, if they were not among them."""
+        """All steps until one fails; then healing and restoring, unless that was done after the last fault."""
         self._await_clients()
         time.sleep(bounded(CALM_SECONDS))
         self.first = self._roles_such_that(lambda roles: roles.arrangement is scenario.begins, str(scenario.begins))
@@ -142,7 +142,7 @@ class Performance:
             self.failure = getattr(error, "problem", str(error))
             self._tell(f"failed: {self.failure}")
         try:
-            if not isinstance(scenario.steps[-1], Restore) or self.failure:
+            if self._disturbed or self.failure:
                 self._step = len(scenario.steps)
                 self._heal()
                 self._restore()
@@ -173,6 +173,7 @@ class Performance:
 
     def _inject(self, name: str, struck: tuple[str, ...]) -> None:
         fault = fault_named(name)
+        self._disturbed = True
         self._tell(f"{name} on {' and '.join(struck)}")
         injected = self._injector.inject_all(fault, [self._control.outputs.node(node) for node in struck])
         kind: Kind = "fault" if fault.losses != Losses() else "load"
@@ -199,10 +200,11 @@ class Performance:
         for line in restore(self._control):
             self._tell(f"  {line}")
         self._done("restore", began, "restore", tuple(self._names))
-        self._standby_away = False
+        self._standby_away = self._disturbed = False
 
     def _switchover(self) -> None:
         target = self._choose(Role.STANDBY)[0]
+        self._disturbed = True
         began = time.monotonic()
         self._tell(f"switchover to {target}")
         self._control.agent(self._control.outputs.node(target), "switchover", target)

@@ -219,6 +219,14 @@ def test_an_expectation_that_does_not_come_true_ends_the_run_and_the_lab_is_rest
     assert bench.record.entries() == []
 
 
+def test_a_lab_that_was_restored_after_the_last_fault_is_not_restored_again(bench: Bench) -> None:
+    for steps, times in (((KILL, Heal(), Restore(), Watch(3)), 1), ((KILL, Restore(), KILL, Watch(3)), 2)):
+        bench.control.done.clear()
+        bench.seen.primary = "node0"
+        assert bench.run(*steps).restored
+        assert bench.control.done.count(("lab", "restore")) == times
+
+
 def test_a_second_step_strikes_whoever_has_the_role_by_then(bench: Bench) -> None:
     bench.when = {"cgroup.kill": bench.fails_over}
     result = bench.run(KILL, Await(("primary-changes",), 30), KILL, Await(("primary-stays",), 5), Restore())
