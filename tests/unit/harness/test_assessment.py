@@ -220,6 +220,23 @@ def test_rows_may_be_lost_only_where_a_primary_takes_them_with_it(given: Event, 
     assert "acknowledged rows" in sync
 
 
+EXCUSED: dict[str, tuple[Event, float, bool]] = {
+    "acknowledged long before the fault": (event(), FAULT - 15, False),
+    "acknowledged just before it": (event(), FAULT - 5, True),
+    "acknowledged by the new primary": (event(), 1060, False),
+    "acknowledged while nobody knows who is cut off": (event("partition"), 1060, True),
+    "acknowledged when all is restored": (event("partition"), 1090, False),
+}
+
+
+@pytest.mark.parametrize(("given", "moment", "may_lose"), EXCUSED.values(), ids=EXCUSED.keys())
+def test_rows_may_be_lost_only_around_the_fault_that_takes_them(given: Event, moment: float, may_lose: bool) -> None:
+    number = next(write.number for write in ledger().acknowledged if write.sent >= moment)
+    rows = dict.fromkeys(NAMES, tuple(each for each in NUMBERS if each != number))
+    found = {one.name for one in judged(run(given, HEAL, RESTORE), rows=rows).violations}
+    assert ("acknowledged rows" in found) == (not may_lose)
+
+
 UNMET: dict[str, tuple[dict[str, Any], list[str]]] = {
     "an expectation": (
         {
