@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pgpool_lab import given, hypervisor, machine, rolling, toolchain
-from pgpool_lab.bench import Bench, boot_times, description, phases, read_log
+from pgpool_lab import consoles, event_log, given, hypervisor, machine, rolling, toolchain
+from pgpool_lab.bench import Bench, boot_times, description, phases
 from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.cluster.outputs import from_file as outputs_from_file
@@ -84,7 +84,7 @@ class Lab:
             if removed:
                 console.print(f"  left by an interrupted run, removed: {len(removed)} objects")
         if self._update(engine, options) != 0:
-            if not rolling.refused(self._events):
+            if not rolling.refused(event_log.read(self._events)):
                 raise self._failed()
             if engine.whole():
                 self._replace_machines(engine, settings)
@@ -149,12 +149,17 @@ class Lab:
         self._events.unlink(missing_ok=True)
         common = ["--yes", "--non-interactive", "--suppress-outputs", "--event-log", str(self._events)]
         code = engine.run(["up", "--stack", self.paths.stack, *common, *options])
-        if changes(self._events):
+        if changes(event_log.read(self._events)):
             forget_snapshots(engine)
         return code
 
     def _failed(self) -> LabError:
-        return LabError("pulumi up failed: see above", f"./lab up {self.paths.stack} goes on from here")
+        said = self._last_words(consoles.never_ready(event_log.read(self._events)))
+        return LabError(f"pulumi up failed: see above{said}", f"./lab up {self.paths.stack} goes on from here")
+
+    def _last_words(self, machines: Sequence[str]) -> str:
+        """For an error message: how the consoles of machines end that take no logins."""
+        return f"\n{consoles.last_words(self.paths, machines, self.system)}" if machines else ""
 
     def _replace_machines(self, engine: Engine, settings: LabSettings) -> None:
         """Replace the machines one after the other, in rolling's order; the lab must be healthy before each.
@@ -222,7 +227,9 @@ class Lab:
         try:
             wait_for(silent, lambda names: not names, seconds=BOOT_SECONDS, what="every node takes logins", pause=2)
         except NotInTime as error:
-            raise LabError(str(error), f"./lab up {self.paths.stack} tries again; ./lab doctor") from None
+            raise LabError(
+                f"{error}{self._last_words(silent())}", f"./lab up {self.paths.stack} tries again; ./lab doctor"
+            ) from None
 
     def bench(self) -> Bench:
         """Measure bare machines, then build the lab from nothing and measure its phases; it is left as it is then."""
@@ -247,7 +254,7 @@ class Lab:
         self.up(["--skip-preview"])
         return Bench(
             machine=description(domain_type),
-            phases=phases(read_log(self._events)),
+            phases=phases(event_log.read(self._events)),
             bare_pair=bare_pair,
             lean_and_default=lean_and_default,
         )

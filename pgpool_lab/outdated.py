@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pgpool_lab.engine import Engine
 from pgpool_lab.errors import LabError
@@ -14,11 +14,8 @@ HARMLESS = ("same", "read", "refresh")
 """What the engine calls a step that changes nothing."""
 
 
-def changes(event_log: Path) -> bool:
+def changes(events: Iterable[Mapping[str, Any]]) -> bool:
     """Whether a run of the engine changed a resource, or began to: a failed one may have."""
-    if not event_log.is_file():
-        return False
-    events = (json.loads(line) for line in event_log.read_text().splitlines() if "resourcePreEvent" in line)
     steps = (event["resourcePreEvent"] for event in events if "resourcePreEvent" in event)
     return any(not step.get("planning") and step["metadata"]["op"] not in HARMLESS for step in steps)
 

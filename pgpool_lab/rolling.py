@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 HOOK = "one-machine-at-a-time"
@@ -19,12 +17,10 @@ image, the engine takes it over with the first that depends on it and lets the o
 (step_generator.go, getDependencySteps): one of them may come before it in the state, which is refused from then on."""
 
 
-def refused(event_log: Path) -> bool:
+def refused(events: Iterable[Mapping[str, Any]]) -> bool:
     """Whether a run of the engine ended because it would have replaced several machines."""
-    if not event_log.is_file():
-        return False
-    events = (json.loads(line) for line in event_log.read_text().splitlines() if HOOK in line)
-    return any(event["diagnosticEvent"]["severity"] == "error" for event in events if "diagnosticEvent" in event)
+    said = (event["diagnosticEvent"] for event in events if "diagnosticEvent" in event)
+    return any(each["severity"] == "error" and HOOK in each["message"] for each in said)
 
 
 def image_options() -> list[str]:

@@ -32,6 +32,7 @@ INSTALL_SECONDS = 3600
 """A lab of two took 16 minutes on two emulated processors; a busy machine may take several times that."""
 
 WAIT = Path(__file__).with_name("wait_for_installation.sh")
+CONSOLE = Path(__file__).with_name("console.xsl").read_text()
 
 DIAL_ATTEMPTS = 120
 """The command plugin waits 5 s between attempts in the end: ten minutes for an emulated guest to boot."""
@@ -163,6 +164,7 @@ class Node(pulumi.ComponentResource):
             ],
             network_interfaces=[libvirt.DomainNetworkInterfaceArgs(network_id=args.network_id, mac=args.mac.upper())],
             consoles=[libvirt.DomainConsoleArgs(type="pty", target_port="0", target_type="serial")],
+            xml=libvirt.DomainXmlArgs(xslt=CONSOLE),
             running=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -235,6 +237,7 @@ def machine(args: NodeArgs) -> list[str]:
     installed = sorted(args.installation.texts.items()) if args.installation else []
     return [
         *[args.domain_name, args.domain_type, str(args.memory_mib), str(args.vcpus), args.mac, args.base_hash],
+        CONSOLE,
         *[text for entry in installed for text in entry],
     ]
 

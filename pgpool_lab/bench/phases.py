@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 PHASES: tuple[tuple[str, str], ...] = (
@@ -63,8 +61,3 @@ def phases(events: Iterable[Mapping[str, Any]]) -> list[Phase]:
         found.append(Phase(phase, previous - (begin or 0.0), max(previous, ends[phase]) - (begin or 0.0)))
         previous = max(previous, ends[phase])
     return found
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The events of one update: a JSON document a line."""
-    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab import rolling
+from pgpool_lab import event_log, rolling
 from pgpool_lab.paths import PROJECT
 from tests.plugin.engine import Outcome, Stack
 
@@ -93,7 +93,7 @@ def test_two_machines_are_not_replaced_at_once(machines: Machines) -> None:
     assert "./lab up two-node replaces one after the other" in refused.text
     assert "Traceback" not in refused.text
     assert done == []
-    assert rolling.refused(machines.stack.folder / "events.json")
+    assert rolling.refused(event_log.read(machines.stack.folder / "events.json"))
 
     one, done = machines.up("a", (2, 1))
     assert one.ok, one.text
@@ -103,7 +103,7 @@ def test_two_machines_are_not_replaced_at_once(machines: Machines) -> None:
     assert not changed.ok
     assert "postgresql.version: 15 cannot become 16" in changed.text
     assert done == []
-    assert not rolling.refused(machines.stack.folder / "events.json")
+    assert not rolling.refused(event_log.read(machines.stack.folder / "events.json"))
 
 
 def test_lost_machines_come_back_at_once(machines: Machines) -> None:

@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
+from pgpool_lab import event_log, outdated
 from pgpool_lab import lab as module
-from pgpool_lab import outdated
 from pgpool_lab.engine import Engine
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness import snapshot
@@ -40,9 +40,9 @@ def test_an_update_that_changed_something_is_told_by_its_events(
     lines: list[str], expected: bool, tmp_path: Path
 ) -> None:
     log = tmp_path / "events.json"
-    assert not outdated.changes(log)
+    assert not outdated.changes(event_log.read(log))
     log.write_text("".join(f"{line}\n" for line in lines))
-    assert outdated.changes(log) == expected
+    assert outdated.changes(event_log.read(log)) == expected
 
 
 def test_every_snapshot_is_removed_from_the_machines_that_there_are() -> None:

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
+from pgpool_lab import event_log, rolling
 from pgpool_lab import lab as module
-from pgpool_lab import rolling
 from pgpool_lab.engine import Engine
 from pgpool_lab.errors import LabError
 from pgpool_lab.lab import Lab
@@ -56,9 +56,9 @@ LOGS: dict[str, tuple[list[str], bool]] = {
 @pytest.mark.parametrize(("lines", "expected"), LOGS.values(), ids=LOGS.keys())
 def test_the_check_s_refusal_is_told_from_other_failures(lines: list[str], expected: bool, tmp_path: Path) -> None:
     log = tmp_path / "events.json"
-    assert not rolling.refused(log)
+    assert not rolling.refused(event_log.read(log))
     log.write_text("".join(f"{line}\n" for line in lines))
-    assert rolling.refused(log) == expected
+    assert rolling.refused(event_log.read(log)) == expected
 
 
 ORDERS: dict[str, tuple[dict[str, Any], tuple[list[str], list[str]]]] = {
