@@ -10,7 +10,7 @@ from pgpool_lab.paths import LabPaths
 from pgpool_lab.progress import tail
 
 LOG_FOLDER = Path("/var/log/libvirt/qemu")
-"""Where libvirt keeps what a machine's console printed (components/node/console.xsl), as its daemon sees it."""
+"""Where libvirt keeps what a machine's console printed (components/node/machine.xsl), as its daemon sees it."""
 
 READY = "-ready"
 """How the name of the program's step ends that waits until a node takes logins."""

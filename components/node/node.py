@@ -32,7 +32,7 @@ INSTALL_SECONDS = 3600
 """A lab of two took 16 minutes on two emulated processors; a busy machine may take several times that."""
 
 WAIT = Path(__file__).with_name("wait_for_installation.sh")
-CONSOLE = Path(__file__).with_name("console.xsl").read_text()
+ADAPTED = Path(__file__).with_name("machine.xsl").read_text()
 
 DIAL_ATTEMPTS = 120
 """The command plugin waits 5 s between attempts in the end: ten minutes for an emulated guest to boot."""
@@ -158,13 +158,11 @@ class Node(pulumi.ComponentResource):
             disks=[
                 libvirt.DomainDiskArgs(volume_id=root.id),
                 libvirt.DomainDiskArgs(volume_id=data.id),
-                # A volume's id is its path, and by a path that ends with .iso the provider makes a CD drive of it:
-                # that is read-only, so a snapshot leaves it out.
-                libvirt.DomainDiskArgs(file=seed_disk.id),
+                libvirt.DomainDiskArgs(volume_id=seed_disk.id),
             ],
             network_interfaces=[libvirt.DomainNetworkInterfaceArgs(network_id=args.network_id, mac=args.mac.upper())],
             consoles=[libvirt.DomainConsoleArgs(type="pty", target_port="0", target_type="serial")],
-            xml=libvirt.DomainXmlArgs(xslt=CONSOLE),
+            xml=libvirt.DomainXmlArgs(xslt=ADAPTED),
             running=True,
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -237,7 +235,7 @@ def machine(args: NodeArgs) -> list[str]:
     installed = sorted(args.installation.texts.items()) if args.installation else []
     return [
         *[args.domain_name, args.domain_type, str(args.memory_mib), str(args.vcpus), args.mac, args.base_hash],
-        CONSOLE,
+        ADAPTED,
         *[text for entry in installed for text in entry],
     ]
 

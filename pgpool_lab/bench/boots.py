@@ -97,7 +97,7 @@ def qemu(machine: Machine, accelerator: str, memory_mib: int, vcpus: int) -> lis
     command += ["-m", str(memory_mib), "-smp", str(vcpus), "-display", "none", "-nodefaults", "-serial", "null"]
     for disk in ("root", "data"):
         command += ["-drive", f"file={folder / disk}.qcow2,if=virtio,format=qcow2"]
-    command += ["-drive", f"file={folder / 'seed.iso'},if=ide,media=cdrom,format=raw"]
+    command += ["-drive", f"file={folder / 'seed.iso'},if=virtio,readonly=on,format=raw"]
     command += ["-netdev", f"tap,id=lan,ifname={machine.tap},script=no,downscript=no"]
     return [*command, "-device", f"virtio-net-pci,netdev=lan,mac={machine.mac}"]
 

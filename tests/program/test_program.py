@@ -115,8 +115,8 @@ def test_nothing_else_is_registered(lab: Recording) -> None:
 def test_each_machine_boots_its_own_disks_with_its_own_address(lab: Recording, size: int) -> None:
     for index, node in enumerate(names(size)):
         domain = lab.named(node, DOMAIN)
-        disks = [("volumeId", "root"), ("volumeId", "data"), ("file", "cloud-init")]
-        assert domain.plain("disks") == [{by: f"id-of-{node}-{kind}"} for by, kind in disks]
+        disks = ("root", "data", "cloud-init")
+        assert domain.plain("disks") == [{"volumeId": f"id-of-{node}-{kind}"} for kind in disks]
         assert domain.plain("networkInterfaces")[0]["mac"] == f"52:54:00:31:00:{10 + index}"
         assert domain.plain("type") == "qemu"
         seed = json.loads(lab.named(f"{node}-cloud-init-file").plain("stdin"))

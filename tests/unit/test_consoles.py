@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from components.node.node import CONSOLE
+from components.node.node import ADAPTED
 from pgpool_lab import consoles, event_log
 from pgpool_lab import lab as module
 from pgpool_lab.engine import Engine
@@ -77,17 +77,28 @@ def test_machines_that_do_not_come_back_after_a_reboot_are_shown_as_well(
         lab._wait_for_logins(OUTPUTS)
 
 
-def test_the_definition_of_a_machine_keeps_its_console_where_it_is_looked_for(tmp_path: Path) -> None:
-    sheet, definition = tmp_path / "sheet.xsl", tmp_path / "domain.xml"
-    sheet.write_text(CONSOLE)
-    definition.write_text(
-        "<domain type='qemu'><name>a-lab-node4</name><devices><disk/><console type='pty'><target type='serial'/>"
-        "</console></devices></domain>"
-    )
+def adapted(folder: Path, devices: str) -> ElementTree.Element:
+    """The devices of a machine's definition after the provider has adapted it."""
+    sheet, definition = folder / "sheet.xsl", folder / "domain.xml"
+    sheet.write_text(ADAPTED)
+    definition.write_text(f"<domain type='qemu'><name>a-lab-node4</name><devices>{devices}</devices></domain>")
     done = subprocess.run(["xsltproc", "--nonet", sheet, definition], capture_output=True, text=True, check=True)
-    devices = ElementTree.fromstring(done.stdout).find("devices")
-    assert devices is not None
+    found = ElementTree.fromstring(done.stdout).find("devices")
+    assert found is not None
+    return found
+
+
+def test_the_definition_of_a_machine_keeps_its_console_where_it_is_looked_for(tmp_path: Path) -> None:
+    devices = adapted(tmp_path, "<disk/><console type='pty'><target type='serial'/></console>")
     assert [each.tag for each in devices] == ["disk", "console"]
     log = devices.find("console/log")
     assert log is not None
     assert log.attrib == {"append": "on", "file": f"{consoles.LOG_FOLDER}/a-lab-node4-console.log"}
+
+
+def test_of_a_machine_s_disks_only_the_seed_is_read_only(tmp_path: Path) -> None:
+    disk = "<disk><driver name='qemu' type='qcow2'/><source pool='p' volume='node4-%s'/></disk>"
+    devices = adapted(tmp_path, "".join(disk % each for each in ("root.qcow2", "data.qcow2", "cloud-init.iso")))
+    kinds = [str(each.find("driver").get("type")) for each in devices]  # type: ignore[union-attr]
+    assert kinds == ["qcow2", "qcow2", "raw"]
+    assert [each.find("readonly") is not None for each in devices] == [False, False, True]
