@@ -47,7 +47,8 @@ class NodeSettings(Settings):
     ip: IPv4Address
     mac: Annotated[str, Field(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
     memory_mib: Annotated[int, Field(ge=512)] = 768
-    vcpus: Annotated[int, Field(ge=1)] = 2
+    vcpus: Annotated[int, Field(ge=1)] = 1
+    """More do not make emulated nodes faster: they take part in every lock and every change of a page table."""
 
 
 class NetworkSettings(Settings):
@@ -325,7 +326,6 @@ class LabSettings(Settings):
             ip=next(self._free_addresses()),
             mac=next(mac for last in range(256) if (mac := f"{prefix}{last:02x}") not in macs),
             memory_mib=512,
-            vcpus=1,
         )
 
     @property

@@ -281,7 +281,7 @@ def test_the_preview_of_an_update_that_replaces_two_machines_fails() -> None:
 
 MACHINE: dict[str, tuple[dict[str, Any], set[str]]] = {
     "memory": ({"memory_mib": 1024}, {"node0"}),
-    "processors": ({"vcpus": 1}, {"node0"}),
+    "processors": ({"vcpus": 2}, {"node0"}),
     "network card": ({"mac": "52:54:00:31:00:99"}, {"node0"}),
     "address": ({"ip": "192.168.31.20"}, {"node0", "node1"}),
 }
