@@ -21,9 +21,11 @@ class Machine(BaseModel):
     kernel: str
     domain_type: str
     """`kvm`, or `qemu` for emulated nodes."""
+    node_processors: int
+    """Those of a node's virtual machine."""
 
 
-def this_machine(domain_type: str) -> Machine:
+def this_machine(domain_type: str, node_processors: int) -> Machine:
     """The host of the lab, from /proc (proc(5))."""
     return Machine(
         processor=processor(Path("/proc/cpuinfo").read_text()),
@@ -31,6 +33,7 @@ def this_machine(domain_type: str) -> Machine:
         memory_mib=memory_mib(Path("/proc/meminfo").read_text()),
         kernel=platform.release(),
         domain_type=domain_type,
+        node_processors=node_processors,
     )
 
 

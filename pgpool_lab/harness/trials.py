@@ -12,7 +12,7 @@ from pgpool_lab.harness import recording as files
 from pgpool_lab.harness.assessment import Place, assess, check
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults import Injector, Record
-from pgpool_lab.harness.machine import this_machine
+from pgpool_lab.harness.machine import Machine, this_machine
 from pgpool_lab.harness.recording import Recording
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import Runner, Scenario
@@ -92,11 +92,10 @@ class Trials:
 
 def place_of(outputs: LabOutputs) -> Place:
     """Where runs on a lab take place."""
-    machine = this_machine(domain_type_of(Control(outputs)))
-    return Place(outputs=outputs, preset=preset_of(outputs.timings), machine=machine)
+    return Place(outputs=outputs, preset=preset_of(outputs.timings), machine=machine_of(Control(outputs)))
 
 
-def domain_type_of(control: Control) -> str:
-    """`kvm`, or `qemu` for emulated nodes: libvirt's word for the first node's machine."""
-    description = control.virsh("dumpxml", control.outputs.nodes[0].domain)
-    return ElementTree.fromstring(description).attrib["type"]
+def machine_of(control: Control) -> Machine:
+    """The host, and what libvirt says of the first node's machine."""
+    definition = ElementTree.fromstring(control.virsh("dumpxml", control.outputs.nodes[0].domain))
+    return this_machine(definition.attrib["type"], int(definition.findtext("vcpu", "1")))

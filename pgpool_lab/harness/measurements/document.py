@@ -42,6 +42,8 @@ class Host(Part):
     processor: str
     cores: int
     domain_type: str
+    node_processors: int = 2
+    """Of a node's machine. Runs that do not tell are from before nodes had one."""
 
 
 class Configuration(Part):

@@ -65,7 +65,8 @@ def place(run: Run) -> str:
 
 def machine(host: Host) -> str:
     how = "with KVM" if host.domain_type == "kvm" else "without KVM"
-    return f"{host.cores} cores ({host.processor}), {how}"
+    processors = f"{host.node_processors} processor{'s' if host.node_processors > 1 else ''} a node"
+    return f"{host.cores} cores ({host.processor}), {how}, {processors}"
 
 
 def failures(runs: Mapping[Path, Run], folder: str) -> list[str]:

@@ -107,7 +107,9 @@ def subject(scenario: str = "3 host down") -> Subject:
         replication="async",
         macs=MACS,
         versions={"distribution": "debian12", "postgresql": "15", "pgpool": "4.3.5"},
-        machine=Machine(processor="AMD EPYC 9R14", cores=2, memory_mib=7900, kernel="6.1.0", domain_type="qemu"),
+        machine=Machine(
+            processor="AMD EPYC 9R14", cores=2, memory_mib=7900, kernel="6.1.0", domain_type="qemu", node_processors=1
+        ),
     )
 
 

@@ -25,7 +25,9 @@ from tests.unit import lab_outputs
 from tests.unit.harness import runs
 from tests.unit.harness.synthetic import END, FAULT, MACS, NAMES, REPAIR, TIMINGS, ledger, samples
 
-MACHINE = Machine(processor="AMD EPYC 9R14", cores=2, memory_mib=7900, kernel="6.1.0", domain_type="qemu")
+MACHINE = Machine(
+    processor="AMD EPYC 9R14", cores=2, memory_mib=7900, kernel="6.1.0", domain_type="qemu", node_processors=1
+)
 NUMBERS = tuple(write.number for write in ledger().acknowledged)
 
 

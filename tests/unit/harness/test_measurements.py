@@ -177,6 +177,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "another version": {"versions": {"pgpool": "4.6.0"}},
     "a witness": {"witness": True},
     "another machine": {"machine": {"processor": "AMD EPYC 9R14", "cores": 8, "domain_type": "kvm"}},
+    "nodes of another size": {"machine": {"processor": "AMD EPYC 9R14", "cores": 2, "domain_type": "qemu"}},
 }
 
 

@@ -120,4 +120,4 @@ def test_a_document_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_a_machine_is_described_by_what_the_kernel_says() -> None:
     assert processor("processor\t: 0\nmodel name\t: AMD EPYC 9R14\n") == "AMD EPYC 9R14"
     assert memory_mib("MemTotal:        8054180 kB\nMemFree: 1 kB\n") == 7865
-    assert this_machine("qemu").cores >= 1
+    assert this_machine("qemu", 1).cores >= 1

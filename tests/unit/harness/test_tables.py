@@ -13,7 +13,7 @@ from pgpool_lab.harness.report.tables import PAGE, TABLES, generate, replace
 from tests.unit.harness.measured import document, folder_of, outage
 
 EMPTY = "\n".join(f"by hand\n<!-- {name}: generated, do not edit -->\n<!-- {name}: end -->" for name in TABLES)
-MACHINE = "### 2 cores (AMD EPYC 9R14), without KVM: PostgreSQL 15, pgpool-II 4.3.5, debian12"
+MACHINE = "### 2 cores (AMD EPYC 9R14), without KVM, 1 processor a node: PostgreSQL 15, pgpool-II 4.3.5, debian12"
 
 
 def made(tmp_path: Path, series: str, *documents: dict[str, Any]) -> list[str]:
@@ -110,7 +110,7 @@ def test_a_run_that_ended_before_its_fault_counts_and_has_no_figures(tmp_path: P
 
 
 def test_figures_of_different_machines_are_kept_apart(tmp_path: Path) -> None:
-    fast = {"processor": "AMD EPYC 9R14", "cores": 8, "domain_type": "kvm"}
+    fast = {"processor": "AMD EPYC 9R14", "cores": 8, "domain_type": "kvm", "node_processors": 1}
     lines = made(tmp_path, "failovers", document(measures=outage(30)), document(measures=outage(3), machine=fast))
     places = [line for line in lines if line.startswith("### ")]
     assert places == [MACHINE, MACHINE.replace("2 cores", "8 cores").replace("without", "with")]

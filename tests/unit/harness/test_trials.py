@@ -39,7 +39,7 @@ class FakeRunner:
 def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trials:
     monkeypatch.setattr(trials, "Runner", FakeRunner)
     monkeypatch.setattr(FakeRunner, "outcome", run, raising=False)
-    monkeypatch.setattr(Control, "virsh", lambda self, *words: "<domain type='kvm'><name>lab-node0</name></domain>")
+    monkeypatch.setattr(Control, "virsh", lambda self, *words: "<domain type='kvm'><vcpu>4</vcpu></domain>")
     monkeypatch.setattr(table, "settled_rows", lambda outputs, nodes: dict.fromkeys(NAMES, NUMBERS))
     monkeypatch.setattr(logs, "last_lines", lambda outputs, node, lines: f"log of {node.name}")
     return Trials("three-node", outputs(), tmp_path / "faults", tmp_path / "reports", print)
@@ -51,7 +51,8 @@ def test_a_run_that_passed_leaves_its_recording_and_no_logs(bench: Trials) -> No
     assert (result.passed, recording.load(folder).result) == (True, result)
     assert folder.name == "three-node.procedure-3"
     assert not (folder / "logs").exists()
-    assert (result.subject.machine.domain_type, result.subject.preset) == ("kvm", "fast")
+    machine = result.subject.machine
+    assert (machine.domain_type, machine.node_processors, result.subject.preset) == ("kvm", 4, "fast")
 
 
 def test_a_run_that_failed_leaves_all_nodes_logs_as_well(bench: Trials, monkeypatch: pytest.MonkeyPatch) -> None:
