@@ -1,11 +1,9 @@
 <?xml version="1.0"?>
-<!-- What a machine's definition needs that the provider has no argument for. -->
 <xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
   <xsl:template match="@*|node()">
     <xsl:copy><xsl:apply-templates select="@*|node()"/></xsl:copy>
   </xsl:template>
 
-  <!-- The console is kept in a file: nothing else tells of a machine that never answered. -->
   <xsl:template match="/domain/devices/console">
     <xsl:copy>
       <xsl:apply-templates select="@*|node()"/>
@@ -15,8 +13,6 @@
     </xsl:copy>
   </xsl:template>
 
-  <!-- The seed is a disk, not the CD drive that the provider can make of it: to find that takes a fifth of the boot of
-       an emulated machine. Read-only, so a snapshot leaves it out. -->
   <xsl:template match="/domain/devices/disk[contains(source/@volume, '-cloud-init.iso')]">
     <xsl:copy>
       <xsl:apply-templates select="@*|node()"/>

@@ -33,6 +33,12 @@ INSTALL_SECONDS = 3600
 
 WAIT = Path(__file__).with_name("wait_for_installation.sh")
 ADAPTED = Path(__file__).with_name("machine.xsl").read_text()
+"""What a machine's definition needs that the provider has no argument for; it has no comments, since any change of it
+replaces the machines.
+
+The console is kept in a file: nothing else tells of a machine that never answered. The seed is a disk, not the CD drive
+that the provider can make of a file: one emulated device less to wait for. It is read-only, so a snapshot leaves it out.
+"""
 
 DIAL_ATTEMPTS = 120
 """The command plugin waits 5 s between attempts in the end: ten minutes for an emulated guest to boot."""
