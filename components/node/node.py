@@ -37,7 +37,7 @@ ADAPTED = Path(__file__).with_name("machine.xsl").read_text()
 replaces the machines.
 
 The console is kept in a file: nothing else tells of a machine that never answered. The seed is a disk, not the CD drive
-that the provider can make of a file: one emulated device less to wait for. It is read-only, so a snapshot leaves it out.
+that the provider can make of a file: one emulated device less to wait for. Read-only, so a snapshot leaves it out.
 """
 
 DIAL_ATTEMPTS = 120

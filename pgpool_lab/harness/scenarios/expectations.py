@@ -10,7 +10,8 @@ from pgpool_lab.harness.samples import NodeSample
 from pgpool_lab.harness.scenarios.roles import Roles
 
 WRITE_SECONDS = 3.0
-"""Writes flow when one was acknowledged so recently: clients of ours write several times a second."""
+"""Writes flow when one was acknowledged so recently: clients of ours write several times a second. A client is in when
+it succeeded so recently."""
 
 
 @dataclass(frozen=True)

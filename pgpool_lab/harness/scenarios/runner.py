@@ -13,7 +13,7 @@ from pgpool_lab.harness.faults import Injector, Losses, fault_named
 from pgpool_lab.harness.observer import Observer, full_samples
 from pgpool_lab.harness.restoration import restore
 from pgpool_lab.harness.samples import NodeSample
-from pgpool_lab.harness.scenarios.expectations import Evidence, unmet
+from pgpool_lab.harness.scenarios.expectations import WRITE_SECONDS, Evidence, unmet
 from pgpool_lab.harness.scenarios.model import (
     Await,
     Heal,
@@ -296,7 +296,8 @@ class Performance:
             for write in book.acknowledged
             if write.way == "vip" and write.done is not None and write.sent >= self._done_at
         ]
-        succeeded = book.succeeded(self._done_at)
+        # A success of the moment in which the fault took effect does not make a client one that is back.
+        succeeded = book.succeeded(max(self._done_at, now - WRITE_SECONDS))
         return Evidence(
             before=self._before,
             now=roles_of(self._names, latest),

@@ -388,6 +388,14 @@ def test_a_client_is_back_with_what_it_began_after_the_fault_only(bench: Bench) 
     }
 
 
+def test_a_client_that_succeeded_only_as_the_fault_took_effect_is_not_back(bench: Bench) -> None:
+    bench.when = {"cgroup.kill": lambda: setattr(bench.workload, "sent", bench.seen.clock)}
+    result = bench.run(KILL, Await(("clients-back", "primary-changes"), 5), Restore())
+    assert {outcome.expectation: outcome.unmet for outcome in result.outcomes}["clients-back"] == (
+        "w did not get in again"
+    )
+
+
 def test_a_lab_that_lets_a_client_in_never_is_not_broken(bench: Bench) -> None:
     bench.workload.sent = 0.0
     with pytest.raises(LabError, match="every client gets in"):
