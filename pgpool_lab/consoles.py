@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pgpool_lab.hypervisor.configuration import folders
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.progress import tail
 
@@ -27,7 +28,7 @@ def never_ready(events: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def log(lab: LabPaths, machine: str, system: bool) -> Path:
     """The file that keeps a machine's console, in the user's libvirt (`system`) or in the lab's own."""
-    folder = LOG_FOLDER if system else lab.libvirt / "log" / LOG_FOLDER.name
+    folder = LOG_FOLDER if system else folders(lab)[str(LOG_FOLDER.parent)] / LOG_FOLDER.name
     return folder / f"{lab.domain(machine)}-console.log"
 
 

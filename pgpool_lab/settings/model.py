@@ -48,7 +48,7 @@ class NodeSettings(Settings):
     mac: Annotated[str, Field(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
     memory_mib: Annotated[int, Field(ge=512)] = 768
     vcpus: Annotated[int, Field(ge=1)] = 1
-    """More do not make emulated nodes faster: they take part in every lock and every change of a page table."""
+    """A second one made emulated nodes slower (docs/measurements.md)."""
 
 
 class NetworkSettings(Settings):
