@@ -29,6 +29,8 @@ class Moment:
     before: float
     after: float
     uptime: float | None = None
+    said: str = ""
+    """What the script that did it printed."""
 
 
 class Control:
@@ -52,8 +54,8 @@ class Control:
     def act(self, node: MachineOutput, script: str) -> Moment:
         """Run a script on a node and tell when it began there."""
         before = time.monotonic()
-        said = self.shell(node, f"cut -d ' ' -f 1 /proc/uptime\n{script}")
-        return Moment(before, time.monotonic(), uptime=float(said.split()[0]))
+        uptime, _, said = self.shell(node, f"cut -d ' ' -f 1 /proc/uptime\n{script}").partition("\n")
+        return Moment(before, time.monotonic(), float(uptime), said)
 
     def agent(self, node: MachineOutput, *words: str) -> dict[str, Any]:
         """Run the node's agent; the document that it gives."""

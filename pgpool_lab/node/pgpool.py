@@ -24,8 +24,12 @@ gone after a reboot, as the service is."""
 RENUMBERED = "renumbered"
 """What `apply` says when it leaves a running pgpool alone because it is known by another number than it is to have."""
 
-ANSWER_SECONDS = 6
-"""pgpool holds clients back during a failover: an answer may take that long, and none is an answer, too."""
+PCP_SECONDS = 6
+"""How long a PCP command may take. During a failover pgpool answers late or not: no answer is an answer, too."""
+SESSION_SECONDS = 15
+"""The same for a session. It costs a second of an emulated processor here and some of one on every other node: where
+all nodes were asked at once, beside a workload and on a slow machine, none of the rounds of four minutes found every
+login within 6 s, and a healthy cluster was not found so."""
 
 PCP_PASSWORDS = "/var/lib/postgresql/.pcppass"
 
@@ -98,11 +102,11 @@ def shown_backends(config: Config, host: str) -> list[dict[str, str]] | None:
     environment = {
         **os.environ,
         "PGPASSFILE": "/var/lib/postgresql/.pgpass",
-        "PGCONNECT_TIMEOUT": str(ANSWER_SECONDS),
+        "PGCONNECT_TIMEOUT": str(SESSION_SECONDS),
     }
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=ANSWER_SECONDS, env=environment, check=False
+            command, capture_output=True, text=True, timeout=SESSION_SECONDS, env=environment, check=False
         )
     except subprocess.TimeoutExpired:
         return []
@@ -142,10 +146,10 @@ def run_pcp(config: Config, program: str, host: str, node: int | None = None) ->
     positional = config["pgpool"]["pcp_syntax"] == "positional"
     password = secrets()["pcp"] if positional else ""
     return subprocess.run(
-        pcp.command(config["pgpool"], program, host, seconds=ANSWER_SECONDS, password=password, node=node),
+        pcp.command(config["pgpool"], program, host, seconds=PCP_SECONDS, password=password, node=node),
         capture_output=True,
         text=True,
-        timeout=ANSWER_SECONDS,
+        timeout=PCP_SECONDS,
         env={**os.environ, "PCPPASSFILE": PCP_PASSWORDS},
         check=False,
     )

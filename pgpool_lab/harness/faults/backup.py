@@ -20,19 +20,18 @@ class BaseBackup(Fault):
     """The node takes a base backup of the server that it streams from, slowly, beside its data."""
 
     def inject(self, control: Control, target: Target) -> Moment:
+        """It shows when it runs and has files: the server sends."""
         # The agent knows it by the words of every version: pg_stat_wal_receiver has the host since 11.
         source = control.agent(target.node, "facts")["postgres"]["streaming_from"]
         if source is None:
             raise LabError(f"{target.node.name} streams from nobody: there is nothing to take a base backup of")
         outputs = control.outputs
         user = outputs.credentials.replication.user
-        return control.act(target.node, start_script(outputs.node(source), target.node, user))
-
-    def verify(self, control: Control, target: Target) -> None:
-        """It runs and has files: the server sends."""
+        moment = control.act(target.node, start_script(outputs.node(source), target.node, user))
         folder = f'"{mount_point(target.node)}/{UNIT}/base"'
         script = f"systemctl is-active -q {UNIT} && [ -e {folder} ] && echo runs || true"
         self.await_effect(lambda: control.shell(target.node, script).strip() == "runs", target.node, "under way")
+        return moment
 
     def heal(self, control: Control, target: Target) -> None:
         folder = f'"{mount_point(target.node)}/{UNIT}"'

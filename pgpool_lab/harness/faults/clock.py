@@ -32,15 +32,14 @@ class ClockJump(Fault):
         return abs(self.seconds)
 
     def inject(self, control: Control, target: Target) -> Moment:
-        return control.act(target.node, jump_script(self.seconds))
-
-    def verify(self, control: Control, target: Target) -> None:
+        moment = control.act(target.node, jump_script(self.seconds))
         before, now = control.shell(target.node, f"cat {BEFORE}\n{READING}").splitlines()
         jumped = jump_between(before, now)
         if abs(jumped - self.seconds) > TOLERATED_SECONDS:
             raise NotInEffect(
                 f"{self.name}: the clock of {target.node.name} jumped by {jumped:.1f} s", "./lab fault heal"
             )
+        return moment
 
     def heal(self, control: Control, target: Target) -> None:
         control.shell(target.node, mend_script())

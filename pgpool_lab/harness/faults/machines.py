@@ -25,10 +25,9 @@ class PoweredOff(Fault):
     """The machine's power goes: nothing is flushed, nobody says good-bye."""
 
     def inject(self, control: Control, target: Target) -> Moment:
-        return control.machine(target.node, "destroy")
-
-    def verify(self, control: Control, target: Target) -> None:
+        moment = control.machine(target.node, "destroy")
         self.await_effect(lambda: control.machine_state(target.node) == "shut off", target.node, "shut off")
+        return moment
 
     def heal(self, control: Control, target: Target) -> None:
         if control.machine_state(target.node) == "shut off":
@@ -41,10 +40,7 @@ class Rebooted(Fault):
     """The machine is told to reboot: its services stop in order, and none of the lab's starts by itself."""
 
     def inject(self, control: Control, target: Target) -> Moment:
-        return control.act(target.node, f"touch {MARK}\nsystemctl --no-block reboot")
-
-    def verify(self, control: Control, target: Target) -> None:
-        """It no longer takes logins, or has forgotten the mark."""
+        """It shows when the machine no longer takes logins, or has forgotten the mark."""
 
         def rebooting() -> bool:
             try:
@@ -52,7 +48,9 @@ class Rebooted(Fault):
             except LabError:
                 return True
 
+        moment = control.act(target.node, f"touch {MARK}\nsystemctl --no-block reboot")
         self.await_effect(rebooting, target.node, "rebooting")
+        return moment
 
     def heal(self, control: Control, target: Target) -> None:
         wait_for_login(control, target.node)
@@ -63,10 +61,9 @@ class Paused(Fault):
     """The machine stands still, and later goes on as if nothing had happened: its clock lags by the pause."""
 
     def inject(self, control: Control, target: Target) -> Moment:
-        return control.machine(target.node, "suspend")
-
-    def verify(self, control: Control, target: Target) -> None:
+        moment = control.machine(target.node, "suspend")
         self.await_effect(lambda: control.machine_state(target.node) == "paused", target.node, "paused")
+        return moment
 
     def heal(self, control: Control, target: Target) -> None:
         if control.machine_state(target.node) == "paused":

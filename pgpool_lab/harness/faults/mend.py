@@ -21,13 +21,12 @@ class ConnectionsKept(Fault):
     """The node drops no connections any more, whoever asks it to. Nothing fails by that alone."""
 
     def inject(self, control: Control, target: Target) -> Moment:
-        return control.act(target.node, f"mount --bind {NOTHING} {SOCKETS}")
-
-    def verify(self, control: Control, target: Target) -> None:
+        moment = control.act(target.node, f"mount --bind {NOTHING} {SOCKETS}")
         script = f"cmp -s {NOTHING} {SOCKETS} && echo kept || true"
         self.await_effect(
             lambda: control.shell(target.node, script).strip() == "kept", target.node, f"without {SOCKETS}"
         )
+        return moment
 
     def heal(self, control: Control, target: Target) -> None:
         """The connections that were kept are dropped, or a pgpool that hangs by one would do so for ever."""

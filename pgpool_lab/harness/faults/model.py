@@ -16,6 +16,8 @@ from pgpool_lab.waiting import bounded
 
 EFFECT_SECONDS = 60.0
 """How long a fault may take until it shows: an orderly stop of an emulated, busy PostgreSQL takes seconds."""
+PAUSE_SECONDS = 0.5
+"""Between two looks whether it shows."""
 
 
 class NotInEffect(LabError):
@@ -66,11 +68,11 @@ class Fault(ABC):
 
     @abstractmethod
     def inject(self, control: Control, target: Target) -> Moment:
-        """Strike; the moment at which it happened."""
+        """Strike, and wait until it shows; the moment of the stroke. Raises NotInEffect after EFFECT_SECONDS.
 
-    @abstractmethod
-    def verify(self, control: Control, target: Target) -> None:
-        """Return once the fault is in effect. Raises NotInEffect after EFFECT_SECONDS."""
+        What strikes at the services of a node and is measured waits within the login that struck: a second login takes
+        half a second of an emulated processor from the failover that has begun.
+        """
 
     @abstractmethod
     def heal(self, control: Control, target: Target) -> None:
@@ -82,8 +84,21 @@ class Fault(ABC):
         deadline = time.monotonic() + seconds
         while not shows():
             if time.monotonic() > deadline:
-                raise NotInEffect(
-                    f"{self.name} on {node.name} did not take effect: not {expected} after {seconds:.0f} s",
-                    "./lab fault heal, then look at ./lab logs",
-                )
-            time.sleep(0.5)
+                raise self.without_effect(node, expected)
+            time.sleep(PAUSE_SECONDS)
+
+    def without_effect(self, node: NodeOutput, expected: str) -> NotInEffect:
+        """The error of a fault that did not show in time; it should have been `expected`."""
+        return NotInEffect(
+            f"{self.name} on {node.name} did not take effect: not {expected} after {bounded(EFFECT_SECONDS):.0f} s",
+            "./lab fault heal, then look at ./lab logs",
+        )
+
+    def strike(self, control: Control, node: NodeOutput, script: str, shows: str, expected: str) -> Moment:
+        """Run a script on a node, and wait there until the condition `shows` (bash) holds."""
+        rounds = int(bounded(EFFECT_SECONDS) / PAUSE_SECONDS)
+        wait = f"for _ in {{0..{rounds}}}; do if {shows}; then echo shows; break; fi; sleep {PAUSE_SECONDS}; done"
+        moment = control.act(node, f"{script}\n{wait}")
+        if moment.said.split()[-1:] != ["shows"]:
+            raise self.without_effect(node, expected)
+        return moment

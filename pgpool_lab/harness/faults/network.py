@@ -25,13 +25,12 @@ class LinkDown(Fault):
     """The machine's interface loses its carrier: it reaches nobody and nobody reaches it, clients included."""
 
     def inject(self, control: Control, target: Target) -> Moment:
-        return control.machine(target.node, "domif-setlink", target.node.mac, "down")
-
-    def verify(self, control: Control, target: Target) -> None:
         node = target.node
+        moment = control.machine(node, "domif-setlink", node.mac, "down")
         self.await_effect(
             lambda: link_is_down(control.virsh("domif-getlink", node.domain, node.mac)), node, "without a link"
         )
+        return moment
 
     def heal(self, control: Control, target: Target) -> None:
         if control.machine_state(target.node) != "shut off":
@@ -56,13 +55,11 @@ class Partition(Fault):
                     sides(target),
                 )
             )
-        return Moment(min(moment.before for moment in moments), max(moment.after for moment in moments))
-
-    def verify(self, control: Control, target: Target) -> None:
         for node, others in sides(target):
             for other in others:
                 if got_through(control.shell(node, f"ping -n -c 1 -W 1 {other.ip} || true")):
                     raise NotInEffect(f"{self.name}: {node.name} still reaches {other.name}", "./lab fault heal")
+        return Moment(min(moment.before for moment in moments), max(moment.after for moment in moments))
 
     def heal(self, control: Control, target: Target) -> None:
         """On every side that can be reached; one that can't keeps the fault recorded."""

@@ -22,11 +22,10 @@ class VolumeFull(Fault):
     """A file takes all the room that the service account may use; nothing is written for it (fallocate(1))."""
 
     def inject(self, control: Control, target: Target) -> Moment:
-        return control.act(target.node, fill_script(target.node))
-
-    def verify(self, control: Control, target: Target) -> None:
+        moment = control.act(target.node, fill_script(target.node))
         script = available_script(target.node)
         self.await_effect(lambda: int(control.shell(target.node, script)) < FULL_BYTES, target.node, "full")
+        return moment
 
     def heal(self, control: Control, target: Target) -> None:
         control.shell(target.node, f'rm -f "{mount_point(target.node)}/{BALLOON}"')

@@ -33,8 +33,7 @@ class FakeControl(Control):
         return self.says(node.name, script)
 
     def act(self, node: MachineOutput, script: str) -> Moment:
-        self.shell(node, script)
-        return Moment(1.0, 2.0, uptime=100.0)
+        return Moment(1.0, 2.0, uptime=100.0, said=self.shell(node, script))
 
     def agent(self, node: MachineOutput, *words: str) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.shell(node, " ".join(words)))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from pgpool_lab.cluster.outputs import MachineOutput
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults import FAULTS, NotInEffect, Target, fault_named, model
 from pgpool_lab.harness.faults.clock import BEFORE, jump_between, jump_script, mend_script
@@ -58,6 +60,24 @@ def test_an_unknown_fault_is_refused_with_those_there_are() -> None:
         fault_named("disc-full")
 
 
+SHOWS = {
+    "pgpool-hang": "State:\tT (stopped)\n",
+    "link-down": "vnet3 down",
+    "disk-full": "4096\n",
+    "machine-reboot": "",
+    "clock-forward": f"1000.0 50.0\n{1001 + JUMP_SECONDS}.0 51.0\n",
+    "clock-back": f"1000.0 50.0\n{1001 - JUMP_SECONDS}.0 51.0\n",
+    "partition": "1 packets transmitted, 0 received, 100% packet loss",
+    "connections-kept": "kept\n",
+}
+"""What the node or libvirt says when a fault is in effect; the scripts of the others say `shows`."""
+
+
+def struck(name: str) -> FakeControl:
+    """A lab in which a fault took effect."""
+    return FakeControl(lambda node, what: SHOWS.get(name, "shows\n"))
+
+
 @pytest.mark.parametrize(
     ("name", "script"),
     [
@@ -75,40 +95,47 @@ def test_an_unknown_fault_is_refused_with_those_there_are() -> None:
     ],
 )
 def test_a_fault_does_this_to_its_node_only(name: str, script: str) -> None:
-    control = FakeControl()
+    control = struck(name)
     FAULTS[name].inject(control, TARGET)
-    assert control.done == [("node0", script)]
+    node, what = control.done[0]
+    assert (node, what.partition("\nfor ")[0]) == ("node0", script)
+    assert {node for node, _ in control.done} == {"node0"}
+
+
+@pytest.mark.parametrize("name", ["pgpool-stop", "pgpool-kill", "postgresql-stop-fast", "postgresql-hang"])
+def test_what_is_measured_strikes_and_waits_in_one_login(name: str) -> None:
+    control = struck(name)
+    FAULTS[name].inject(control, TARGET)
+    assert len(control.done) == 1
 
 
 @pytest.mark.parametrize(
-    ("name", "in_effect", "not_in_effect"),
+    ("name", "not_in_effect"),
     [
-        ("pgpool-stop", "gone\n", ""),
-        ("postgresql-kill", "gone\n", ""),
-        ("pgpool-hang", "State:\tT (stopped)\nState:\tT (stopped)\n", "State:\tT (stopped)\nState:\tS (sleeping)\n"),
-        ("postgresql-hang", "frozen 1\n", "frozen 0\n"),
-        ("link-down", "vnet3 down", "vnet3 up"),
-        ("disk-full", "4096\n", "1900000000\n"),
-        ("machine-reboot", "", "there\n"),
-        ("clock-forward", f"1000.0 50.0\n{1001 + JUMP_SECONDS}.0 51.0\n", "1000.0 50.0\n1001.0 51.0\n"),
-        ("partition", "1 packets transmitted, 0 received, 100% packet loss", "1 received, 0% packet loss"),
-        ("base-backup", "runs\n", ""),
-        ("connections-kept", "kept\n", ""),
+        ("pgpool-stop", ""),
+        ("postgresql-kill", ""),
+        ("pgpool-hang", "State:\tT (stopped)\nState:\tS (sleeping)\n"),
+        ("postgresql-hang", ""),
+        ("link-down", "vnet3 up"),
+        ("disk-full", "1900000000\n"),
+        ("machine-reboot", "there\n"),
+        ("clock-forward", "1000.0 50.0\n1001.0 51.0\n"),
+        ("partition", "1 received, 0% packet loss"),
+        ("connections-kept", ""),
     ],
 )
-def test_a_fault_that_is_not_in_effect_is_an_error(name: str, in_effect: str, not_in_effect: str) -> None:
-    FAULTS[name].verify(FakeControl(lambda node, what: in_effect), TARGET)
+def test_a_fault_that_is_not_in_effect_is_an_error(name: str, not_in_effect: str) -> None:
+    FAULTS[name].inject(struck(name), TARGET)
     with pytest.raises(NotInEffect):
-        FAULTS[name].verify(FakeControl(lambda node, what: not_in_effect), TARGET)
+        FAULTS[name].inject(FakeControl(lambda node, what: not_in_effect), TARGET)
 
 
 @pytest.mark.parametrize(("name", "state"), [("machine-power-off", "shut off"), ("machine-pause", "paused")])
-def test_a_machine_that_goes_on_is_an_error(name: str, state: str) -> None:
-    control = FakeControl()
+def test_a_machine_that_goes_on_is_an_error(name: str, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    FAULTS[name].inject(FakeControl(), TARGET)
+    monkeypatch.setattr(FakeControl, "machine_state", lambda self, node: "running")
     with pytest.raises(NotInEffect, match=state):
-        FAULTS[name].verify(control, TARGET)
-    FAULTS[name].inject(control, TARGET)
-    FAULTS[name].verify(control, TARGET)
+        FAULTS[name].inject(FakeControl(), TARGET)
 
 
 @pytest.mark.parametrize(("name", "verb"), [("machine-power-off", "start"), ("machine-pause", "resume")])
@@ -135,13 +162,28 @@ def test_a_stopped_pgpool_is_started_by_healing() -> None:
     assert control.done == [("node0", "systemctl start lab-pgpool.service")]
 
 
-@pytest.mark.parametrize(("events", "said"), [("populated 0\n", "gone\n"), (None, "gone\n"), ("populated 1\n", "")])
-def test_a_service_is_gone_when_its_cgroup_has_no_process(events: str | None, said: str, tmp_path: Path) -> None:
+class OwnShell(FakeControl):
+    """Scripts run on this machine."""
+
+    def shell(self, node: MachineOutput, script: str, *, seconds: float = 0) -> str:
+        command = ["bash", "-euo", "pipefail", "-c", script]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(("events", "gone"), [("populated 0\n", True), (None, True), ("populated 1\n", False)])
+def test_a_service_is_gone_when_its_cgroup_has_no_process(events: str | None, gone: bool, tmp_path: Path) -> None:
     if events is not None:
         (tmp_path / "cgroup.events").write_text(events)
-    script = runs_nothing("x.service").replace(cgroup("x.service"), str(tmp_path)).replace("0.5", "0.01")
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == said
+    shows = runs_nothing("x.service").replace(cgroup("x.service"), str(tmp_path))
+    with nullcontext() if gone else pytest.raises(NotInEffect, match="not stopped"):
+        FAULTS["pgpool-kill"].strike(OwnShell(), NODE0, "true", shows, "stopped")
+
+
+def test_a_strike_is_waited_for_on_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "EFFECT_SECONDS", 5.0)
+    script = f"echo struck\n(sleep 0.7; touch {tmp_path}/effect) >/dev/null &"
+    moment = FAULTS["pgpool-kill"].strike(OwnShell(), NODE0, script, f"[ -e {tmp_path}/effect ]", "there")
+    assert moment.said.split() == ["struck", "shows"]
 
 
 @pytest.mark.parametrize("states", ["", "State:\tS (sleeping)\n", "State:\tT (stopped)\nState:\tR (running)\n"])
@@ -159,16 +201,21 @@ def test_pgpool_is_healed_only_when_no_process_is_left_stopped() -> None:
 
 
 def test_a_node_that_takes_no_logins_is_rebooting() -> None:
-    control = FakeControl()
-    control.unreachable = {"node0"}
-    FAULTS["machine-reboot"].verify(control, TARGET)
+    def gone(node: str, what: str) -> str:
+        control.unreachable.add(node)
+        return ""
+
+    control = FakeControl(gone)
+    FAULTS["machine-reboot"].inject(control, TARGET)
+    assert len(control.done) == 1
 
 
 def test_a_partition_has_two_sides_for_every_peer() -> None:
     assert sides(TARGET) == [(NODE0, (NODE1, NODE2)), (NODE1, (NODE0,)), (NODE2, (NODE0,))]
-    control = FakeControl()
+    control = struck("partition")
     FAULTS["partition"].inject(control, TARGET)
-    cut = {(node, line.split()[3]) for node, script in control.done for line in script.splitlines()}
+    cuts = [(node, line) for node, script in control.done for line in script.splitlines() if "neigh" in line]
+    cut = {(node, line.split()[3]) for node, line in cuts}
     assert cut == {
         ("node0", NODE1.ip),
         ("node0", NODE2.ip),
@@ -226,7 +273,7 @@ def test_a_jump_is_what_the_uptime_does_not_explain() -> None:
 
 
 def test_a_volume_is_filled_with_what_is_left_but_for_the_file_s_own_map(tmp_path: Path) -> None:
-    control = FakeControl()
+    control = struck("disk-full")
     FAULTS["disk-full"].inject(control, TARGET)
     script = control.done[0][1]
     stubs = {
@@ -242,10 +289,14 @@ def test_a_volume_is_filled_with_what_is_left_but_for_the_file_s_own_map(tmp_pat
     assert (tmp_path / "said").read_text() == f"-l {1234567 - SPARE_BYTES} {tmp_path}/lab-balloon\n"
 
 
-def test_a_base_backup_is_taken_of_whom_the_node_streams_from() -> None:
-    control = FakeControl(lambda node, what: json.dumps({"postgres": {"streaming_from": "node1"}}))
-    FAULTS["base-backup"].inject(control, TARGET)
-    assert f"pg_basebackup -w -h {OUTPUTS.node('node1').ip} " in control.done[-1][1]
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_base_backup_is_taken_of_whom_the_node_streams_from_and_is_under_way(runs: bool) -> None:
+    facts = json.dumps({"postgres": {"streaming_from": "node1"}})
+    answers = {"facts": facts, "systemctl is-active": "runs\n" if runs else "\n"}
+    control = FakeControl(lambda node, what: next((said for words, said in answers.items() if words in what), ""))
+    with nullcontext() if runs else pytest.raises(NotInEffect):
+        FAULTS["base-backup"].inject(control, TARGET)
+    assert any(f"pg_basebackup -w -h {OUTPUTS.node('node1').ip} " in what for _, what in control.done)
 
 
 def test_a_base_backup_is_refused_on_a_node_that_streams_from_nobody() -> None:

@@ -1,4 +1,4 @@
-"""Faults are recorded before, verified, and healed whatever happens."""
+"""Faults are recorded before, and healed whatever happens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ NODE0, NODE1, NODE2 = OUTPUTS.nodes
 class Marked(Fault):
     """Leaves a mark for each thing that is done with it."""
 
-    verified: BaseException | None = None
     injected: BaseException | None = None
 
     def inject(self, control: Control, target: Target) -> Moment:
@@ -27,10 +26,6 @@ class Marked(Fault):
         if self.injected:
             raise self.injected
         return Moment(1.0, 2.0)
-
-    def verify(self, control: Control, target: Target) -> None:
-        if self.verified:
-            raise self.verified
 
     def heal(self, control: Control, target: Target) -> None:
         control.shell(target.node, f"heal {self.name}")
@@ -104,7 +99,7 @@ def test_a_fault_that_does_not_take_effect_is_healed_and_told(
     control: FakeControl, record: Record, faults: dict[str, Fault]
 ) -> None:
     with pytest.raises(NotInEffect, match="not there"):
-        Injector(control, record).inject(known(faults, marked("a", verified=NotInEffect("not there"))), NODE0)
+        Injector(control, record).inject(known(faults, marked("a", injected=NotInEffect("not there"))), NODE0)
     assert control.done[-1] == ("node0", "heal a")
     assert record.entries() == []
 
