@@ -27,9 +27,9 @@ RENUMBERED = "renumbered"
 PCP_SECONDS = 6
 """How long a PCP command may take. During a failover pgpool answers late or not: no answer is an answer, too."""
 SESSION_SECONDS = 15
-"""The same for a session. It costs a second of an emulated processor here and some of one on every other node: where
-all nodes were asked at once, beside a workload and on a slow machine, none of the rounds of four minutes found every
-login within 6 s, and a healthy cluster was not found so."""
+"""The same for a session, which costs a second of an emulated processor here and some of one on every other node. Asked
+on all nodes at once, beside a workload and on a slow machine, `facts` took 14 s; with 6 s for this a healthy cluster
+was not found so within four minutes."""
 
 PCP_PASSWORDS = "/var/lib/postgresql/.pcppass"
 
