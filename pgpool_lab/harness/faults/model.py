@@ -70,8 +70,8 @@ class Fault(ABC):
     def inject(self, control: Control, target: Target) -> Moment:
         """Strike, and wait until it shows; the moment of the stroke. Raises NotInEffect after EFFECT_SECONDS.
 
-        What strikes at the services of a node and is measured waits within the login that struck: a second login takes
-        half a second of an emulated processor from the failover that has begun.
+        What strikes at the services of a node and is measured waits within the login that struck: on a slow machine
+        a second login took half a second of the node's emulated processor from the failover that had begun.
         """
 
     @abstractmethod
