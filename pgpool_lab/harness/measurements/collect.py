@@ -39,8 +39,9 @@ def collect(
     witness = outputs.witness is not None
     here = configuration_of(stack, place_of(outputs))
     same = [run for run in load_all(folder).values() if (run.subject.configuration, run.witness) == (here, witness)]
-    remaining = due(series, Counter(run.subject.scenario for run in same), runs)
-    tell(f"{folder}: {len(remaining)} runs are missing of {runs * len(series.events)}")
+    scenarios = series.fitting(len(outputs.nodes))
+    remaining = due(scenarios, Counter(run.subject.scenario for run in same), runs)
+    tell(f"{folder}: {len(remaining)} runs are missing of {runs * len(scenarios)}")
     for number, scenario in remaining:
         tell(f"run {number} of {runs}: {scenario}")
         trials = Trials(stack, outputs, record, reports / f"run-{number}", tell)

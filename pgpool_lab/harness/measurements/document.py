@@ -120,12 +120,13 @@ class Violated(Part):
 
 
 class Findings(Part):
-    """The result of a run, of which the scenarios of a series have one episode."""
+    """The result of a run."""
 
     subject: Subject
     episodes: tuple[Episode, ...]
     counts: Counts
     violations: tuple[Violated, ...]
+    expected: tuple[Violated, ...] = ()
     unmet: tuple[str, ...]
     passed: bool
 
@@ -143,7 +144,7 @@ class Run(Part):
 
     @property
     def episode(self) -> Episode | None:
-        """None when the run ended before its fault."""
+        """The first, of most scenarios the only one; None when the run ended before its fault."""
         return next(iter(self.result.episodes), None)
 
     @property

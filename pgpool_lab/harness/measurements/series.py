@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +22,17 @@ class Series:
     """What happens, as the table names it, by the scenario's name."""
     runs: int
     """How often each is run unless said otherwise."""
+    nodes: int = 2
+    """A lab with fewer nodes lacks what the series is about."""
 
     @property
     def folder(self) -> Path:
         """Where its documents are committed."""
         return MEASUREMENTS / self.name
 
-    @property
-    def nodes(self) -> int:
-        """How many nodes it takes at least."""
-        return max(SCENARIOS[scenario].nodes for scenario in self.events)
+    def fitting(self, nodes: int) -> tuple[str, ...]:
+        """The scenarios that a lab of `nodes` has enough nodes for."""
+        return tuple(scenario for scenario in self.events if SCENARIOS[scenario].nodes <= nodes)
 
 
 ALL = (
@@ -51,6 +52,12 @@ ALL = (
         "hang",
         {"machine-power-off-on-both": "dropped", "power-off-without-mend": "kept"},
         runs=10,
+        nodes=3,
+    ),
+    Series(
+        "scenarios",
+        {each.name: each.sentence for each in SCENARIOS.values() if not each.by_name_only},
+        runs=1,
     ),
 )
 
@@ -64,11 +71,11 @@ def series_named(name: str) -> Series:
     return SERIES[name]
 
 
-def due(series: Series, there: Mapping[str, int], runs: int) -> list[tuple[int, str]]:
-    """What is left to do, as (which run of it, scenario), when so many runs of each scenario are there.
+def due(scenarios: Iterable[str], there: Mapping[str, int], runs: int) -> list[tuple[int, str]]:
+    """What is left to do, as (which run of it, scenario), when so many runs of each of the scenarios are there.
 
     All scenarios get their first run before one gets its second: what disturbs the machine for an hour then spreads
     over all of them, and a series that is broken off has something of each.
     """
-    rounds = range(1, runs + 1)
-    return [(number, scenario) for number in rounds for scenario in series.events if there.get(scenario, 0) < number]
+    every = tuple(scenarios)
+    return [(number, each) for number in range(1, runs + 1) for each in every if there.get(each, 0) < number]

@@ -6,24 +6,15 @@ Presets other than the two are left out: their figures stand for nobody else's l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import product
 from pathlib import Path
 
 from pgpool_lab.harness.comparison import in_words
 from pgpool_lab.harness.measurements.document import Run
 from pgpool_lab.harness.measurements.series import SERIES
 from pgpool_lab.harness.measures import Measures
-from pgpool_lab.harness.report.figures import (
-    PRESETS,
-    REPLICATIONS,
-    measured,
-    spread,
-    table,
-)
+from pgpool_lab.harness.report.figures import LABS, chosen, combinations, measured, spread, table
 
 EVENTS = SERIES["failovers"].events
-LABS = {"two nodes": (2, False), "two nodes and a witness": (2, True), "three nodes": (3, False)}
-"""Number of database nodes, and whether there is a witness."""
 OVERVIEW = "write_outage"
 LEFT_OUT = ("holder_outage", "takeover_seconds")
 """The virtual IP's outage tells the same from outside."""
@@ -33,16 +24,14 @@ REWIND = "rewind to a healthy lab"
 
 def tables(runs: Mapping[Path, Run]) -> list[str]:
     """The write outages side by side, then everything, of runs on one machine."""
-    there = {(run.subject.preset, run.subject.replication) for run in runs.values()}
-    combinations = [each for each in product(PRESETS, REPLICATIONS) if each in there]
     overview = [
         [title, f"`{preset}`", replication, *(cell(runs, scenario, preset, replication, lab) for lab in LABS)]
-        for preset, replication in combinations
+        for preset, replication in combinations(runs)
         for scenario, title in {**EVENTS, REWIND: REWIND}.items()
     ]
     everything = [
         row
-        for preset, replication in combinations
+        for preset, replication in combinations(runs)
         for scenario, title in EVENTS.items()
         for lab in LABS
         if (row := detail(chosen(runs, scenario, preset, replication, lab), title, preset, replication, lab))
@@ -81,13 +70,3 @@ def detail(runs: list[Run], title: str, preset: str, replication: str, lab: str)
     lost = sum(len(run.result.counts.lost) for run in runs)
     figures = [measured(runs, measure) for measure in MEASURES]
     return [title, f"`{preset}`", replication, lab, count, *figures, str(lost)]
-
-
-def chosen(runs: Mapping[Path, Run], scenario: str, preset: str, replication: str, lab: str) -> list[Run]:
-    """The runs of one row."""
-    wanted = (scenario, preset, replication, *LABS[lab])
-    return [
-        run
-        for run in runs.values()
-        if (run.subject.scenario, run.subject.preset, run.subject.replication, run.nodes, run.witness) == wanted
-    ]

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import median
 
 from pgpool_lab.harness.comparison import in_words
-from pgpool_lab.harness.measurements.document import Host, Run
+from pgpool_lab.harness.measurements.document import Episode, Host, Run
 
 NOTHING = "\N{EN DASH}"
 PRESETS = ("fast", "procedure")
 REPLICATIONS = ("async", "sync")
+LABS = {"two nodes": (2, False), "two nodes and a witness": (2, True), "three nodes": (3, False)}
+"""Number of database nodes, and whether there is a witness."""
+
+
+def combinations(runs: Mapping[Path, Run]) -> list[tuple[str, str]]:
+    """The presets and kinds of replication of some runs, in the order in which tables show them."""
+    there = {(run.subject.preset, run.subject.replication) for run in runs.values()}
+    return [each for each in product(PRESETS, REPLICATIONS) if each in there]
+
+
+def chosen(runs: Mapping[Path, Run], scenario: str, preset: str, replication: str, lab: str) -> list[Run]:
+    """The runs of one scenario on labs of one configuration."""
+    wanted = (scenario, preset, replication, *LABS[lab])
+    return [
+        run
+        for run in runs.values()
+        if (run.subject.scenario, run.subject.preset, run.subject.replication, run.nodes, run.witness) == wanted
+    ]
 
 
 def spread(values: Sequence[float]) -> str:
@@ -30,12 +49,23 @@ def measured(runs: Sequence[Run], measure: str) -> str:
 
     `(in 4)` follows where not every run has it: nobody saw it happen, or it was not measured yet.
     """
-    episodes = [episode for run in runs if (episode := run.episode) is not None]
-    values = [value for episode in episodes if (value := episode.value(measure)) is not None]
-    bounds = [bound for episode in episodes if (bound := episode.bound(in_words(measure))) is not None]
-    limit = f" of {min(bounds):.1f}" if values and bounds else ""
+    values, limit = figures([run.episode for run in runs], measure)
     some = f" (in {len(values)})" if 0 < len(values) < len(runs) else ""
     return f"{spread(values)}{limit}{some}"
+
+
+def worst(episodes: Iterable[Episode | None], measure: str) -> str:
+    """`9.8 of 28.0`: the worst of a measure, and the strictest bound."""
+    values, limit = figures(episodes, measure)
+    return f"{seconds(max(values))}{limit}" if values else NOTHING
+
+
+def figures(episodes: Iterable[Episode | None], measure: str) -> tuple[list[float], str]:
+    """The values of a measure that there are, and the strictest bound as ` of 28.0`; empty without either."""
+    there = [episode for episode in episodes if episode is not None]
+    values = [value for episode in there if (value := episode.value(measure)) is not None]
+    bounds = [bound for episode in there if (bound := episode.bound(in_words(measure))) is not None]
+    return values, f" of {min(bounds):.1f}" if values and bounds else ""
 
 
 def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -12,13 +12,17 @@ from pathlib import Path
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.measurements.document import Run, load_all
 from pgpool_lab.harness.measurements.series import MEASUREMENTS
-from pgpool_lab.harness.report import failovers, hang
+from pgpool_lab.harness.report import failovers, hang, scenarios
 from pgpool_lab.harness.report.figures import by_place, failures
 from pgpool_lab.progress import fail
 
 PAGE = MEASUREMENTS.with_suffix(".md")
 
-TABLES: dict[str, Callable[[Mapping[Path, Run]], list[str]]] = {"failovers": failovers.tables, "hang": hang.tables}
+TABLES: dict[str, Callable[[Mapping[Path, Run]], list[str]]] = {
+    "failovers": failovers.tables,
+    "hang": hang.tables,
+    "scenarios": scenarios.tables,
+}
 """What makes each series' tables; its documents lie in the folder of the same name."""
 
 

@@ -19,6 +19,7 @@ from pgpool_lab.harness.measurements.document import Measurement, configuration_
 from pgpool_lab.harness.measurements.series import SERIES, Series, due, series_named
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import SCENARIOS, Scenario
+from pgpool_lab.harness.scenarios.choice import fitting
 from pgpool_lab.harness.scenarios.model import Arrangement
 from tests.unit.harness.measured import document, folder_of, outage
 from tests.unit.harness.synthetic import recording
@@ -27,23 +28,29 @@ from tests.unit.harness.test_assessment import MACHINE, outputs
 PAIR = Series("pair", {"procedure-1": "one", "procedure-2": "two"}, runs=2)
 
 
-@pytest.mark.parametrize("series", SERIES.values(), ids=SERIES)
-def test_a_series_has_known_scenarios_that_one_snapshot_serves(series: Series) -> None:
-    assert set(series.events) <= set(SCENARIOS)
-    assert {SCENARIOS[name].begins for name in series.events} == {Arrangement.TOGETHER}
+@pytest.mark.parametrize("name", ["failovers", "hang"])
+def test_a_series_of_many_runs_has_scenarios_that_one_snapshot_serves(name: str) -> None:
+    assert {SCENARIOS[each].begins for each in SERIES[name].events} == {Arrangement.TOGETHER}
 
 
 def test_failovers_fit_two_nodes_and_the_hang_takes_three() -> None:
     assert {name: (series.nodes, series.runs) for name, series in SERIES.items()} == {
         "failovers": (2, 5),
         "hang": (3, 10),
+        "scenarios": (2, 1),
     }
+
+
+@pytest.mark.parametrize("nodes", [2, 3])
+def test_the_series_of_all_scenarios_is_what_lab_test_all_measures(nodes: int) -> None:
+    assert SERIES["scenarios"].fitting(nodes) == tuple(scenario.name for scenario in fitting(nodes))
+    assert ("procedure-a" in SERIES["scenarios"].fitting(nodes)) == (nodes == 3)
 
 
 def test_an_unknown_series_is_refused_with_those_there_are() -> None:
     with pytest.raises(LabError) as caught:
         series_named("failover")
-    assert "failovers, hang" in caught.value.remedy
+    assert "failovers, hang, scenarios" in caught.value.remedy
 
 
 DUE: dict[str, tuple[dict[str, int], list[tuple[int, str]]]] = {
@@ -56,7 +63,7 @@ DUE: dict[str, tuple[dict[str, int], list[tuple[int, str]]]] = {
 
 @pytest.mark.parametrize(("there", "expected"), DUE.values(), ids=DUE.keys())
 def test_what_is_missing_is_run_round_by_round(there: dict[str, int], expected: list[tuple[int, str]]) -> None:
-    assert due(PAIR, there, 2) == expected
+    assert due(PAIR.events, there, 2) == expected
 
 
 def measurement(**changed: Any) -> Measurement:

@@ -42,7 +42,8 @@ def test_without_documents_each_region_says_how_to_measure(tmp_path: Path) -> No
     page = generate(EMPTY, tmp_path)
     assert "Nothing was measured yet: `./lab measure failovers --stack STACK`." in page
     assert "Nothing was measured yet: `./lab measure hang --stack STACK`." in page
-    assert page.count("by hand") == 2 and generate(page, tmp_path) == page
+    assert "Nothing was measured yet: `./lab measure scenarios --stack STACK`." in page
+    assert page.count("by hand") == len(TABLES) and generate(page, tmp_path) == page
 
 
 @pytest.mark.parametrize(
@@ -140,3 +141,40 @@ def test_the_hang_tells_who_got_in_and_how_long_the_others_were_watched(tmp_path
         "- [04](measurements/hang/04.json): writes-flow: no write",
         "- [06](measurements/hang/06.json): no roles",
     ]
+
+
+def test_every_scenario_has_a_row_with_the_worst_outage_of_each_fault_on_each_kind_of_lab(tmp_path: Path) -> None:
+    twice = document("procedure-a", measures=outage(4))
+    again = document(measures=outage(5))["result"]["episodes"]
+    twice["result"]["episodes"] += again
+    split = document("partition-on-both", nodes=2, measures=outage(30, over=False), lost=(4,))
+    split["result"]["expected"] = [{"name": "two-holders", "sentence": "", "begin": 1.0, "end": 2.0}]
+    lines = made(
+        tmp_path,
+        "scenarios",
+        document("procedure-1", measures=outage(3)),
+        document("procedure-1", measures=outage(7), passed=False, unmet=("vip-moves: still on node0",)),
+        document("procedure-1", nodes=2, witness=True, measures=outage(2)),
+        twice,
+        split,
+        document("procedure-2", replication="sync", measures=outage(6)),
+        document("procedure-2", episodes=False, passed=False, unmet=("no roles",)),
+    )
+    none = "\N{EN DASH}"
+    (bound,) = {cell.split(" of ")[1] for cell in rows(lines, "`procedure-1`")[0][2:3]}
+    assert rows(lines, "`procedure-1`") == [
+        [sentence("procedure-1"), none, f"2.0 of {bound}", f"7.0 of {bound}, **1 failed**"]
+    ]
+    assert rows(lines, "`procedure-a`") == [
+        [sentence("procedure-a"), none, none, f"4.0 of {bound}; then 5.0 of {bound}"]
+    ]
+    assert rows(lines, "`partition-on-both`") == [
+        [sentence("partition-on-both"), f"repair of {bound}, 1 lost, `two-holders`", none, none]
+    ]
+    assert [row[-1] for row in rows(lines, "`procedure-2`")] == [f"{none}, **1 failed**", f"6.0 of {bound}"]
+    assert [line for line in lines if line.startswith("`fast`")] == ["`fast`, async:", "`fast`, sync:"]
+    assert rows(lines, "`procedure-3`") == [], "a scenario that was not run has no row"
+
+
+def sentence(scenario: str) -> str:
+    return SERIES["scenarios"].events[scenario]
