@@ -17,7 +17,7 @@ from components.node import Node, NodeFile, write_files
 
 SOURCES = Path(pgpool_lab.__file__).parent / "node"
 INSTALLED = "/usr/local/lib/pgpool-lab/node"
-LAUNCHER = """#!INTERPRETER -I
+LAUNCHER = """#!INTERPRETER -IS
 import sys
 
 sys.path.insert(0, "/usr/local/lib/pgpool-lab")
@@ -25,6 +25,8 @@ from node.main import main
 
 sys.exit(main(sys.argv[1:]))
 """
+"""Isolated from its caller, and without the search for site packages, of which it uses none: half of the interpreter's
+start, which every failover waits for."""
 ISOLATION = """# A primary that is cut off stops taking writes (the agent's isolation.py). Lives as long as PostgreSQL.
 [Unit]
 Description=Watch for the isolation of this node

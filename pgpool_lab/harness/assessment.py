@@ -153,6 +153,7 @@ def bounds_of(event: Event, nodes: tuple[str, ...], outputs: LabOutputs) -> Boun
         outputs.timings,
         members=len(outputs.machines),
         asks_again=new_leader_asks_again(outputs),
+        confirmed=outputs.replication == "sync",
         struck=struck,
         watched=watched_on(size),
         multiplier=factor(),

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from . import advisory, dialect
 from .connections import drop_connections
+from .follow import succeeding
 from .script import CONFIGURATION, end_postgresql, log, on_node, start_on_node, through
 from .standing import PROBE_SECONDS, Answer, Failed, Question, psql
 
@@ -159,6 +160,11 @@ def main(arguments: Sequence[str]) -> int:
     target = next(node for node in others if node["name"] == decision.promote)
     done = promote(config, target)
     log(f"{decision.promote} {'is primary' if done else 'was not promoted'}")
+    if done and config["postgresql"]["replication"] == "sync":
+        # No commit returns before a standby has it, and pgpool's own command comes later, among all that clients do.
+        for node in others:
+            if node is not target:
+                start_on_node(node, succeeding(failed["name"], through(config)))
     if done and target["backend_id"] != expected_id:
         # pgpool may hold it for down, as it does with one that has just been re-pointed.
         start_on_node(target, f"admit{through(config)}")

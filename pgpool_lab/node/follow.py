@@ -27,8 +27,12 @@ def words(failed_id: int, old_primary_id: int, names: Sequence[str], through: st
     """
     if failed_id == old_primary_id:
         return None
-    old = f" --old {names[old_primary_id]}" if old_primary_id >= 0 else ""
-    return f"succeed{old}{through}"
+    return succeeding(names[old_primary_id] if old_primary_id >= 0 else None, through)
+
+
+def succeeding(old_primary: str | None, through: str) -> str:
+    """The step with which a node follows whoever is primary after `old_primary` (None: nobody knows who was)."""
+    return f"succeed{f' --old {old_primary}' if old_primary else ''}{through}"
 
 
 def main(arguments: Sequence[str]) -> int:

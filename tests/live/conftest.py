@@ -9,7 +9,6 @@ import pytest
 
 from pgpool_lab.compatibility import documents
 from pgpool_lab.engine import Engine
-from pgpool_lab.harness.lab import LiveLab
 from pgpool_lab.harness.measurements.document import commit
 from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload, running
@@ -17,6 +16,7 @@ from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.settings.presets import preset_of
 from tests.live.evidence import pytest_runtest_makereport
+from tests.live.lab import LiveLab
 from tests.live.measured import pytest_configure, pytest_terminal_summary, reports, trials
 
 __all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_terminal_summary", "reports", "trials"]

@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from pgpool_lab.cluster import logs
-from pgpool_lab.harness.lab import LiveLab
+from tests.live.lab import LiveLab
 
 LINES = 25
 """Of each log: enough for the step that failed and the election before it."""

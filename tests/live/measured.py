@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from pgpool_lab import testing
-from pgpool_lab.harness.lab import LiveLab
 from pgpool_lab.harness.report import summary
 from pgpool_lab.harness.report.page import build
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.trials import Trials
 from pgpool_lab.paths import LabPaths
+from tests.live.lab import LiveLab
 
 RESULTS = pytest.StashKey[list[Result]]()
 FOLDER = pytest.StashKey[Path]()

@@ -11,10 +11,11 @@ import pytest
 
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.clients import direct, rows
-from pgpool_lab.harness.lab import LiveLab
+from pgpool_lab.harness.restoration import wait_until_healthy
 from pgpool_lab.node.script import KEPT_CONNECTION
 from pgpool_lab.paths import PROJECT
 from tests.live.conftest import UP
+from tests.live.lab import LiveLab
 
 # What is operated here is the same code whatever the number of nodes; with more of them it takes minutes longer.
 pytestmark = pytest.mark.two_nodes
@@ -129,4 +130,4 @@ def test_the_join_goes_by_the_data_not_by_markers(ready: LiveLab) -> None:
     ready.agent(first, "start")
     with direct(ready.outputs, first) as connection:
         assert rows(connection, IDENTITY) == before
-    assert ready.wait_until_healthy()["healthy"]
+    wait_until_healthy(ready)

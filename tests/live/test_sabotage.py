@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from pgpool_lab import testing
-from pgpool_lab.harness.control import Control
-from pgpool_lab.harness.lab import LiveLab
 from pgpool_lab.harness.report import summary
 from pgpool_lab.harness.trials import Trials
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.versions.numbers import parse
+from tests.live.lab import LiveLab
 from tests.live.sabotages import SABOTAGES
 from tests.live.saboteur import Sabotage, Saboteur, given_away
 
@@ -39,7 +38,7 @@ def sabotages() -> list[Sabotage]:
 
 @pytest.mark.parametrize("sabotage", sabotages(), ids=lambda sabotage: sabotage.scenario.name)
 def test_sabotage_is_given_away(sabotage: Sabotage, lab: LiveLab, reports: Path) -> None:
-    saboteur = Saboteur(Control(lab.outputs), sabotage, print)
+    saboteur = Saboteur(lab, sabotage, print)
     # In a folder of their own: these runs have to fail, and are no figures for the page.
     trials = Trials(lab.stack, lab.outputs, LabPaths(lab.stack).faults, reports / "sabotage", saboteur)
     try:

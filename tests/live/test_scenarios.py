@@ -11,12 +11,12 @@ import pytest
 from pgpool_lab.cluster.client import vip_mac
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.clients import direct, rows
-from pgpool_lab.harness.lab import LiveLab
 from pgpool_lab.harness.timing import failover_seconds
 from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload
 from pgpool_lab.waiting import wait_for
 from tests.live.conftest import UP
+from tests.live.lab import LiveLab
 
 pytestmark = pytest.mark.two_nodes
 

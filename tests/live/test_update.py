@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from pgpool_lab.engine import Engine
-from pgpool_lab.harness.lab import LiveLab
+from pgpool_lab.harness.restoration import wait_until_healthy
 from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload
 from pgpool_lab.waiting import wait_for
 from tests.live.conftest import UP
+from tests.live.lab import LiveLab
 
 
 @pytest.mark.two_nodes
@@ -26,7 +27,7 @@ def test_a_machine_deleted_behind_the_engine_is_rebuilt_as_a_standby_of_the_curr
     for disk in disks:
         ready.virsh("vol-delete", "--pool", pool, disk)
     engine.ask(UP)
-    report = ready.wait_until_healthy()
+    report = wait_until_healthy(ready)
     assert {node["name"]: node["postgres"]["role"] for node in report["nodes"]} == {
         first.name: "standby",
         second.name: "primary",

@@ -6,9 +6,9 @@ import pytest
 
 from pgpool_lab.cluster.client import facts, members_facts, vip_mac
 from pgpool_lab.cluster.outputs import WitnessOutput
-from pgpool_lab.harness.lab import LiveLab
 from pgpool_lab.harness.timing import failover_seconds
 from pgpool_lab.waiting import wait_for
+from tests.live.lab import LiveLab
 
 pytestmark = pytest.mark.witness
 

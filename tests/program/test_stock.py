@@ -118,7 +118,7 @@ def test_the_runbook_s_distribution_is_rendered_in_its_own_words(files: Path) ->
     assert "postgresql94-server" in given["variables"] and "set-name: eth0" in given["network-config"]
     assert lab.named("agent-node0-files").plain("create").startswith("set -eu; exec /usr/local/python/bin/python3 -c")
     written = {file["path"]: file["content"] for file in json.loads(lab.named("agent-node0-files").plain("stdin"))}
-    assert written["/usr/local/sbin/lab-node"].startswith("#!/usr/local/python/bin/python3 -I\n")
+    assert written["/usr/local/sbin/lab-node"].startswith("#!/usr/local/python/bin/python3 -IS\n")
 
 
 def test_a_witness_gets_pgpool_as_a_node_does(files: Path) -> None:

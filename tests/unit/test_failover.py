@@ -78,7 +78,7 @@ CONFIG: dict[str, Any] = {
         {"name": "node4", "ip": "127.0.0.2", "backend_id": 1},
         {"name": "node5", "ip": "127.0.0.3", "backend_id": 2},
     ],
-    "postgresql": {"port": 5432},
+    "postgresql": {"port": 5432, "replication": "async"},
 }
 
 
@@ -189,6 +189,38 @@ def test_what_the_script_does_and_says(
         *[step.split(": ")[1] for step in steps],
     ] == expected
     assert "called:" in (tmp_path / "failover.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("replication", "promoted", "expected"),
+    [("sync", True, ["node5: succeed --old node0"]), ("sync", False, []), ("async", True, [])],
+)
+def test_where_commits_wait_for_a_standby_it_follows_as_soon_as_there_is_somebody_to_follow(
+    replication: str,
+    promoted: bool,
+    expected: list[str],
+    steps: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Asked:
+        silent = ()
+
+        def __init__(self, config: Any, nodes: Any) -> None: ...
+
+        def answers(self) -> list[Answer]:
+            return [standby("node4"), standby("node5")]
+
+    configuration = tmp_path / "node.json"
+    configuration.write_text(json.dumps(CONFIG | {"postgresql": {"port": 5432, "replication": replication}}))
+    monkeypatch.setattr(failover, "CONFIGURATION", str(configuration))
+    monkeypatch.setattr(script, "LOG", str(tmp_path / "failover.log"))
+    monkeypatch.setattr(failover, "Question", Asked)
+    monkeypatch.setattr(failover, "drop_connections", lambda ip, port: None)
+    monkeypatch.setattr(failover, "fence", lambda config, node: "stopped")
+    monkeypatch.setattr(failover, "promote", lambda config, node: promoted)
+    assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == (0 if promoted else 1)
+    assert steps == expected
 
 
 def test_a_planned_stop_is_waited_for_though_nobody_is_preferred(

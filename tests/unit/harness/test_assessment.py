@@ -12,7 +12,7 @@ from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness import assessment
 from pgpool_lab.harness.assessment import NEITHER, Place, assess, watched_on
-from pgpool_lab.harness.bounds import Bounds, Struck, bounds
+from pgpool_lab.harness.bounds import FOLLOWING_SECONDS, Bounds, Struck, bounds
 from pgpool_lab.harness.faults import FAULTS
 from pgpool_lab.harness.invariants.model import ALONE_SECONDS, TOLD_SECONDS, Rows
 from pgpool_lab.harness.machine import Machine
@@ -198,6 +198,16 @@ def test_writes_that_wait_for_the_only_standby_have_no_bound() -> None:
     assert write_bound(assessment.bounds_of(power, power.nodes, two)) is None
     assert write_bound(assessment.bounds_of(power, power.nodes, three)) is not None
     assert write_bound(assessment.bounds_of(pgpool, pgpool.nodes, two)) is not None
+
+
+def test_commits_that_wait_for_a_standby_wait_until_one_follows_the_new_primary() -> None:
+    power, pgpool = event(), event("pgpool-stop")
+    sync, alone = outputs("sync"), outputs()
+    waits = assessment.bounds_of(power, power.nodes, sync), assessment.bounds_of(power, power.nodes, alone)
+    longer, shorter = write_bound(waits[0]), write_bound(waits[1])
+    assert longer and shorter and longer - shorter == pytest.approx(FOLLOWING_SECONDS)
+    assert waits[0] and waits[1] and waits[0].read_outage == waits[1].read_outage
+    assert assessment.bounds_of(pgpool, pgpool.nodes, sync) == assessment.bounds_of(pgpool, pgpool.nodes, alone)
 
 
 LOSING: dict[str, tuple[Event, bool]] = {

@@ -15,7 +15,9 @@ from pgpool_lab.settings.presets import PRESETS
 def test_a_failover_is_waited_for_longer_than_it_may_take(preset: str, nodes: int) -> None:
     timings = PRESETS[preset]
     watched = watched_on(nodes)
-    longest = bounds(timings, members=nodes, asks_again=False, struck=EVERYTHING, watched=watched).write_outage
+    longest = bounds(
+        timings, members=nodes, asks_again=False, confirmed=True, struck=EVERYTHING, watched=watched
+    ).write_outage
     assert longest is not None
     assert longest.seconds < failover_seconds(timings)
 
