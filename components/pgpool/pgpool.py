@@ -15,6 +15,7 @@ from components.pgpool import layout
 from components.pgpool.parameters import Value, in_watchdog_order, literal, pgpool_parameters
 from components.rendering import render
 from components.ssh_mesh.layout import shared_login_to
+from pgpool_lab.node.connections import dropping
 from pgpool_lab.node.script import FENCE, KEPT_CONNECTION
 from pgpool_lab.versions.pgpool import traits
 
@@ -172,6 +173,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
                 virtual_ip=virtual_ip,
                 restart=layout.RESTART,
                 fence=None if args.for_witness else FENCE,
+                dropping=[] if args.for_witness else dropping_commands(args),
             ),
             mode="0440",
         ),
@@ -186,6 +188,11 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
             ),
         ),
     ]
+
+
+def dropping_commands(args: PgpoolArgs) -> list[str]:
+    """How a host lets go of each PostgreSQL that may fail, as sudoers(5) wants it: `=` is a sign of its own there."""
+    return [" ".join(dropping(ip, args.ports["postgresql"])).replace("=", "\\=") for ip in args.ips]
 
 
 def shared_logins(args: PgpoolArgs) -> list[str]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 
+SS = "/usr/bin/ss"
+"""ss(8) of iproute2; `-K` takes a kernel with CONFIG_INET_DIAG_DESTROY."""
 
-def drop_connections(ip: str, port: int) -> None:
-    """Drop this host's connections to the PostgreSQL there; others, such as an operator's ssh, stay.
+
+def dropping(ip: str, port: int) -> list[str]:
+    """The command that drops this host's connections to the PostgreSQL there; others, such as an operator's ssh, stay.
 
     Run by pgpool's service, which may (CAP_NET_ADMIN), or by root.
 
@@ -16,5 +19,9 @@ def drop_connections(ip: str, port: int) -> None:
 
     Those that are still asked for stay: they have limits of their own, and one may be the fence's question.
     """
-    words = ["/usr/bin/ss", "-K", "state", "synchronized", "dst", ip, "dport", "=", str(port)]
-    subprocess.run(words, capture_output=True, check=False)
+    return [SS, "-K", "state", "synchronized", "dst", ip, "dport", "=", str(port)]
+
+
+def drop_connections(ip: str, port: int) -> None:
+    """Drop them on this host."""
+    subprocess.run(dropping(ip, port), capture_output=True, check=False)

@@ -82,7 +82,9 @@ def dispatch(arguments: Sequence[str]) -> object | None:
         from .answer import all_facts, settled_facts
 
         return (settled_facts if "--settled" in arguments else all_facts)(config)
-    from . import cluster, pgpool, reconfigure
+    if arguments[:1] == ["local"]:
+        return local(config, list(arguments[1:]))
+    from . import cluster, reconfigure
 
     match list(arguments):
         case ["join", *options] if (forced := forced_primary(options)) is not None:
@@ -102,27 +104,29 @@ def dispatch(arguments: Sequence[str]) -> object | None:
             return cluster.start(config)
         case ["serve"]:
             return cluster.serve(config)
-        case ["local", "pgpool-apply"]:
-            return {"pgpool": pgpool.apply(config)}
-        case ["local", "pgpool-stop"]:
-            return {"pgpool": pgpool.stop(config)}
-        case ["local", "release-vip"]:
-            pgpool.release_vip()
-            return {"node": config["name"]}
-        case ["local", "postgres"]:
-            from .facts import postgres
+    return None
 
-            return postgres(config)
-        case ["local", "drop-connections", name]:
-            from .connections import drop_connections
 
-            drop_connections(pgpool.by_name(config, name)["ip"], config["postgresql"]["port"])
-            return {"node": config["name"]}
-        case ["local", ("succeed" | "admit") as verb, *options]:
+def local(config: dict[str, object], words: list[str]) -> object | None:
+    """A step on this node; None when there is no such step. Some are waited for: each imports what it takes only."""
+    match words:
+        case [("succeed" | "admit") as verb, *options]:
             return serve_again(config, verb, options)
-        case ["local", verb, *options]:
+        case [("pgpool-apply" | "pgpool-stop" | "release-vip") as verb]:
+            return serve(config, verb)
+        case [verb, *options]:
             return act(config, verb, options)
     return None
+
+
+def serve(config: dict[str, object], verb: str) -> object:
+    """One action on this node's pgpool."""
+    from . import pgpool
+
+    if verb == "release-vip":
+        pgpool.release_vip()
+        return {"node": config["name"]}
+    return {"pgpool": pgpool.apply(config) if verb == "pgpool-apply" else pgpool.stop(config)}
 
 
 def forced_primary(options: Sequence[str]) -> str | None:

@@ -68,9 +68,18 @@ def ran(words: Sequence[str], seconds: float) -> str:
 
 def start_on_node(node: Mapping[str, Any], words: str) -> None:
     """Start a step of the agent on a node, which logs there what comes of it."""
+    start(over_ssh(node, f"{AGENT} {words}"))
+
+
+def start_program(node: Mapping[str, Any], program: str) -> None:
+    """Start a program on a node that ends at once; nobody hears what comes of it."""
+    start(over_ssh(node, program, options=(KEPT_CONNECTION,)))
+
+
+def start(words: Sequence[str]) -> None:
+    """Start a command that outlives who starts it."""
     nobody = subprocess.DEVNULL
-    program = over_ssh(node, f"{AGENT} {words}")
-    subprocess.Popen(program, stdin=nobody, stdout=nobody, stderr=nobody, start_new_session=True)
+    subprocess.Popen(words, stdin=nobody, stdout=nobody, stderr=nobody, start_new_session=True)
 
 
 def through(config: Mapping[str, Any]) -> str:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import NamedTuple
 
 from . import actions, admission, facts, locks
-from .cluster import on_node
-from .configuration import Config, GaveWay, StepFailed, log
+from .configuration import Config, GaveWay, StepFailed, log, node
+from .identity import identity
 from .join import Answer, answer_of, relation
 from .role import followed
 from .standing import Answer as Standing
 from .standing import Question
-
-PRIMARY_SECONDS = 40
-"""How long the new primary may take to say what it is: an ssh login and a query on a starved emulated processor."""
 
 FIND_SECONDS = 60
 """How long a new primary is looked for: busy nodes may not answer at once, and a second failover makes another one."""
@@ -130,8 +126,5 @@ def found_primary(config: Config, own: Answer, others: list[Config]) -> Answer:
         raise StepFailed(f"no one node is primary; {'; '.join(question.silent) or 'all answered'}")
     if name == own.name:
         return own
-    said = json.loads(on_node(config, name, ["local", "postgres"], seconds=PRIMARY_SECONDS).splitlines()[-1])
-    answer = answer_of(name, {"postgres": said})
-    if answer.in_recovery is not False:
-        raise StepFailed(f"{name} is no longer primary")
-    return answer
+    timeline = next(answer.timeline for answer in answers if answer.name == name)
+    return identity(config, node(config, name), timeline)

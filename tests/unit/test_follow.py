@@ -14,7 +14,7 @@ import pytest
 from components.cluster.node_configuration import dialect
 from pgpool_lab.node import actions, admission, facts, follow, locks, main, pgpool, script, succession
 from pgpool_lab.node.configuration import StepFailed
-from pgpool_lab.node.join import Answer
+from pgpool_lab.node.join import Answer, answer_of
 from pgpool_lab.node.role import followed, make_standby, write_replication_conf
 from pgpool_lab.node.standing import Answer as Standing
 from pgpool_lab.versions.postgresql import traits
@@ -47,7 +47,8 @@ STANDBY = Answer(
 
 CALLER = {
     "name": "node0",
-    "nodes": [{"name": name} for name in NAMES],
+    "nodes": [{"name": name, "ip": f"10.0.0.{index}"} for index, name in enumerate(NAMES)],
+    "postgresql": {"port": 5432},
     "pgpool": {"failover_command_runs_on": "one"},
 }
 """What the command reads on the node whose pgpool calls it."""
@@ -84,7 +85,8 @@ def test_the_command_tells_the_truth(
     monkeypatch.setattr(follow, "CONFIGURATION", str(tmp_path / "node.json"))
     monkeypatch.setattr(script, "LOG", str(tmp_path / "log"))
     monkeypatch.setattr(follow, "on_node", lambda node, words, seconds, login_seconds: failure)
-    monkeypatch.setattr(follow, "start_on_node", lambda node, words: None)
+    monkeypatch.setattr(follow, "start_program", lambda node, program: None)
+    monkeypatch.setattr(follow, "drop_connections", lambda ip, port: None)
     assert main.main(["follow", *words]) == code
     assert told in (tmp_path / "log").read_text().splitlines()[-1]
 
@@ -100,9 +102,10 @@ def test_every_pgpool_lets_go_of_the_failed_primary(tmp_path: Path, monkeypatch:
     (tmp_path / "node.json").write_text(json.dumps(CALLER))
     monkeypatch.setattr(follow, "CONFIGURATION", str(tmp_path / "node.json"))
     monkeypatch.setattr(script, "LOG", str(tmp_path / "log"))
-    monkeypatch.setattr(follow, "start_on_node", lambda node, words: started.append(f"{node['name']}: {words}"))
+    monkeypatch.setattr(follow, "start_program", lambda node, words: started.append(f"{node['name']}: {words}"))
+    monkeypatch.setattr(follow, "drop_connections", lambda ip, port: started.append(f"here: {ip}:{port}"))
     assert follow.main(["1", "node4", "1", "2", "node5"]) == 0
-    assert started == ["node0: drop-connections node4", "node5: drop-connections node4"]
+    assert started == ["here: 10.0.0.1:5432", "node5: /usr/bin/ss -K state synchronized dst 10.0.0.1 dport = 5432"]
 
 
 # What a node does
@@ -206,7 +209,7 @@ def done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(succession, "log", lambda message: None)
     monkeypatch.setattr(succession, "Question", Asked)
     monkeypatch.setattr(succession, "followed", lambda config: "node0")
-    monkeypatch.setattr(succession, "on_node", lambda *_, **__: json.dumps(primary))
+    monkeypatch.setattr(succession, "identity", lambda *_: answer_of("node4", {"postgres": primary}))
     monkeypatch.setattr(facts, "postgres", lambda config: own)
     monkeypatch.setattr(actions, "follow_or_clone", act("follow"))
     monkeypatch.setattr(actions, "rewind", act("rewind"))

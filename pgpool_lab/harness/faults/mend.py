@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pgpool_lab.cluster.outputs import NodeOutput
 from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults.model import Fault, Target
+from pgpool_lab.node.connections import SS, dropping
 
-SOCKETS = "/usr/bin/ss"
-"""What the failover and follow scripts drop a host's own connections with (pgpool_lab/node/connections.py)."""
 NOTHING = "/usr/bin/true"
 """What stands in its place: a mount, which a restarted machine does not have."""
 ANSWER_SECONDS = 2
@@ -21,11 +20,9 @@ class ConnectionsKept(Fault):
     """The node drops no connections any more, whoever asks it to. Nothing fails by that alone."""
 
     def inject(self, control: Control, target: Target) -> Moment:
-        moment = control.act(target.node, f"mount --bind {NOTHING} {SOCKETS}")
-        script = f"cmp -s {NOTHING} {SOCKETS} && echo kept || true"
-        self.await_effect(
-            lambda: control.shell(target.node, script).strip() == "kept", target.node, f"without {SOCKETS}"
-        )
+        moment = control.act(target.node, f"mount --bind {NOTHING} {SS}")
+        script = f"cmp -s {NOTHING} {SS} && echo kept || true"
+        self.await_effect(lambda: control.shell(target.node, script).strip() == "kept", target.node, f"without {SS}")
         return moment
 
     def heal(self, control: Control, target: Target) -> None:
@@ -39,10 +36,10 @@ def mend_script(target: Target) -> str:
     Those to one that answers stay: a session that is cut off there makes pgpool fail over.
     """
     late = [late_script(target.node, peer) for peer in target.peers]
-    return "\n".join([f"if findmnt -n -M {SOCKETS} >/dev/null; then", f"umount {SOCKETS}", *late, "fi"])
+    return "\n".join([f"if findmnt -n -M {SS} >/dev/null; then", f"umount {SS}", *late, "fi"])
 
 
 def late_script(node: NodeOutput, peer: NodeOutput) -> str:
     """Drop a node's connections to one peer, unless that takes new ones."""
     knock = f"timeout {ANSWER_SECONDS} bash -c '</dev/tcp/{peer.ip}/{peer.pg_port}' 2>/dev/null"
-    return f"{knock} || {node.scripts.agent} local drop-connections {peer.name} >/dev/null"
+    return f"{knock} || {' '.join(dropping(peer.ip, peer.pg_port))} >/dev/null"

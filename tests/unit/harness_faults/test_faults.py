@@ -306,7 +306,8 @@ def test_a_base_backup_is_refused_on_a_node_that_streams_from_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mounted", "done"), [(True, "umount /usr/bin/ss\nlocal drop-connections node1\n"), (False, "")]
+    ("mounted", "done"),
+    [(True, f"umount /usr/bin/ss\nss -K state synchronized dst {NODE1.ip} dport = 5432\n"), (False, "")],
 )
 def test_kept_connections_are_dropped_by_healing_where_the_peer_does_not_answer(
     mounted: bool, done: str, tmp_path: Path
@@ -318,12 +319,12 @@ def test_kept_connections_are_dropped_by_healing_where_the_peer_does_not_answer(
         "findmnt": f"exit {0 if mounted else 1}",
         "umount": f'echo "umount $@" >>{tmp_path}/said',
         "timeout": f'case "$*" in *{NODE2.ip}/5432*) exit 0;; *) exit 124;; esac',
-        "lab-node": f'echo "$@" >>{tmp_path}/said',
+        "ss": f'echo "ss $@" >>{tmp_path}/said',
     }
     for name, body in stubs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
-    script = control.done[0][1].replace(NODE0.scripts.agent, "lab-node")
+    script = control.done[0][1].replace("/usr/bin/ss -K", "ss -K")
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     subprocess.run(["bash", "-euo", "pipefail", "-c", script], check=True, env=environment)
     assert (tmp_path / "said").read_text() == done
