@@ -5,6 +5,8 @@ PREFIX = "/usr/local/pgpool"
 CONFIGURATION = f"{PREFIX}/etc"
 CONFIG_FILE = f"{CONFIGURATION}/pgpool.conf"
 FAILOVER = f"{CONFIGURATION}/failover.sh"
+FAILOVER_NICE = -10
+"""Priority of the failover script (sched(7)): ten times the weight of what else pgpool does then."""
 FOLLOW = f"{CONFIGURATION}/follow.sh"
 ESCALATION = f"{CONFIGURATION}/escalation.sh"
 DEESCALATION = f"{CONFIGURATION}/deescalation.sh"

@@ -124,7 +124,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
     """Every file that pgpool needs on a machine; pool_passwd is made there, by pgpool's own tool."""
     service = "postgres:postgres"
     scripts = {
-        layout.FAILOVER: render(TEMPLATES / "failover.sh.j2"),
+        layout.FAILOVER: render(TEMPLATES / "failover.sh.j2", nice=layout.FAILOVER_NICE),
         **({layout.FOLLOW: render(TEMPLATES / "follow.sh.j2")} if len(args.nodes) > 2 else {}),
     }
     # A witness has no program that could bring the virtual IP up.
@@ -184,6 +184,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
                 prefix=layout.PREFIX,
                 virtual_ip=virtual_ip,
                 restart=args.restart,
+                failover_nice=layout.FAILOVER_NICE,
                 logins=shared_logins(args),
             ),
         ),

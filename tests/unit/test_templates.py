@@ -673,6 +673,13 @@ def test_scripts_can_be_executed() -> None:
     assert {file.mode for file in scripts.values()} == {"0755"}
 
 
+def test_the_failover_script_may_go_before_everything_else_of_pgpool() -> None:
+    rendered = files(lab())
+    (nice,) = re.findall(r"^exec nice -n (-\d+) ", text(rendered[pgpool_layout.FAILOVER]), re.MULTILINE)
+    unit = text(rendered[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
+    assert f"\nLimitNICE={20 - int(nice)}\n" in unit
+
+
 def test_clients_that_vanish_give_their_children_back_within_seconds() -> None:
     unit = text(files(lab())[f"/etc/systemd/system/{pgpool_layout.SERVICE}"])
     (line,) = [line for line in unit.splitlines() if "sysctl" in line]
