@@ -23,13 +23,15 @@ def step(status: str | None, *, ready: bool) -> str:
 def admit(config: Config, primary: str | None = None, through: str | None = None) -> None:
     """Attach this node through the pgpool of the node `through`, until that one uses it; None: the one which leads.
 
-    pcp_attach_node only hands a request in: what counts is what pgpool says afterwards. Raises StepFailed.
+    pcp_attach_node only hands a request in: what counts is what pgpool says afterwards, which it is asked by PCP as
+    well. A session would cost it a login among those of the clients that come back. Raises StepFailed.
     """
     own = pgpool.by_name(config, config["name"])
     host = pgpool.by_name(config, through)["ip"] if through else config["vip"]
     deadline = time.monotonic() + SECONDS
     while True:
-        status = believed(config, host)
+        backend = pgpool.backend_by_pcp(config, host, own)
+        status = backend["status"] if backend else None
         match step(status, ready=status == "down" and is_ready(config, primary)):
             case "done":
                 log(f"pgpool {f'on {through} ' if through else ''}uses {config['name']}")
@@ -39,13 +41,6 @@ def admit(config: Config, primary: str | None = None, through: str | None = None
         if time.monotonic() > deadline:
             raise StepFailed(f"pgpool holds {config['name']} for {status or 'unknown'} after {SECONDS} s")
         time.sleep(PAUSE_SECONDS)
-
-
-def believed(config: Config, host: str) -> str | None:
-    """This node's status in the eyes of the pgpool on `host`; None when it does not answer."""
-    by_pcp = config["pgpool"]["watched_by"] == "pcp"
-    rows = pgpool.backends_by_pcp(config, host) if by_pcp else pgpool.backends(config, host)
-    return next((row["status"] for row in rows if row["name"] == config["name"]), None)
 
 
 def is_ready(config: Config, primary: str | None) -> bool:

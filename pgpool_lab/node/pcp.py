@@ -60,6 +60,10 @@ def named_role(words: list[str]) -> str | None:
 
 
 def backend(text: str) -> dict[str, str]:
-    """Status and role from pcp_node_info: host, port, status number, weight, since 3.5 words, since 3.7 the role."""
+    """Status and role from pcp_node_info: host, port, status number, weight, since 3.5 words, since 3.7 the role.
+
+    Quarantine is a state of its own in words alone (pcp_frontend_client.c, backend_status_to_string).
+    """
     words = text.split()
-    return {"status": STATUS.get(words[2], words[2]), "role": "primary" if "primary" in words[4:] else "standby"}
+    status = "quarantine" if words[4:5] == ["quarantine"] else STATUS.get(words[2], words[2])
+    return {"status": status, "role": "primary" if "primary" in words[4:] else "standby"}

@@ -123,14 +123,19 @@ def backends_by_pcp(config: Config, host: str) -> list[dict[str, str]]:
     """What pcp_node_info says of every backend; empty when one of them can't be asked about."""
     found = []
     for node in config["nodes"]:
-        try:
-            done = run_pcp(config, "pcp_node_info", host, node["backend_id"])
-        except subprocess.TimeoutExpired:
+        if (backend := backend_by_pcp(config, host, node)) is None:
             return []
-        if done.returncode != 0:
-            return []
-        found.append({"name": node["name"], **pcp.backend(done.stdout)})
+        found.append(backend)
     return found
+
+
+def backend_by_pcp(config: Config, host: str, node: Mapping[str, Any]) -> dict[str, str] | None:
+    """What pcp_node_info says of one backend; None when the pgpool on `host` does not answer in time."""
+    try:
+        done = run_pcp(config, "pcp_node_info", host, node["backend_id"])
+    except subprocess.TimeoutExpired:
+        return None
+    return {"name": node["name"], **pcp.backend(done.stdout)} if done.returncode == 0 else None
 
 
 def parse_backends(text: str) -> list[dict[str, str]]:

@@ -344,7 +344,7 @@ def test_pgpool_is_asked_until_it_uses_the_node(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(admission, "log", lambda message: None)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    monkeypatch.setattr(admission, "believed", lambda config, host: next(beliefs))
+    monkeypatch.setattr(pgpool, "backend_by_pcp", lambda *_: {"status": said} if (said := next(beliefs)) else None)
     monkeypatch.setattr(facts, "asked", lambda config: {"in_recovery": True, "streaming_from": next(streams)})
     monkeypatch.setattr(pgpool, "attach", attach)
     admission.admit(configuration(tmp_path), "node4")
@@ -358,30 +358,29 @@ def test_the_pgpool_that_has_to_attach_it_is_the_one_that_is_asked(
     asked: list[str] = []
     attached: list[tuple[str, int]] = []
 
-    def by_pcp(config: Any, host: str) -> list[dict[str, str]]:
-        asked.append(host)
-        return [{"name": "node5", "status": next(beliefs), "role": "standby"}]
+    def by_pcp(config: Any, host: str, node: Any) -> dict[str, str]:
+        asked.append(f"{node['name']} at {host}")
+        return {"name": "node5", "status": next(beliefs), "role": "standby"}
 
     def attach(config: Any, host: str, backend: int) -> bool:
         attached.append((host, backend))
         return True
 
     config = configuration(tmp_path)
-    config["pgpool"]["watched_by"] = "pcp"
     monkeypatch.setattr(admission, "log", lambda message: None)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     monkeypatch.setattr(facts, "asked", lambda config: {"in_recovery": True, "streaming_from": "node4"})
-    monkeypatch.setattr(pgpool, "backends_by_pcp", by_pcp)
+    monkeypatch.setattr(pgpool, "backend_by_pcp", by_pcp)
     monkeypatch.setattr(pgpool, "attach", attach)
     admission.admit(config, "node4", "node0")
-    assert asked == ["10.0.0.0", "10.0.0.0"]
+    assert asked == ["node5 at 10.0.0.0", "node5 at 10.0.0.0"]
     assert attached == [("10.0.0.0", 2)]
 
 
 def test_admission_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "SECONDS", 0)
     monkeypatch.setattr(admission, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(admission, "believed", lambda config, host: None)
+    monkeypatch.setattr(pgpool, "backend_by_pcp", lambda *_: None)
     with pytest.raises(StepFailed, match="unknown"):
         admission.admit(configuration(tmp_path))
 

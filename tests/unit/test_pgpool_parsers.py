@@ -104,6 +104,10 @@ def test_backends_are_read_from_every_version_s_columns(version: str) -> None:
 BACKENDS: dict[str, tuple[str, dict[str, str]]] = {
     "down": ("node0 5432 3 0.5 down unknown standby unknown 0 none none\n", {"status": "down", "role": "standby"}),
     "primary": ("node0 5432 2 0.5 up up primary primary 0 none none\n", {"status": "up", "role": "primary"}),
+    "out of use without a quorum": (
+        "node0 5432 3 0.333333 quarantine down standby unknown 0 none none 2026-11-28 13:56:03\n",
+        {"status": "quarantine", "role": "standby"},
+    ),
     "before 3.5": ("node4 5432 2 0.5\n", {"status": "up", "role": "standby"}),
 }
 
