@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from . import health, locks, pgpool
 from .answer import FORMATION_SECONDS, all_facts, settled_facts
-from .configuration import AGENT, Config, StepFailed, log, witnesses
+from .configuration import AGENT, Config, Refused, StepFailed, log, witnesses
 from .join import Plan, Refusal, Wait, answer_of, decide
 from .preference import preferred
 
@@ -40,10 +40,6 @@ ROUNDS = 8
 """How often the rules may ask for something; a healthy join takes two or three rounds."""
 
 Answers = dict[str, dict[str, Any] | None]
-
-
-class Refused(Exception):
-    """The rules forbid what was asked: why, and what the operator can do."""
 
 
 def on_node(config: Config, name: str, words: list[str], *, seconds: float) -> str:

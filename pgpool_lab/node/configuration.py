@@ -27,6 +27,10 @@ class StepFailed(Exception):
     """A program on the node failed: what was attempted, and what it said."""
 
 
+class Refused(Exception):
+    """The rules forbid what was asked: why, and what the operator can do."""
+
+
 class GaveWay(StepFailed):
     """A step that only waited has ended, since the node is to be promoted: nothing is tried in its place."""
 

@@ -55,8 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         return witness()
     import json
 
-    from .cluster import Refused
-    from .configuration import StepFailed
+    from .configuration import Refused, StepFailed
 
     try:
         result = dispatch(arguments)

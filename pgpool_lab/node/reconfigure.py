@@ -15,14 +15,13 @@ from . import health, locks
 from .cluster import (
     STEP_SECONDS,
     WAIT_SECONDS,
-    Refused,
     ask_all,
     claim,
     on_node,
     standbys_of,
     stop_pgpool,
 )
-from .configuration import Config, StepFailed
+from .configuration import Config, Refused, StepFailed
 from .join import answer_of, parse_lsn, unanswered
 from .settings import Pending
 

@@ -13,7 +13,7 @@ import pytest
 
 from pgpool_lab.node import answer, cluster, failover, locks, main, pgpool
 from pgpool_lab.node import facts as node_facts
-from pgpool_lab.node.configuration import StepFailed
+from pgpool_lab.node.configuration import Refused, StepFailed
 from pgpool_lab.node.join import Plan
 from tests.unit.facts import a_witness, changed, healthy
 
@@ -71,7 +71,7 @@ def test_the_later_node_steps_back(name: str, keeps: bool, monkeypatch: pytest.M
 def test_a_join_that_never_ends_is_not_waited_for_forever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "STEP_SECONDS", 0)
     monkeypatch.setattr(cluster, "ask_all", lambda config: {node: facts(joining=True) for node in NODES})
-    with locks.JOIN.open("w") as lock, pytest.raises(cluster.Refused, match="node4"):
+    with locks.JOIN.open("w") as lock, pytest.raises(Refused, match="node4"):
         cluster.claim(config("node0"), lock)
 
 
@@ -122,7 +122,7 @@ def test_join_waits_for_the_step_that_a_failover_has_under_way(monkeypatch: pyte
 def test_join_waits_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "WAIT_SECONDS", 0)
     monkeypatch.setattr(cluster, "ask_all", lambda config: {node: facts() for node in NODES} | {"node4": None})
-    with pytest.raises(cluster.Refused, match=r"node4: .*unreachable is not empty.*--force-primary"):
+    with pytest.raises(Refused, match=r"node4: .*unreachable is not empty.*--force-primary"):
         cluster.join(config("node0"), initialised=False)
 
 
@@ -142,9 +142,7 @@ def test_join_options(options: list[str], expected: str | None) -> None:
     assert main.forced_primary(options) == expected
 
 
-@pytest.mark.parametrize(
-    ("failure", "code"), [(cluster.Refused("two primaries"), 3), (StepFailed("initdb"), 1), (None, 0)]
-)
+@pytest.mark.parametrize(("failure", "code"), [(Refused("two primaries"), 3), (StepFailed("initdb"), 1), (None, 0)])
 def test_exit_codes(failure: Exception | None, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def dispatch(arguments: Sequence[str]) -> object:
         if failure is not None:

@@ -11,7 +11,7 @@ import pytest
 
 from components.cluster.node_configuration import dialect
 from pgpool_lab.node import actions, cluster, configuration, facts, health, locks, reconfigure, settings
-from pgpool_lab.node.configuration import StepFailed
+from pgpool_lab.node.configuration import Refused, StepFailed
 from pgpool_lab.node.reconfigure import Restarts, Unread
 from pgpool_lab.node.settings import Pending
 from pgpool_lab.versions.postgresql import traits
@@ -108,7 +108,7 @@ def test_order_of_restarts(case: str) -> None:
 
 
 def test_no_order_suits_raised_and_lowered_limits() -> None:
-    with pytest.raises(cluster.Refused, match=r"max_connections, max_wal_senders: .*raise first"):
+    with pytest.raises(Refused, match=r"max_connections, max_wal_senders: .*raise first"):
         reconfigure.restarts("node4", {"node0": [MORE, LESS], "node4": [MORE, LESS]})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pgpool_lab.node import cluster, pgpool
-from pgpool_lab.node.configuration import StepFailed
+from pgpool_lab.node.configuration import Refused, StepFailed
 from tests.unit.facts import Answers, changed, healthy
 
 THREE = ("node0", "node4", "node5")
@@ -91,7 +91,7 @@ def test_a_switchover_that_another_node_won_is_mended_and_told(nodes: Nodes) -> 
 def test_a_switchover_is_refused(target: str, nodes: Nodes) -> None:
     if target == "node4":
         changed(nodes.answers, "node5", "postgres", "streaming_from", to=None)
-    with pytest.raises(cluster.Refused):
+    with pytest.raises(Refused):
         cluster.switchover(CONFIG, target)
     assert nodes.done == []
 
