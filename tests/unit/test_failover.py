@@ -154,6 +154,29 @@ EVENTS: dict[str, tuple[list[str], list[Answer], int, list[str]]] = {
 }
 
 
+def called(
+    config: dict[str, Any], failed: str, answers: list[Answer], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script's surroundings where `failed` is fenced at once and the others answer so."""
+
+    class Asked:
+        silent = ("node9: no answer",)
+
+        def __init__(self, config: Any, nodes: Any) -> None:
+            assert failed not in [node["name"] for node in nodes], "the failed node is not asked"
+
+        def answers(self) -> list[Answer]:
+            return answers
+
+    configuration = folder / "node.json"
+    configuration.write_text(json.dumps(config))
+    monkeypatch.setattr(failover, "CONFIGURATION", str(configuration))
+    monkeypatch.setattr(script, "LOG", str(folder / "failover.log"))
+    monkeypatch.setattr(failover, "Question", Asked)
+    monkeypatch.setattr(failover, "drop_connections", lambda ip, port: None)
+    monkeypatch.setattr(failover, "fence", lambda config, node: "stopped")
+
+
 @pytest.mark.parametrize(("words", "answers", "code", "expected"), EVENTS.values(), ids=EVENTS.keys())
 def test_what_the_script_does_and_says(
     words: list[str],
@@ -164,23 +187,9 @@ def test_what_the_script_does_and_says(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Asked:
-        silent = ("node9: no answer",)
-
-        def __init__(self, config: Any, nodes: Any) -> None:
-            assert words[1] not in [node["name"] for node in nodes], "the failed node is not asked"
-
-        def answers(self) -> list[Answer]:
-            return answers
-
     done: list[str] = []
-    configuration = tmp_path / "node.json"
-    configuration.write_text(json.dumps(CONFIG))
-    monkeypatch.setattr(failover, "CONFIGURATION", str(configuration))
-    monkeypatch.setattr(script, "LOG", str(tmp_path / "failover.log"))
-    monkeypatch.setattr(failover, "Question", Asked)
+    called(CONFIG, words[1], answers, tmp_path, monkeypatch)
     monkeypatch.setattr(failover, "drop_connections", lambda ip, port: done.append(f"drop {ip}"))
-    monkeypatch.setattr(failover, "fence", lambda config, node: "stopped")
     monkeypatch.setattr(failover, "promote", promotion(done))
     assert failover.main([*words, "node0"]) == code
     assert [step for step in done if step.startswith("drop ")] == [f"drop {CONFIG['nodes'][int(words[0])]['ip']}"]
@@ -203,21 +212,8 @@ def test_where_commits_wait_for_a_standby_it_follows_as_soon_as_there_is_somebod
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Asked:
-        silent = ()
-
-        def __init__(self, config: Any, nodes: Any) -> None: ...
-
-        def answers(self) -> list[Answer]:
-            return [standby("node4"), standby("node5")]
-
-    configuration = tmp_path / "node.json"
-    configuration.write_text(json.dumps(CONFIG | {"postgresql": {"port": 5432, "replication": replication}}))
-    monkeypatch.setattr(failover, "CONFIGURATION", str(configuration))
-    monkeypatch.setattr(script, "LOG", str(tmp_path / "failover.log"))
-    monkeypatch.setattr(failover, "Question", Asked)
-    monkeypatch.setattr(failover, "drop_connections", lambda ip, port: None)
-    monkeypatch.setattr(failover, "fence", lambda config, node: "stopped")
+    config = CONFIG | {"postgresql": {"port": 5432, "replication": replication}}
+    called(config, "node0", [standby("node4"), standby("node5")], tmp_path, monkeypatch)
     monkeypatch.setattr(failover, "promote", lambda config, node: promoted)
     assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == (0 if promoted else 1)
     assert steps == expected
