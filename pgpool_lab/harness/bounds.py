@@ -159,7 +159,7 @@ def bounds(
     stop = lost if struck.holder == "announced" else ()
     return Bounds(
         write_outage=total(service, confirmation, client),
-        write_outage_by_dsn_all=total(*((stop,) if struck.pgpool_alone else (service, confirmation)), by_all),
+        write_outage_by_dsn_all=total(stop if struck.pgpool_alone else service, confirmation, by_all),
         read_outage=total(service, client),
         vip_outage=total(vip, sampled) if vip else None,
         holder_outage=total(vip, sampled) if vip else None,

@@ -16,8 +16,8 @@ SECONDS = 15
 def identity(config: Config, primary: Config, timeline: int) -> Answer:
     """The entry `primary`, which says that it is one on `timeline`, with where its timelines began.
 
-    PostgreSQL manual, "Streaming Replication Protocol", IDENTIFY_SYSTEM and TIMELINE_HISTORY; since 9.3. Raises
-    StepFailed, also when it is on another timeline by now.
+    PostgreSQL manual, "Streaming Replication Protocol", IDENTIFY_SYSTEM (four columns since 9.4) and
+    TIMELINE_HISTORY. Raises StepFailed, also when it is on another timeline by now.
     """
     postgres = config["postgresql"]
     server = f"host={primary['ip']} port={postgres['port']} user={config['users']['replication']} replication=true"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,11 +71,10 @@ def series_named(name: str) -> Series:
     return SERIES[name]
 
 
-def due(scenarios: Iterable[str], there: Mapping[str, int], runs: int) -> list[tuple[int, str]]:
+def due(scenarios: Collection[str], there: Mapping[str, int], runs: int) -> list[tuple[int, str]]:
     """What is left to do, as (which run of it, scenario), when so many runs of each of the scenarios are there.
 
     All scenarios get their first run before one gets its second: what disturbs the machine for an hour then spreads
     over all of them, and a series that is broken off has something of each.
     """
-    every = tuple(scenarios)
-    return [(number, each) for number in range(1, runs + 1) for each in every if there.get(each, 0) < number]
+    return [(number, each) for number in range(1, runs + 1) for each in scenarios if there.get(each, 0) < number]
