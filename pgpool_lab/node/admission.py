@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from . import facts, pgpool
-from .configuration import Config, StepFailed, log
+from .configuration import Config, StepFailed, log, node
 
 SECONDS = 180
 """A failover ends every PCP connection (failover() restarts that process), and makes a request wait or lets it go
@@ -26,8 +26,8 @@ def admit(config: Config, primary: str | None = None, through: str | None = None
     pcp_attach_node only hands a request in: what counts is what pgpool says afterwards, which it is asked by PCP as
     well. A session would cost it a login among those of the clients that come back. Raises StepFailed.
     """
-    own = pgpool.by_name(config, config["name"])
-    host = pgpool.by_name(config, through)["ip"] if through else config["vip"]
+    own = node(config, config["name"])
+    host = node(config, through)["ip"] if through else config["vip"]
     deadline = time.monotonic() + SECONDS
     while True:
         backend = pgpool.backend_by_pcp(config, host, own)

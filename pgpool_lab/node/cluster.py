@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from . import health, locks, pgpool
 from .answer import FORMATION_SECONDS, all_facts, settled_facts
-from .configuration import AGENT, Config, Refused, StepFailed, log, witnesses
+from .configuration import AGENT, Config, Refused, StepFailed, log, node, witnesses
 from .join import Plan, Refusal, Wait, answer_of, decide
 from .preference import preferred
 
@@ -281,7 +281,7 @@ def settle(
             except StepFailed as failure:
                 log(f"{failure}")  # It is tried again while the address is there.
         for name in health.to_attach(answers, witness=witness):
-            backend = pgpool.by_name(config, name)["backend_id"]
+            backend = node(config, name)["backend_id"]
             # Where every pgpool fails over by itself, it may have lost what the leader told it (script.py, through).
             alone = config["pgpool"]["failover_command_runs_on"] == "every"
             for asked in health.unaware(name, answers) if alone else [leader(answers) or config["name"]]:

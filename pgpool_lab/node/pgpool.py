@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -294,9 +294,3 @@ def encrypt_passwords(config: Config, passwords: Mapping[str, str], target: Path
 def systemctl(*arguments: str) -> int:
     """Exit code of a systemctl call."""
     return subprocess.run(["systemctl", *arguments], check=False).returncode
-
-
-def by_name(config: Config, name: str) -> Mapping[str, Any]:
-    """A node's entry in the configuration."""
-    nodes: Sequence[Mapping[str, Any]] = config["nodes"]
-    return next(node for node in nodes if node["name"] == name)

@@ -27,11 +27,9 @@ class BaseBackup(Fault):
             raise LabError(f"{target.node.name} streams from nobody: there is nothing to take a base backup of")
         outputs = control.outputs
         user = outputs.credentials.replication.user
-        moment = control.act(target.node, start_script(outputs.node(source), target.node, user))
-        folder = f'"{mount_point(target.node)}/{UNIT}/base"'
-        script = f"systemctl is-active -q {UNIT} && [ -e {folder} ] && echo runs || true"
-        self.await_effect(lambda: control.shell(target.node, script).strip() == "runs", target.node, "under way")
-        return moment
+        script = start_script(outputs.node(source), target.node, user)
+        shows = f'systemctl is-active -q {UNIT} && [ -e "{mount_point(target.node)}/{UNIT}/base" ]'
+        return self.strike(control, target.node, script, shows, "under way")
 
     def heal(self, control: Control, target: Target) -> None:
         folder = f'"{mount_point(target.node)}/{UNIT}"'

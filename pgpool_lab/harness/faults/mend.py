@@ -20,10 +20,8 @@ class ConnectionsKept(Fault):
     """The node drops no connections any more, whoever asks it to. Nothing fails by that alone."""
 
     def inject(self, control: Control, target: Target) -> Moment:
-        moment = control.act(target.node, f"mount --bind {NOTHING} {SS}")
-        script = f"cmp -s {NOTHING} {SS} && echo kept || true"
-        self.await_effect(lambda: control.shell(target.node, script).strip() == "kept", target.node, f"without {SS}")
-        return moment
+        script, shows = f"mount --bind {NOTHING} {SS}", f"cmp -s {NOTHING} {SS}"
+        return self.strike(control, target.node, script, shows, f"without {SS}")
 
     def heal(self, control: Control, target: Target) -> None:
         """The connections that were kept are dropped, or a pgpool that hangs by one would do so for ever."""

@@ -22,10 +22,7 @@ class VolumeFull(Fault):
     """A file takes all the room that the service account may use; nothing is written for it (fallocate(1))."""
 
     def inject(self, control: Control, target: Target) -> Moment:
-        moment = control.act(target.node, fill_script(target.node))
-        script = available_script(target.node)
-        self.await_effect(lambda: int(control.shell(target.node, script)) < FULL_BYTES, target.node, "full")
-        return moment
+        return self.strike(control, target.node, fill_script(target.node), is_full(target.node), "full")
 
     def heal(self, control: Control, target: Target) -> None:
         control.shell(target.node, f'rm -f "{mount_point(target.node)}/{BALLOON}"')
@@ -39,6 +36,11 @@ def mount_point(node: NodeOutput) -> str:
 def available_script(node: NodeOutput) -> str:
     """Prints the bytes that are left to accounts other than root (df(1))."""
     return f"df --output=avail -B 1 {node.data_directory} | tail -n 1"
+
+
+def is_full(node: NodeOutput) -> str:
+    """Whether they are too few, as a condition (bash)."""
+    return f'[ "$({available_script(node)})" -lt {FULL_BYTES} ]'
 
 
 def fill_script(node: NodeOutput) -> str:

@@ -16,7 +16,7 @@ from pgpool_lab.harness.faults import FAULTS, NotInEffect, Target, fault_named, 
 from pgpool_lab.harness.faults.clock import BEFORE, jump_between, jump_script, mend_script
 from pgpool_lab.harness.faults.network import NOBODY, cut_script, got_through, link_is_down, sides
 from pgpool_lab.harness.faults.services import all_stopped, cgroup, runs_nothing
-from pgpool_lab.harness.faults.storage import SPARE_BYTES
+from pgpool_lab.harness.faults.storage import FULL_BYTES, SPARE_BYTES
 from pgpool_lab.harness.faults.table import JUMP_SECONDS
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
 
@@ -63,12 +63,10 @@ def test_an_unknown_fault_is_refused_with_those_there_are() -> None:
 SHOWS = {
     "pgpool-hang": "State:\tT (stopped)\n",
     "link-down": "vnet3 down",
-    "disk-full": "4096\n",
     "machine-reboot": "",
     "clock-forward": f"1000.0 50.0\n{1001 + JUMP_SECONDS}.0 51.0\n",
     "clock-back": f"1000.0 50.0\n{1001 - JUMP_SECONDS}.0 51.0\n",
     "partition": "1 packets transmitted, 0 received, 100% packet loss",
-    "connections-kept": "kept\n",
 }
 """What the node or libvirt says when a fault is in effect; the scripts of the others say `shows`."""
 
@@ -117,7 +115,7 @@ def test_what_is_measured_strikes_and_waits_in_one_login(name: str) -> None:
         ("pgpool-hang", "State:\tT (stopped)\nState:\tS (sleeping)\n"),
         ("postgresql-hang", ""),
         ("link-down", "vnet3 up"),
-        ("disk-full", "1900000000\n"),
+        ("disk-full", ""),
         ("machine-reboot", "there\n"),
         ("clock-forward", "1000.0 50.0\n1001.0 51.0\n"),
         ("partition", "1 received, 0% packet loss"),
@@ -272,12 +270,13 @@ def test_a_jump_is_what_the_uptime_does_not_explain() -> None:
     assert jump_between("1000.0 50.0", "950.5 60.5") == pytest.approx(-60.0)
 
 
-def test_a_volume_is_filled_with_what_is_left_but_for_the_file_s_own_map(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("left", "full"), [(FULL_BYTES - 1, True), (FULL_BYTES, False)])
+def test_a_volume_is_filled_with_what_is_left_but_for_the_file_s_own_map(left: int, full: bool, tmp_path: Path) -> None:
     control = struck("disk-full")
     FAULTS["disk-full"].inject(control, TARGET)
     script = control.done[0][1]
     stubs = {
-        "df": "printf ' Avail\\n1234567\\n'",
+        "df": f"[ -e {tmp_path}/said ] && echo {left} || printf ' Avail\\n1234567\\n'",
         "findmnt": f"echo {tmp_path}",
         "fallocate": f'echo "$@" >{tmp_path}/said',
     }
@@ -285,14 +284,16 @@ def test_a_volume_is_filled_with_what_is_left_but_for_the_file_s_own_map(tmp_pat
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    subprocess.run(["bash", "-euo", "pipefail", "-c", script], check=True, env=environment)
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    said = subprocess.run(command, check=True, env=environment, capture_output=True, text=True).stdout
     assert (tmp_path / "said").read_text() == f"-l {1234567 - SPARE_BYTES} {tmp_path}/lab-balloon\n"
+    assert said == ("shows\n" if full else "")
 
 
 @pytest.mark.parametrize("runs", [True, False])
 def test_a_base_backup_is_taken_of_whom_the_node_streams_from_and_is_under_way(runs: bool) -> None:
     facts = json.dumps({"postgres": {"streaming_from": "node1"}})
-    answers = {"facts": facts, "systemctl is-active": "runs\n" if runs else "\n"}
+    answers = {"facts": facts, "systemctl is-active": "shows\n" if runs else ""}
     control = FakeControl(lambda node, what: next((said for words, said in answers.items() if words in what), ""))
     with nullcontext() if runs else pytest.raises(NotInEffect):
         FAULTS["base-backup"].inject(control, TARGET)
