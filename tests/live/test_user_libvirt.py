@@ -88,7 +88,8 @@ def test_plain_pulumi_works_with_the_user_s_libvirt_and_state(ready: LiveLab, ch
         folder.mkdir()
     (home / "plugins").symlink_to(tools.plugin_home / "plugins")
     user = {
-        "PATH": os.pathsep.join([str(tools.bin), os.environ["PATH"]]),
+        # A language host that was built knows the environment by PATH only, an official one by Pulumi.yaml.
+        "PATH": os.pathsep.join([str(checkout / ".venv" / "bin"), str(tools.bin), os.environ["PATH"]]),
         "PULUMI_HOME": str(home),
         "PULUMI_CONFIG_PASSPHRASE": "a passphrase of the user's",
     }
