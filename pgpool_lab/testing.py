@@ -43,6 +43,9 @@ ALL = "--all"
 """The option for every stack, and every scenario that fits it, not only the chosen ones."""
 
 
+NO_TESTS = 5
+"""pytest's exit code where the options choose no test."""
+
 MESSAGE_LENGTH = 500
 """Characters of what a failed test said, in the list at the end."""
 
@@ -94,8 +97,18 @@ def run(arguments: Sequence[str]) -> int:
         for failure in failures(reports):
             console.print(failure, markup=False, highlight=False)
     console.print(f"reports: {reports.relative_to(PROJECT)}")
-    # pytest's exit code 5 says that the options chose no test of that part.
-    return max(0 if code == 5 and options else code for code in codes)
+    return verdict(codes, narrowed=bool(options))
+
+
+def verdict(codes: Sequence[int], *, narrowed: bool) -> int:
+    """0 only when tests ran, and all of them passed. Of some parts options may choose none (`narrowed`), not of all.
+
+    `codes` are pytest's, by part; what a signal ended has a negative one.
+    """
+    ran = [code for code in codes if not (narrowed and code == NO_TESTS)]
+    if not ran:
+        console.print("no test was chosen: see the options after --")
+    return 0 if ran and not any(ran) else 1
 
 
 def failures(reports: Path) -> list[str]:
@@ -111,10 +124,17 @@ def failures(reports: Path) -> list[str]:
 
 
 def new_report_folder() -> Path:
-    """A folder for what one command reports, named after the time."""
-    folder = PROJECT / "reports" / time.strftime("%Y%m%d-%H%M%S")
-    folder.mkdir(parents=True)
-    return folder
+    """A folder for what one command reports, named after the time; of two in the same second the later has a number."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    number = 1
+    while True:
+        folder = PROJECT / "reports" / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
 
 
 def live(stack: str, chosen: Chosen, reports: Path, *, last: bool) -> int:

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from typing import Annotated
+from itertools import takewhile
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from pgpool_lab import machine, testing
 from pgpool_lab.cli.tables import print_bench, print_checks, print_status
@@ -145,7 +147,23 @@ def logs(
         print(f"===== {each.name}\n{last_lines(outputs, each)}")
 
 
-@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+class Verbatim(TyperCommand):
+    """A command that gets the first `--` as well, which the parser takes away: what follows it is somebody else's."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_dashes(args))
+
+
+def with_dashes(words: list[str]) -> list[str]:
+    """The words with `--` doubled where the parser would see it; after a word without dashes it looks no further."""
+    seen = list(takewhile(lambda word: word.startswith("-"), words))
+    if "--" not in seen:
+        return words
+    place = seen.index("--")
+    return [*words[:place], "--", *words[place:]]
+
+
+@app.command(cls=Verbatim, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def test(
     arguments: Annotated[
         list[str] | None, typer.Argument(help="Stacks, --all, then pytest's arguments after --.")

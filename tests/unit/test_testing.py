@@ -8,8 +8,10 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+from typer.testing import CliRunner
 
 from pgpool_lab import hypervisor, testing
+from pgpool_lab.cli import app
 from pgpool_lab.testing import Chosen, chosen_by
 
 ARGUMENTS: dict[str, tuple[list[str], Chosen]] = {
@@ -28,6 +30,55 @@ ARGUMENTS: dict[str, tuple[list[str], Chosen]] = {
 @pytest.mark.parametrize(("arguments", "expected"), ARGUMENTS.values(), ids=ARGUMENTS.keys())
 def test_arguments(arguments: list[str], expected: Chosen) -> None:
     assert chosen_by(arguments) == expected
+
+
+TYPED: dict[str, tuple[list[str], list[str]]] = {
+    "nothing": ([], []),
+    "pytest's": (["--", "-k", "keys"], ["--", "-k", "keys"]),
+    "a file for pytest": (["--", "tests/unit/test_join.py"], ["--", "tests/unit/test_join.py"]),
+    "all is pytest's behind the dashes": (["--", "--all"], ["--", "--all"]),
+    "all, and pytest's": (["--all", "--", "-x"], ["--all", "--", "-x"]),
+    "a stack, and pytest's": (["two-node", "--", "-x"], ["two-node", "--", "-x"]),
+    "a stack, all, and pytest's": (["two-node", "--all", "--", "-x"], ["two-node", "--all", "--", "-x"]),
+    "dashes of pytest's own": (["--", "-k", "a", "--", "b"], ["--", "-k", "a", "--", "b"]),
+}
+
+
+@pytest.mark.parametrize(("words", "expected"), TYPED.values(), ids=TYPED.keys())
+def test_words_arrive_as_they_were_typed(
+    words: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[str]] = []
+
+    def run(arguments: list[str]) -> int:
+        told.append(arguments)
+        return 0
+
+    monkeypatch.setattr(testing, "run", run)
+    result = CliRunner().invoke(app, ["test", *words])
+    assert (told, result.exit_code) == ([expected], 0)
+
+
+CODES: dict[str, tuple[list[int], bool, int]] = {
+    "all passed": ([0, 0], False, 0),
+    "one failed": ([0, 1], False, 1),
+    "one was ended by a signal": ([0, -9], False, 1),
+    "options chose tests of one part": ([5, 0], True, 0),
+    "options chose no test": ([5, 5], True, 1),
+    "a part without tests": ([0, 5], False, 1),
+}
+
+
+@pytest.mark.parametrize(("codes", "narrowed", "expected"), CODES.values(), ids=CODES.keys())
+def test_success_is_that_tests_ran_and_passed(codes: list[int], narrowed: bool, expected: int) -> None:
+    assert testing.verdict(codes, narrowed=narrowed) == expected
+
+
+def test_two_reports_of_one_second_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testing, "PROJECT", tmp_path)
+    monkeypatch.setattr("time.strftime", lambda form: "20261128-120000")
+    names = [testing.new_report_folder().name for _ in range(3)]
+    assert names == ["20261128-120000", "20261128-120000-2", "20261128-120000-3"]
 
 
 class FakeLab:
