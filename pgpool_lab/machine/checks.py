@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pgpool_lab import toolchain
@@ -20,7 +17,6 @@ from pgpool_lab.image.sources import debian_sources
 from pgpool_lab.machine.installation import by_hand
 from pgpool_lab.machine.packages import Requirement, missing
 from pgpool_lab.paths import PROJECT, cache_directory
-from pgpool_lab.toolchain import Toolchain
 
 MEMORY_MIB = 2560
 """Two nodes of 768 MiB with QEMU's own share, and 1 GiB for the engine and its plugins."""
@@ -29,9 +25,6 @@ DISK_MIB = 12 * 1024
 """The Go caches of a toolchain that is built here take 6 GiB; images, tools and the nodes' disks the rest."""
 
 PYTHON = (3, 11)
-DOWNLOAD_HOST = "get.pulumi.com"
-REACHABLE_SECONDS = 3.0
-TOOLCHAIN_SOURCES = ("path", "download", "build")
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ def doctor() -> list[Check]:
         acceleration_check(),
         memory_check(available_memory_mib()),
         disk_check({str(folder): available_disk_mib(folder) for folder in (cache_directory(), PROJECT)}),
-        toolchain_check(os.environ.get("LAB_TOOLCHAIN", ""), shutil.which, reachable(DOWNLOAD_HOST), toolchain.made()),
+        toolchain_check(os.environ.get("LAB_TOOLCHAIN", "")),
         source_check(),
     ]
 
@@ -117,42 +110,18 @@ def disk_check(free_mib: Mapping[str, int]) -> Check:
     return Check("disk", ok, f"{detail}; {DISK_MIB} MiB wanted", "" if ok else "free space, or set XDG_CACHE_HOME")
 
 
-def toolchain_check(
-    wanted: str, which: Callable[[str], str | None], internet: bool, made: Toolchain | None = None
-) -> Check:
-    """Where the Pulumi engine would come from; `wanted` is LAB_TOOLCHAIN, `made` what an earlier command made."""
+def toolchain_check(wanted: str) -> Check:
+    """Where the Pulumi engine comes from, or would; `wanted` is LAB_TOOLCHAIN."""
     name = "toolchain"
-    if wanted and wanted not in TOOLCHAIN_SOURCES:
-        return Check(name, False, f"LAB_TOOLCHAIN={wanted}", f"set it to one of {', '.join(TOOLCHAIN_SOURCES)}")
-    pulumi, go = which("pulumi"), which("go")
-    if wanted == "path" and not pulumi:
-        return Check(name, False, "LAB_TOOLCHAIN=path, and pulumi is not on PATH", "unset LAB_TOOLCHAIN")
-    if wanted == "download" and not internet:
-        return Check(
-            name, False, f"LAB_TOOLCHAIN=download, and {DOWNLOAD_HOST} cannot be reached", "unset LAB_TOOLCHAIN"
-        )
-    if pulumi and wanted in ("", "path"):
-        return Check(name, True, f"{pulumi}, if its version fits")
-    if made and not wanted:
-        return Check(name, True, f"made before: {made.bin}")
-    if internet and wanted in ("", "download"):
-        return Check(name, True, f"to be downloaded from {DOWNLOAD_HOST}")
-    return Check(name, True, f"to be built with {go or 'Go from the Python package index'}")
-
-
-def reachable(host: str) -> bool:
-    """Whether a host accepts connections for https, found out within REACHABLE_SECONDS."""
-    found: list[bool] = []
-
-    def connect() -> None:
-        with contextlib.suppress(OSError), socket.create_connection((host, 443), timeout=REACHABLE_SECONDS):
-            found.append(True)
-
-    # The name's resolution takes no time limit of its own.
-    attempt = threading.Thread(target=connect, daemon=True)
-    attempt.start()
-    attempt.join(REACHABLE_SECONDS)
-    return bool(found)
+    if there := toolchain.kept(wanted):
+        return Check(name, True, f"made before: {there.bin}")
+    try:
+        choice = toolchain.choose(wanted)
+    except LabError as error:
+        return Check(name, False, error.problem, error.remedy)
+    if wanted == "download" and not toolchain.site_answers():
+        return Check(name, False, f"LAB_TOOLCHAIN=download, and {toolchain.INSTALLER} does not answer", "unset it")
+    return Check(name, True, f"{choice.source}: {choice.reason}")
 
 
 def source_check() -> Check:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
-from pgpool_lab.machine.packages import Requirement, choose, missing
+from pgpool_lab.machine.packages import ASKING, REQUIREMENTS, Requirement, choose, missing
 from pgpool_lab.progress import console, step, tail
 
 ENVIRONMENT = {
@@ -95,6 +95,13 @@ def install(log: Path) -> list[str]:
             f"look into {log}",
         )
     return packages
+
+
+def check_asking() -> None:
+    """Raise LabError that names what this machine lacks to ask a lab that was built elsewhere."""
+    if lacking := missing(each for each in REQUIREMENTS if each.proof in ASKING):
+        what = "; ".join(f"{each.proof} ({each.reason})" for each in lacking)
+        raise LabError(f"not installed: {what}", by_hand(lacking))
 
 
 def authorise(purpose: str) -> None:

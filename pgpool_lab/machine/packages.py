@@ -73,6 +73,10 @@ REQUIREMENTS = (
 )
 
 
+ASKING = ("ssh", "arping", "psql")
+"""Proofs of what it takes to ask a lab that was built elsewhere, and to get into it."""
+
+
 def has(proof: str) -> bool:
     """Whether a requirement's proof is on this machine."""
     if proof.startswith("/"):

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from pgpool_lab.toolchain.cached import Toolchain, made, prepare, take
-from pgpool_lab.toolchain.choice import Choice, Source, choose
+from pgpool_lab.toolchain.cached import Toolchain, kept, prepare, take
+from pgpool_lab.toolchain.choice import INSTALLER, Choice, Source, choose, site_answers
 from pgpool_lab.toolchain.stack import ensure_stack
 from pgpool_lab.toolchain.variables import environment
 
-__all__ = ["Choice", "Source", "Toolchain", "choose", "ensure_stack", "environment", "made", "prepare", "take"]
+__all__ = [
+    "INSTALLER",
+    "Choice",
+    "Source",
+    "Toolchain",
+    "choose",
+    "ensure_stack",
+    "environment",
+    "kept",
+    "prepare",
+    "site_answers",
+    "take",
+]

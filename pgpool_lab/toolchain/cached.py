@@ -59,10 +59,13 @@ def prepare(choice: Choice) -> Toolchain:
 
 
 def take(setting: str | None) -> Toolchain:
-    """The toolchain for a value of LAB_TOOLCHAIN. One that was made before is taken without asking the network."""
-    if not setting and installed.find().missing and (kept := made()):
-        return kept
-    return prepare(choose(setting))
+    """The toolchain for a value of LAB_TOOLCHAIN."""
+    return kept(setting) or prepare(choose(setting))
+
+
+def kept(setting: str | None) -> Toolchain | None:
+    """One that was made before, where it is taken without asking the network: nothing else is wanted or there."""
+    return made() if not setting and installed.find().missing else None
 
 
 def made() -> Toolchain | None:

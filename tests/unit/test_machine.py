@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pgpool_lab import machine
+from pgpool_lab import machine, toolchain
 from pgpool_lab.errors import LabError
 from pgpool_lab.machine import installation
 from pgpool_lab.machine.checks import (
@@ -21,7 +22,8 @@ from pgpool_lab.machine.checks import (
 )
 from pgpool_lab.machine.installation import parse_known
 from pgpool_lab.machine.packages import REQUIREMENTS, Requirement, choose, has, missing
-from pgpool_lab.toolchain import Toolchain
+from pgpool_lab.toolchain import Toolchain, cached, choice, installed
+from pgpool_lab.toolchain.installed import Installed
 
 POLICY = """\
 xsltproc:
@@ -156,34 +158,32 @@ def test_passed_checks_need_no_mending() -> None:
     assert all(check.ok and not check.mend for check in passed)
 
 
+MADE = Toolchain(Path("/cache/bin"), Path("/cache"), "build")
+
+
 @pytest.mark.parametrize(
-    ("wanted", "programs", "internet", "ok", "detail"),
+    ("wanted", "made", "answers", "ok", "detail"),
     [
-        ("", {"pulumi"}, False, True, "/bin/pulumi, if its version fits"),
-        ("", set(), True, True, "to be downloaded from get.pulumi.com"),
-        ("", {"go"}, False, True, "to be built with /bin/go"),
-        ("", set(), False, True, "to be built with Go from the Python package index"),
-        ("build", {"pulumi", "go"}, True, True, "to be built with /bin/go"),
-        ("path", set(), True, False, "pulumi is not on PATH"),
-        ("download", set(), False, False, "get.pulumi.com cannot be reached"),
-        ("Build", set(), False, False, "LAB_TOOLCHAIN=Build"),
+        ("", None, False, True, "build: this machine lacks"),
+        ("", MADE, False, True, "made before: /cache/bin"),
+        ("build", MADE, False, True, "build: LAB_TOOLCHAIN=build"),
+        ("path", MADE, True, False, "this machine lacks pulumi"),
+        ("download", MADE, True, True, "download: LAB_TOOLCHAIN=download"),
+        ("download", None, False, False, "get.pulumi.com/ does not answer"),
+        ("Build", None, False, False, "LAB_TOOLCHAIN=Build"),
     ],
 )
-def test_the_toolchains_source(wanted: str, programs: set[str], internet: bool, ok: bool, detail: str) -> None:
-    found = toolchain_check(wanted, lambda name: f"/bin/{name}" if name in programs else None, internet)
+def test_the_toolchain_is_that_which_a_command_would_take(
+    wanted: str, made: Toolchain | None, answers: bool, ok: bool, detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installed, "find", lambda: Installed(None, Path("/none"), ("pulumi",)))
+    monkeypatch.setattr(cached, "made", lambda: made)
+    monkeypatch.setattr(toolchain, "site_answers", lambda: answers)
+    monkeypatch.setattr(toolchain, "choose", partial(choice.choose, find=installed.find, reachable=lambda: answers))
+    found = toolchain_check(wanted)
     assert found.ok is ok
     assert detail in found.detail
     assert bool(found.mend) is not ok
-
-
-def test_a_toolchain_that_was_made_before_is_found() -> None:
-    made = Toolchain(Path("/cache/bin"), Path("/cache"), "build")
-
-    def nowhere(name: str) -> None:
-        return None
-
-    assert toolchain_check("", nowhere, True, made).detail == "made before: /cache/bin"
-    assert "downloaded" in toolchain_check("download", nowhere, True, made).detail
 
 
 def test_the_doctor_looks_at_everything_on_this_machine() -> None:
