@@ -293,11 +293,12 @@ def reload(config: Config, primary: str | None) -> list[settings.Pending]:
     deadline = time.monotonic() + RELOAD_SECONDS
     while psql(config, OWN_HOST, settings.LOADED) == loaded and time.monotonic() < deadline:
         time.sleep(0.2)
-    if errors := psql(config, OWN_HOST, settings.ERRORS):
+    told = dialect.of(config)["tells_pending"]
+    if told and (errors := psql(config, OWN_HOST, settings.ERRORS)):
         raise StepFailed(f"PostgreSQL does not accept its settings: {'; '.join(errors.splitlines())}")
     if psql(config, OWN_HOST, settings.LOADED) == loaded:
         raise StepFailed(f"PostgreSQL did not read its files again within {RELOAD_SECONDS} s; see postgresql.log")
-    pending = settings.parse_pending(psql(config, OWN_HOST, settings.PENDING))
+    pending = settings.parse_pending(psql(config, OWN_HOST, settings.PENDING)) if told else [settings.UNTOLD]
     if not pending:
         settings.remember(now)
     return pending

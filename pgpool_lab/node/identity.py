@@ -21,10 +21,11 @@ def identity(config: Config, primary: Config, timeline: int) -> Answer:
     """
     postgres = config["postgresql"]
     server = f"host={primary['ip']} port={postgres['port']} user={config['users']['replication']} replication=true"
-    command = [f"{postgres['client_bin']}/psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", "-c", "IDENTIFY_SYSTEM"]
-    if timeline > 1:
-        command += ["-c", f"TIMELINE_HISTORY {timeline}"]
-    text = run([*command, "-d", server], seconds=SECONDS, PGPASSFILE=PASSWORDS, PGCONNECT_TIMEOUT="5")
+    command = [f"{postgres['client_bin']}/psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", "-d", server]
+    # Not as options: of several -c the last one counted before psql 9.6.
+    asked = ["IDENTIFY_SYSTEM", *([f"TIMELINE_HISTORY {timeline}"] if timeline > 1 else [])]
+    questions = "".join(f"{question};\n" for question in asked)
+    text = run(command, seconds=SECONDS, stdin=questions, PGPASSFILE=PASSWORDS, PGCONNECT_TIMEOUT="5")
     answer = parse(primary["name"], text)
     if answer.timeline != timeline:
         raise StepFailed(f"{primary['name']} is on timeline {answer.timeline} by now, not on {timeline}")

@@ -22,6 +22,8 @@ USAGE = """usage: lab-node facts [--settled]
        lab-node failover …   (pgpool's failover_command)
        lab-node follow …     (pgpool's follow_primary_command)"""
 
+LOOK_SECONDS = 1
+"""Who looks whether a lock is held has it for a moment (locks.is_held)."""
 PROMOTION_SECONDS = 30
 """How long a promotion waits for another step; the failover script waits no longer than that for its end, either."""
 
@@ -149,7 +151,7 @@ def act(config: dict[str, object], verb: str, options: list[str]) -> object | No
         actions.stop(config)
         return {"node": config["name"], "stopped": True}
     with locks.CHANGE.open("w") as lock:
-        if not locks.try_take(lock) and not (verb == "promote" and wait_to_promote(lock)):
+        if not locks.take_within(lock, LOOK_SECONDS) and not (verb == "promote" and wait_to_promote(lock)):
             raise StepFailed("another step changes this node's PostgreSQL; see join.log")
         match [verb, *options]:
             case ["reload"]:
@@ -170,7 +172,7 @@ def wait_to_promote(lock: IO[str]) -> bool:
 
     with locks.WANTED.open("w") as wanted:
         # Another promotion that waits says the same.
-        locks.try_take(wanted)
+        locks.take_within(wanted, LOOK_SECONDS)
         return locks.take_within(lock, PROMOTION_SECONDS)
 
 

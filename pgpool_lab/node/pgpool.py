@@ -267,7 +267,7 @@ def entry(form: str, user: str, password: str) -> str:
 
 
 def encrypt_passwords(config: Config, passwords: Mapping[str, str], target: Path) -> None:
-    """Make pool_passwd with pgpool's own tool, which reads the passwords from a file that only root can read.
+    """Make pool_passwd with pgpool's own tool, which reads the passwords from a file for the service account alone.
 
     pgpool needs the plain passwords to log into the backends by scram: it keeps them encrypted with the key in
     ~/.pgpoolkey.

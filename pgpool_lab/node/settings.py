@@ -40,6 +40,10 @@ class Pending(NamedTuple):
     written: str | None
 
 
+UNTOLD = Pending("what a server of this version does not tell", "", None)
+"""Stands for whatever may wait for a restart where nobody says what does: then there is always one."""
+
+
 def parse_pending(text: str) -> list[Pending]:
     """The rows that PENDING gives."""
     rows = (line.split("|", 2) for line in text.splitlines())

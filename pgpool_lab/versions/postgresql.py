@@ -109,6 +109,10 @@ BASEBACKUP_OPTIONS: dict[str, tuple[str, ...]] = {
 NOTIFIES: dict[str, bool] = {"9.4": False, "9.6": True}
 """Whether a server can tell systemd that it takes connections (configure's --with-systemd)."""
 
+TELLS_PENDING: dict[str, bool] = {"9.4": False, "9.5": True}
+"""Whether a server says which settings wait for a restart (pg_settings.pending_restart), and what its files say
+(pg_file_settings)."""
+
 
 @dataclass(frozen=True)
 class PostgresqlTraits:
@@ -133,6 +137,7 @@ class PostgresqlTraits:
     rewind_recovers: bool
     basebackup_options: tuple[str, ...]
     notifies: bool
+    tells_pending: bool
 
 
 def traits(text: str) -> PostgresqlTraits:
@@ -158,4 +163,5 @@ def traits(text: str) -> PostgresqlTraits:
         rewind_recovers=since(REWIND_RECOVERS, version),
         basebackup_options=since(BASEBACKUP_OPTIONS, version),
         notifies=since(NOTIFIES, version),
+        tells_pending=since(TELLS_PENDING, version),
     )

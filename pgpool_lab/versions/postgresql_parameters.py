@@ -15,8 +15,6 @@ SPANS: dict[str, tuple[str, str | None]] = {
     "log_replication_commands": ("9.5", None),
     "wal_retrieve_retry_interval": ("9.5", None),
     "jit": ("11", None),
-    "primary_conninfo": ("12", None),
-    "recovery_target_timeline": ("12", None),
 }
 """The version that a parameter came with, and the one that has it no longer. 9.4 is where this table begins."""
 

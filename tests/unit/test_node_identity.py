@@ -22,20 +22,20 @@ LATER = """7711219446825000741|3|1/4000360|
 """
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, text: str) -> list[list[str]]:
-    """The commands that are run, each of which says this."""
-    commands: list[list[str]] = []
+def asked(monkeypatch: pytest.MonkeyPatch, text: str) -> list[tuple[str, str]]:
+    """Whom is asked, and what; each of them says this."""
+    questions: list[tuple[str, str]] = []
 
-    def run(command: Sequence[str], **_: Any) -> str:
-        commands.append(list(command))
+    def run(command: Sequence[str], *, stdin: str, **_: Any) -> str:
+        questions.append((command[-1], stdin))
         return text
 
     monkeypatch.setattr(identity, "run", run)
-    return commands
+    return questions
 
 
 def test_a_primary_on_the_first_timeline_has_no_history(monkeypatch: pytest.MonkeyPatch) -> None:
-    (command,) = [asked(monkeypatch, FIRST)]
+    questions = asked(monkeypatch, FIRST)
     found = identity.identity(CONFIG, NODE, 1)
     assert found == Answer(
         "node4",
@@ -46,16 +46,15 @@ def test_a_primary_on_the_first_timeline_has_no_history(monkeypatch: pytest.Monk
         lsn=0x30000D8,
         system_identifier="7711219446825000741",
     )
-    assert [word for word in command[0] if "TIMELINE" in word] == []
-    assert command[0][-1] == "host=10.0.0.4 port=5433 user=replication replication=true"
+    assert questions == [("host=10.0.0.4 port=5433 user=replication replication=true", "IDENTIFY_SYSTEM;\n")]
 
 
 def test_a_later_one_says_where_its_timelines_began(monkeypatch: pytest.MonkeyPatch) -> None:
-    commands = asked(monkeypatch, LATER)
+    questions = asked(monkeypatch, LATER)
     found = identity.identity(CONFIG, NODE, 3)
     assert (found.timeline, found.lsn) == (3, 0x1_0400_0360)
     assert found.history == ((1, 0x3000000), (2, 0x4000000))
-    assert "TIMELINE_HISTORY 3" in commands[0]
+    assert questions[0][1] == "IDENTIFY_SYSTEM;\nTIMELINE_HISTORY 3;\n"
 
 
 def test_one_that_has_changed_its_timeline_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

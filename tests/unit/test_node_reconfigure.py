@@ -300,6 +300,16 @@ def test_a_reload_that_is_not_enough_is_not(config: dict[str, Any], server: dict
     assert settings.unread(config) == BOTH
 
 
+def test_a_server_that_does_not_tell_what_waits_for_a_restart_is_restarted(
+    config: dict[str, Any], server: dict[str, str]
+) -> None:
+    config["postgresql"]["dialect"] = dialect(traits("9.4"))
+    del server[settings.ERRORS], server[settings.PENDING]
+    pending = actions.reload(config, None)
+    assert reconfigure.restarts("node0", {"node0": pending, "node4": pending}) == Restarts(("node0", "node4"))
+    assert settings.unread(config) == BOTH
+
+
 def test_an_error_in_a_file_ends_the_reload(config: dict[str, Any], server: dict[str, str]) -> None:
     server[settings.ERRORS] = "wal_level: invalid value"
     with pytest.raises(StepFailed, match="wal_level: invalid value"):
