@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -160,9 +161,11 @@ def open_engine(lab: LabPaths, toolchain: Toolchain, *, prefix: Sequence[str], e
 def release(lab: LabPaths) -> None:
     """Drop the backend's locks whose process is gone: a killed update leaves its own behind."""
     for lock in lab.backend.glob(".pulumi/locks/**/*.json"):
-        owner = json.loads(lock.read_text() or "{}").get("pid")
-        if not owner or not Path(f"/proc/{owner}").exists():
-            lock.unlink()
+        # An update that ends meanwhile removes its own.
+        with contextlib.suppress(FileNotFoundError):
+            owner = json.loads(lock.read_text() or "{}").get("pid")
+            if not owner or not Path(f"/proc/{owner}").exists():
+                lock.unlink()
 
 
 def make_passphrase(path: Path) -> None:

@@ -109,9 +109,19 @@ class Lab:
             configured = ""
         return configured or os.environ.get("LIBVIRT_DEFAULT_URI") or SYSTEM_URI
 
+    @property
+    def _domain_type(self) -> hypervisor.DomainType | None:
+        """How the machines are run where the settings say so; None: a probe finds out what works."""
+        try:
+            chosen = self.settings.domain_type
+        except LabError:
+            # A lab whose settings are wrong or gone can be removed all the same.
+            return None
+        return None if chosen == "auto" else chosen
+
     def _refuse_unused_libvirt(self, settings: LabSettings) -> None:
         """Raises LabError when the settings name a libvirt beside the lab's own: half of the lab would be on each."""
-        if settings.libvirt_uri and not self.system:
+        if settings.libvirt_uri and self._libvirt_elsewhere is None:
             raise LabError(
                 f"libvirt_uri: {settings.libvirt_uri} is not used together with the lab's own libvirt",
                 f"./lab up {self.paths.stack} --system, or pulumi outside ./lab run; or remove libvirt_uri from "
@@ -245,7 +255,7 @@ class Lab:
             )
         machine.install(self.paths.logs / "packages.log")
         image, default = builder.build(recipe), builder.build(replace(recipe, boot="default"))
-        domain_type = hypervisor.probe_domain_type()
+        domain_type = self._domain_type or hypervisor.probe_domain_type()
         times = partial(boot_times, domain_type=domain_type, memory_mib=node.memory_mib, vcpus=node.vcpus)
         with step("Booting two bare machines of the lab's image"):
             bare_pair = times([image, image])
@@ -322,7 +332,7 @@ class Lab:
         tools = self._toolchain()
         updates = Path(command[0]).name == "pulumi" and bool({"up", "update"} & set(command))
         if updates:
-            given.check(settings, self.paths.stack_file, private=not self.system)
+            given.check(settings, self.paths.stack_file, private=self._libvirt_elsewhere is None)
             base.obtain(ImageRecipe.of(settings))
         engine = self._open(tools)
         if updates:
@@ -333,6 +343,7 @@ class Lab:
         """The lab's outputs: from the file that LAB_OUTPUTS names, or from the stack."""
         given = os.environ.get("LAB_OUTPUTS")
         if given:
+            machine.check_asking()
             return outputs_from_file(Path(given))
         return self.engine().outputs()
 
@@ -354,7 +365,7 @@ class Lab:
 
     def _serve_mirror(self, settings: LabSettings) -> None:
         """Have the folder of packages served that the machines install from, where there is one."""
-        if settings.image.mirror is not None and not self.system:
+        if settings.image.mirror is not None and self._libvirt_elsewhere is None:
             folder = given_file(settings.image.mirror)
             hypervisor.serve(self.paths, folder, str(settings.network.gateway), MIRROR_PORT)
 
@@ -366,6 +377,6 @@ class Lab:
         if uri := self._libvirt_elsewhere:
             hypervisor.connect_check(uri)
             return open_engine(self.paths, tools, prefix=(), extra={"LIBVIRT_DEFAULT_URI": uri})
-        private = hypervisor.start(self.paths)
+        private = hypervisor.start(self.paths, self._domain_type)
         extra = {"LIBVIRT_DEFAULT_URI": private.uri, "PGPOOL_LAB_NAMESPACE": private.namespace}
         return open_engine(self.paths, tools, prefix=hypervisor.enter(self.paths), extra=extra)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +67,8 @@ class Identity(pulumi.ComponentResource):
         """A file that only its owner may read, for as long as the lab exists."""
         local.Command(
             name,
-            create=f"umask 077 && mkdir -p '{path.parent}' && cat > '{path}'",
-            delete=f"rm -f '{path}'",
+            create=f"umask 077 && mkdir -p {shlex.quote(str(path.parent))} && cat > {shlex.quote(str(path))}",
+            delete=f"rm -f {shlex.quote(str(path))}",
             stdin=content,
             add_previous_output_in_env=False,
             logging=local.Logging.NONE,

@@ -1,4 +1,4 @@
-"""The nodes' LAN: a bridge of its own, without DHCP, DNS or a way out."""
+"""The nodes' LAN: a bridge of its own, without DHCP."""
 
 from components.network.network import LabNetwork, LabNetworkArgs
 

@@ -25,7 +25,7 @@ def document(
     *,
     witness: Mapping[str, health.Facts | None] = health.NO_WITNESS,
 ) -> dict[str, Any]:
-    """The status document: the design's `status --json`, with the key `witness` where there is one."""
+    """What `./lab status --json` prints, with the key `witness` where there is one."""
     members = {**answers, **witness}
     problems = health.problems(answers, witness=witness) + mac_problems(outputs, members, mac)
     primary = health.primaries(answers)

@@ -14,6 +14,8 @@ from pgpool_lab.paths import cache_directory
 
 COPIES = "copies"
 """Name in the documents under which files of the cache are listed."""
+DIGEST_LENGTH = 12
+"""Hexadecimal digits of the content's hash in a seed's name."""
 LABEL = "cidata"
 """cloud-init's manual, "NoCloud": a file system of this label holds the files in its root."""
 
@@ -29,7 +31,7 @@ def write(documents: str, folder: Path, name: str) -> Path:
     """
     texts = json.loads(documents)
     copies: dict[str, str] = texts.pop(COPIES, {})
-    digest = hashlib.sha256(documents.encode()).hexdigest()[:12]
+    digest = hashlib.sha256(documents.encode()).hexdigest()[:DIGEST_LENGTH]
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     target = folder / f"{name}-{digest}.iso"
     with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -57,6 +59,6 @@ def write(documents: str, folder: Path, name: str) -> Path:
 
 
 def remove(folder: Path, name: str) -> None:
-    """Remove the node's seeds."""
-    for path in folder.glob(f"{name}-*.iso"):
+    """Remove the node's seeds, not those of one whose name begins with its own."""
+    for path in folder.glob(f"{name}-{DIGEST_LENGTH * '[0-9a-f]'}.iso"):
         path.unlink()

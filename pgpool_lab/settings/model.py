@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -62,9 +62,6 @@ class NetworkSettings(Settings):
         """The host's own address on the bridge: the first one of the subnet."""
         # Of a subnet of one address this is a list, which is no iterator.
         return next(iter(self.cidr.hosts()))
-
-    def interface(self, address: IPv4Address) -> IPv4Interface:
-        return IPv4Interface(f"{address}/{self.cidr.prefixlen}")
 
 
 class ImageSettings(Settings):

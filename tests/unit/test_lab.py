@@ -322,9 +322,9 @@ def destroys(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         opened.append(extra[VARIABLE])
         return Failing()
 
-    def start(lab: LabPaths) -> hypervisor.PrivateLibvirt:
+    def start(lab: LabPaths, domain_type: hypervisor.DomainType | None) -> hypervisor.PrivateLibvirt:
         lab.libvirt.mkdir(exist_ok=True)
-        return hypervisor.PrivateLibvirt(OWN, lab.name, "qemu")
+        return hypervisor.PrivateLibvirt(OWN, lab.name, domain_type or "qemu")
 
     monkeypatch.setattr(toolchain, "take", lambda setting: None)
     monkeypatch.setattr(module, "open_engine", open_engine)
@@ -344,6 +344,27 @@ def test_a_lab_is_removed_where_it_is(system: bool, settings: bool, paths: LabPa
     Lab(paths, system).down()
     assert destroys == [OWN]
     assert not paths.root.exists()
+
+
+@pytest.mark.parametrize(("setting", "expected"), [("auto", None), ("kvm", "kvm"), ("qemu", "qemu"), (None, None)])
+def test_the_lab_s_own_libvirt_runs_machines_as_the_settings_say(
+    setting: str | None, expected: str | None, paths: LabPaths, destroys: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str | None] = []
+    start = hypervisor.start
+
+    def noted(lab: LabPaths, domain_type: hypervisor.DomainType | None) -> hypervisor.PrivateLibvirt:
+        told.append(domain_type)
+        return start(lab, domain_type)
+
+    monkeypatch.setattr(hypervisor, "start", noted)
+    in_libvirt(paths, OWN)
+    if setting is None:
+        paths.stack_file.unlink()
+    else:
+        paths.stack_file.write_text(f"{paths.stack_file.read_text()}  pgpool-lab:domain_type: {setting}\n")
+    Lab(paths).down()
+    assert told == [expected]
 
 
 @pytest.mark.parametrize("system", [False, True], ids=["down", "down --system"])

@@ -31,8 +31,9 @@ def test_another_content_is_another_path_in_place_of_the_old_one(tmp_path: Path)
     second = seed.write(json.dumps(DOCUMENTS | {"meta-data": "a: 2\n"}), tmp_path, "node0")
     assert first != second
     assert set(tmp_path.iterdir()) == {other, second}
+    namesake = seed.write(json.dumps(DOCUMENTS), tmp_path, "node0-2")
     seed.remove(tmp_path, "node0")
-    assert set(tmp_path.iterdir()) == {other}
+    assert set(tmp_path.iterdir()) == {other, namesake}
 
 
 @pytest.mark.skipif(shutil.which("mkisofs") is None, reason="genisoimage comes with the first lab")

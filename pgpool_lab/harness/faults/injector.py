@@ -90,15 +90,6 @@ class Injector:
         return healed
 
     @contextmanager
-    def during(self, fault: Fault, node: NodeOutput, peers: Sequence[NodeOutput] = ()) -> Iterator[Injected]:
-        """A fault that lasts as long as the block, however that ends."""
-        injected = self.inject(fault, node, peers)
-        try:
-            yield injected
-        finally:
-            self.heal(injected)
-
-    @contextmanager
     def all_healed(self) -> Iterator[None]:
         """Heal everything recorded when the block ends, by an exception or an interrupt, too."""
         try:

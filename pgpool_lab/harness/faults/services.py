@@ -15,6 +15,15 @@ def cgroup(service: str) -> str:
     return f"/sys/fs/cgroup/system.slice/{service}"
 
 
+VERSION_2 = "/sys/fs/cgroup/cgroup.controllers"
+"""A file that only the hierarchy of version 2 has (cgroups(7))."""
+
+
+def on_version_2(script: str) -> str:
+    """A script that does nothing but fail where a service's processes cannot be found so."""
+    return f"[ -e {VERSION_2} ] || {{ echo 'this fault takes cgroups of version 2' >&2; exit 1; }}\n{script}"
+
+
 def service_of(node: NodeOutput, part: Loss) -> str:
     """Name of the service that is lost."""
     return node.services.pgpool if part is Loss.PGPOOL else node.services.postgresql
@@ -38,7 +47,7 @@ class Ended(Fault):
 
     def inject(self, control: Control, target: Target) -> Moment:
         shows = runs_nothing(service_of(target.node, self.part))
-        return self.strike(control, target.node, self.command(target.node), shows, "stopped")
+        return self.strike(control, target.node, on_version_2(self.command(target.node)), shows, "stopped")
 
     def command(self, node: NodeOutput) -> str:
         """What ends it on a node."""
@@ -60,7 +69,7 @@ class Stopped(Fault):
         # Twice: the first round may miss a child that was just forked, and nobody forks after it. A child may end
         # between listing and signalling; that all are stopped is verified.
         stop = f"kill -STOP $(cat {processes}) || true"
-        moment = control.act(target.node, f"{stop}\n{stop}")
+        moment = control.act(target.node, on_version_2(f"{stop}\n{stop}"))
         script = states_script(target.node.services.pgpool)
         self.await_effect(lambda: all_stopped(control.shell(target.node, script)), target.node, "stopped by a signal")
         return moment
@@ -101,7 +110,8 @@ class Frozen(Fault):
     def inject(self, control: Control, target: Target) -> Moment:
         group = cgroup(target.node.services.postgresql)
         shows = f"grep -qsx 'frozen 1' {group}/cgroup.events"
-        return self.strike(control, target.node, f"echo 1 >{group}/cgroup.freeze", shows, "frozen")
+        script = on_version_2(f"echo 1 >{group}/cgroup.freeze")
+        return self.strike(control, target.node, script, shows, "frozen")
 
     def heal(self, control: Control, target: Target) -> None:
         """A failover may have killed the service meanwhile: then its cgroup is gone."""

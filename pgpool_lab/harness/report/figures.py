@@ -9,7 +9,9 @@ from pathlib import Path
 from statistics import median
 
 from pgpool_lab.harness.comparison import in_words
-from pgpool_lab.harness.measurements.document import Episode, Host, Run
+from pgpool_lab.harness.measurements.document import Configuration, Episode, Host, Run
+from pgpool_lab.settings.presets import PRESETS as PRESET_TIMINGS
+from pgpool_lab.settings.presets import Value
 
 NOTHING = "\N{EN DASH}"
 PRESETS = ("fast", "procedure")
@@ -90,7 +92,14 @@ def place(run: Run) -> str:
     versions = run.subject.versions
     known = {"postgresql": "PostgreSQL ", "pgpool": "pgpool-II ", "distribution": ""}
     software = ", ".join(f"{known[name]}{versions[name]}" for name in known if name in versions)
-    return f"{machine(run.subject.machine)}: {software}"
+    then = "".join(f", {name} {value}" for name, value in changed_since(run.subject).items())
+    return f"{machine(run.subject.machine)}: {software}{then}"
+
+
+def changed_since(subject: Configuration) -> dict[str, Value]:
+    """The timings that the preset had when the run was made, where it has others now."""
+    now = PRESET_TIMINGS.get(subject.preset, {})
+    return {name: value for name, value in subject.timings.items() if now.get(name, value) != value}
 
 
 def machine(host: Host) -> str:

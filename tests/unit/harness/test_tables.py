@@ -119,6 +119,13 @@ def test_figures_of_different_machines_are_kept_apart(tmp_path: Path) -> None:
     assert [cells[1].split(" of ")[0] for cells in found] == ["30.0 / 30.0", "3.0 / 3.0"]
 
 
+def test_figures_of_a_preset_as_it_was_are_kept_apart(tmp_path: Path) -> None:
+    earlier = document(measures=outage(30))
+    earlier["result"]["subject"]["timings"] |= {"health_check_period": 77}
+    lines = made(tmp_path, "failovers", document(measures=outage(3)), earlier)
+    assert [line for line in lines if line.startswith("### ")] == [MACHINE, f"{MACHINE}, health_check_period 77"]
+
+
 def test_the_hang_tells_who_got_in_and_how_long_the_others_were_watched(tmp_path: Path) -> None:
     with_mend, without = "machine-power-off-on-both", "power-off-without-mend"
     lines = made(

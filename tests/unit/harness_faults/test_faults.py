@@ -15,7 +15,7 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults import FAULTS, NotInEffect, Target, fault_named, model
 from pgpool_lab.harness.faults.clock import BEFORE, jump_between, jump_script, mend_script
 from pgpool_lab.harness.faults.network import NOBODY, cut_script, got_through, link_is_down, sides
-from pgpool_lab.harness.faults.services import all_stopped, cgroup, runs_nothing
+from pgpool_lab.harness.faults.services import VERSION_2, all_stopped, cgroup, on_version_2, runs_nothing
 from pgpool_lab.harness.faults.storage import FULL_BYTES, SPARE_BYTES
 from pgpool_lab.harness.faults.table import JUMP_SECONDS
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
@@ -96,7 +96,8 @@ def test_a_fault_does_this_to_its_node_only(name: str, script: str) -> None:
     control = struck(name)
     FAULTS[name].inject(control, TARGET)
     node, what = control.done[0]
-    assert (node, what.partition("\nfor ")[0]) == ("node0", script)
+    done = what.partition("\nfor ")[0].removeprefix(on_version_2(""))
+    assert (node, done) == ("node0", script)
     assert {node for node, _ in control.done} == {"node0"}
 
 
@@ -175,6 +176,17 @@ def test_a_service_is_gone_when_its_cgroup_has_no_process(events: str | None, go
     shows = runs_nothing("x.service").replace(cgroup("x.service"), str(tmp_path))
     with nullcontext() if gone else pytest.raises(NotInEffect, match="not stopped"):
         FAULTS["pgpool-kill"].strike(OwnShell(), NODE0, "true", shows, "stopped")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_service_is_not_struck_where_its_processes_cannot_be_found(there: bool, tmp_path: Path) -> None:
+    control = struck("pgpool-kill")
+    FAULTS["pgpool-kill"].inject(control, TARGET)
+    refusal = control.done[0][1].splitlines()[0].replace(VERSION_2, str(tmp_path / "controllers"))
+    if there:
+        (tmp_path / "controllers").touch()
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", refusal], capture_output=True, text=True, check=False)
+    assert (done.returncode == 0, "version 2" in done.stderr) == (there, not there)
 
 
 def test_a_strike_is_waited_for_on_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,8 +118,9 @@ def test_an_injection_that_is_interrupted_is_healed(
 def test_a_fault_ends_with_its_block_however_that_ends(
     error: type[BaseException], control: FakeControl, record: Record, faults: dict[str, Fault]
 ) -> None:
-    fault = known(faults, marked("a"))
-    with pytest.raises(error), Injector(control, record).during(fault, NODE0):
+    injector = Injector(control, record)
+    with pytest.raises(error), injector.all_healed():
+        injector.inject(known(faults, marked("a")), NODE0)
         assert len(record.entries()) == 1
         raise error
     assert control.done[-1] == ("node0", "heal a")
