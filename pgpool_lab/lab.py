@@ -16,7 +16,7 @@ from pgpool_lab.bench import Bench, boot_times, description, phases
 from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.cluster.outputs import from_file as outputs_from_file
-from pgpool_lab.cluster.status import status
+from pgpool_lab.cluster.status import primaries, status
 from pgpool_lab.engine import Engine, has_resources, has_state, open_engine, recorded_libvirts
 from pgpool_lab.errors import LabError
 from pgpool_lab.image import base, builder
@@ -198,7 +198,7 @@ class Lab:
         if down and self._update(engine, [*rolling.node_options(*down), "--skip-preview"]) != 0:
             raise self._failed()
         for name in up:
-            if name in rolling.primaries(self._healthy(outputs)):
+            if name in primaries(self._healthy(outputs)):
                 self._step_down(outputs, name)
             if self._update(engine, rolling.node_options(name)) != 0:
                 raise self._failed()
@@ -221,7 +221,7 @@ class Lab:
             self.agent(outputs, outputs.node(name), "local", "stop")
             try:
                 wait_for(
-                    lambda: rolling.primaries(status(outputs, self.paths.stack)),
+                    lambda: primaries(status(outputs, self.paths.stack)),
                     lambda found: len(found) == 1 and found != [name],
                     seconds=PROMOTION_SECONDS,
                     what="another node is primary",

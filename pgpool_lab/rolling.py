@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pgpool_lab.cluster.status import primaries
+
 HOOK = "one-machine-at-a-time"
 """Name of the program's check, which the engine's error repeats."""
 
@@ -46,8 +48,3 @@ def order(report: Mapping[str, Any], compiles: str | None = None) -> tuple[list[
     up = [node["name"] for node in report["nodes"] if node["reachable"]]
     last = primaries(report)
     return down, sorted(up, key=lambda name: (name != compiles, name in last))
-
-
-def primaries(report: Mapping[str, Any]) -> list[str]:
-    """Names of the nodes that a status document calls primary."""
-    return [node["name"] for node in report["nodes"] if node["postgres"] and node["postgres"]["role"] == "primary"]

@@ -10,19 +10,17 @@ from pathlib import Path
 import pulumi
 from pulumi_command import remote
 
+from components.authentication import METHODS
 from components.node import Node, NodeFile, write_files
 from components.pgpool import layout
 from components.pgpool.parameters import Value, in_watchdog_order, literal, pgpool_parameters
-from components.rendering import render
 from components.ssh_mesh.layout import shared_login_to
 from pgpool_lab.node.connections import dropping
 from pgpool_lab.node.script import FENCE, KEPT_CONNECTION
+from pgpool_lab.rendering import render
 from pgpool_lab.versions.pgpool import traits
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-METHODS = {"scram": "scram-sha-256", "md5": "md5", "trust": "trust"}
-"""pool_hba's name for each way to authenticate."""
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,18 @@ from pathlib import Path
 import pulumi
 from pulumi_command import remote
 
+from components.authentication import METHODS
 from components.node import Node, NodeFile, write_files
 from components.postgres import layout
-from components.rendering import render
 from pgpool_lab.node import locks
 from pgpool_lab.node.failover import UNDER_WAY
 from pgpool_lab.node.script import FENCE
+from pgpool_lab.rendering import render
 from pgpool_lab.versions.distributions import PACKAGED, server_binaries
 from pgpool_lab.versions.postgresql import traits
 from pgpool_lab.versions.postgresql_parameters import knows
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-METHODS = {"scram": "scram-sha-256", "md5": "md5", "trust": "trust"}
-"""pg_hba's name for each way to authenticate."""
 
 
 @dataclass(frozen=True)

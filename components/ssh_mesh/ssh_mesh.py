@@ -12,8 +12,8 @@ import pulumi
 from pulumi_command import remote
 
 from components.node import Node, NodeFile, write_files
-from components.rendering import render
 from components.ssh_mesh import layout
+from pgpool_lab.rendering import render
 
 HERE = Path(__file__).parent
 TEMPLATES = HERE / "templates"

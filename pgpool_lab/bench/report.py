@@ -14,6 +14,7 @@ from typing import Any
 
 from pgpool_lab.bench.phases import HEALTHY, Phase
 from pgpool_lab.errors import LabError
+from pgpool_lab.harness.machine import processor
 from pgpool_lab.paths import PROJECT
 
 
@@ -51,10 +52,9 @@ class Bench:
 def description(domain_type: str) -> str:
     """What the figures were measured on."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    processor = names[0].partition(":")[2].strip() if names else platform.machine()
+    model = processor(Path("/proc/cpuinfo").read_text())
     how = "with KVM" if domain_type == "kvm" else "without KVM (QEMU's TCG)"
-    return f"{os.cpu_count()} cores ({processor}), {memory:.0f} GiB, {how}, Linux {platform.release()}"
+    return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {how}, Linux {platform.release()}"
 
 
 def boot_times(images: Sequence[Path], *, domain_type: str, memory_mib: int, vcpus: int) -> list[float]:

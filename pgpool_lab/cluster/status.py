@@ -40,6 +40,11 @@ def document(
     }
 
 
+def primaries(report: Mapping[str, Any]) -> list[str]:
+    """Names of the nodes that a status document calls primary."""
+    return [node["name"] for node in report["nodes"] if node["postgres"] and node["postgres"]["role"] == "primary"]
+
+
 def way_out(report: Mapping[str, Any]) -> str:
     """The command that mends what a status document finds wrong."""
     witness = [report["witness"]] if "witness" in report else []

@@ -213,7 +213,7 @@ def losses_of(event: Event) -> Losses | None:
 
 
 def unmet(run: ScenarioRun) -> list[str]:
-    """What the scenario expected and didn't see; empty exactly for a fulfilled run."""
+    """What the scenario expected and didn't see; empty for a run in which all of it came true."""
     sentences = [f"{outcome.expectation}: {outcome.unmet}" for outcome in run.outcomes if outcome.unmet]
     if run.failure and not sentences:
         sentences.append(run.failure)

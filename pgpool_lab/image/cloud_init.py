@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-
 from pgpool_lab.paths import PROJECT
+from pgpool_lab.rendering import render
 
 TEMPLATES = PROJECT / "cloud-init"
 
@@ -51,7 +50,4 @@ def render_network_config(values: NetworkConfig) -> str:
 
 
 def _render(template: str, values: dict[str, Any]) -> str:
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    return environment.from_string((TEMPLATES / template).read_text()).render(**values)
+    return render(TEMPLATES / template, **values)

@@ -57,26 +57,6 @@ WATCHED_BY: dict[str, str] = {"3.2": "pcp", "3.3": "session"}
 """How a sample asks a pgpool what it believes: 3.2 can wait for its peers for ever when several have a session that
 learns of a backend's end (node/view.py)."""
 
-NODE_COLUMNS: dict[str, str] = {
-    "3.2": "node_id hostname port status lb_weight role",
-    "3.5": "node_id hostname port status lb_weight role select_cnt",
-    "3.6": "node_id hostname port status lb_weight role select_cnt load_balance_node replication_delay",
-    "4.0": "node_id hostname port status lb_weight role select_cnt load_balance_node replication_delay "
-    "last_status_change",
-    "4.1": "node_id hostname port status lb_weight role select_cnt load_balance_node replication_delay "
-    "replication_state replication_sync_state last_status_change",
-    "4.3": "node_id hostname port status pg_status lb_weight role pg_role select_cnt load_balance_node "
-    "replication_delay replication_state replication_sync_state last_status_change",
-}
-"""Columns of `show pool_nodes` (pool_process_reporting.c, nodes_report)."""
-
-STATUS_WORDS: dict[str, tuple[str, ...]] = {
-    "3.2": ("0", "1", "2", "3"),
-    "3.6": ("unused", "waiting", "up", "down"),
-    "3.7": ("unused", "waiting", "up", "down", "quarantine"),
-}
-"""What `show pool_nodes` can say of a backend, in the order of pgpool's own numbers (pool_type.h, BACKEND_STATUS)."""
-
 PLACEHOLDERS: dict[str, str] = {"3.2": "dhpDmHMPrR%", "4.1": "dhpDmHMPrRNS%"}
 """Letters that may follow % in failover_command (trigger_failover_command)."""
 
@@ -127,8 +107,6 @@ class PgpoolTraits:
     backends_shown_by: str
     health_statistics: bool
     watched_by: str
-    node_columns: tuple[str, ...]
-    status_words: tuple[str, ...]
     placeholders: frozenset[str]
     failover_command_runs_on: str
     lifecheck_methods: tuple[str, ...]
@@ -161,8 +139,6 @@ def traits(text: str) -> PgpoolTraits:
         backends_shown_by=since(BACKENDS_SHOWN_BY, version),
         health_statistics=since(HEALTH_STATISTICS, version),
         watched_by=since(WATCHED_BY, version),
-        node_columns=tuple(since(NODE_COLUMNS, version).split()),
-        status_words=since(STATUS_WORDS, version),
         placeholders=frozenset(since(PLACEHOLDERS, version)),
         failover_command_runs_on=since(FAILOVER_COMMAND_RUNS_ON, version),
         lifecheck_methods=since(LIFECHECK_METHODS, version),

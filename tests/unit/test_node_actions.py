@@ -14,11 +14,11 @@ import pytest
 
 from components.cluster.node_configuration import dialect
 from components.postgres import postgres
-from components.rendering import render
 from pgpool_lab.node import actions, facts, failover, locks
 from pgpool_lab.node.configuration import GaveWay, StepFailed
 from pgpool_lab.node.passwords import stored
 from pgpool_lab.node.role import write_replication_conf
+from pgpool_lab.rendering import render
 from pgpool_lab.versions.postgresql import traits
 
 

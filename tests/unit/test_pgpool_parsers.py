@@ -7,6 +7,7 @@ import pytest
 from pgpool_lab.node.pcp import backend, watchdog_role, watchdog_roles
 from pgpool_lab.node.pgpool import parse_backends
 from pgpool_lab.versions import pgpool
+from pgpool_lab.versions.numbers import parse, since
 
 HEADER = "2 2 YES node0:9999 Linux node0 node0\n\n"
 
@@ -88,16 +89,37 @@ def test_backends_are_read_by_column_name(text: str, rows: list[dict[str, str]])
     assert parse_backends(text) == rows
 
 
+NODE_COLUMNS: dict[str, str] = {
+    "3.2": "node_id hostname port status lb_weight role",
+    "3.5": "node_id hostname port status lb_weight role select_cnt",
+    "3.6": "node_id hostname port status lb_weight role select_cnt load_balance_node replication_delay",
+    "4.0": "node_id hostname port status lb_weight role select_cnt load_balance_node replication_delay "
+    "last_status_change",
+    "4.1": "node_id hostname port status lb_weight role select_cnt load_balance_node replication_delay "
+    "replication_state replication_sync_state last_status_change",
+    "4.3": "node_id hostname port status pg_status lb_weight role pg_role select_cnt load_balance_node "
+    "replication_delay replication_state replication_sync_state last_status_change",
+}
+"""Columns of `show pool_nodes` (pool_process_reporting.c, nodes_report)."""
+
+STATUS_WORDS: dict[str, tuple[str, ...]] = {
+    "3.2": ("0", "1", "2", "3"),
+    "3.6": ("unused", "waiting", "up", "down"),
+    "3.7": ("unused", "waiting", "up", "down", "quarantine"),
+}
+"""What `show pool_nodes` can say of a backend, in the order of pgpool's own numbers (pool_type.h, BACKEND_STATUS)."""
+
+
 @pytest.mark.parametrize("version", [f"{series}.0" for series in pgpool.SERIES])
 def test_backends_are_read_from_every_version_s_columns(version: str) -> None:
-    traits = pgpool.traits(version)
-    words = dict(zip(("unused", "waiting", "up", "down"), traits.status_words, strict=False))
+    columns = since(NODE_COLUMNS, parse(version)).split()
+    words = dict(zip(("unused", "waiting", "up", "down"), since(STATUS_WORDS, parse(version)), strict=False))
     values = {"hostname": "node0", "role": "primary", "pg_role": "standby", "pg_status": "unknown"}
     rows = [
-        ",".join({**values, "status": words[status]}.get(name, f"value of {name}") for name in traits.node_columns)
+        ",".join({**values, "status": words[status]}.get(name, f"value of {name}") for name in columns)
         for status in words
     ]
-    text = "\n".join([",".join(traits.node_columns), *rows]) + "\n"
+    text = "\n".join([",".join(columns), *rows]) + "\n"
     assert parse_backends(text) == [{**UP, "status": status} for status in words]
 
 

@@ -28,12 +28,12 @@ from components.pgpool.pgpool import configuration, pgpool_files
 from components.postgres import PostgresArgs
 from components.postgres import layout as postgres_layout
 from components.postgres.postgres import postgres_files
-from components.rendering import render
 from components.ssh_mesh.layout import SHARED_LOGIN
 from components.ssh_mesh.ssh_mesh import HERE as SSH_MESH
 from components.ssh_mesh.ssh_mesh import client_configuration
 from pgpool_lab.identity import ACCOUNTS
 from pgpool_lab.node.script import FENCE, KEPT_CONNECTION
+from pgpool_lab.rendering import render
 from pgpool_lab.settings import LabSettings, from_mapping
 from pgpool_lab.settings.presets import PRESETS
 from pgpool_lab.versions.numbers import parse

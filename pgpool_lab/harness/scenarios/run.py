@@ -86,8 +86,3 @@ class ScenarioRun(Part):
 
     def _start(self, step: int) -> float:
         return min(event.earliest for event in self.events if event.step == step)
-
-    @property
-    def fulfilled(self) -> bool:
-        """Whether it ran to its end and everything expected came true. Invariants are judged elsewhere."""
-        return not self.failure and self.restored and not any(outcome.unmet for outcome in self.outcomes)

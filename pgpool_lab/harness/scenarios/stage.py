@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pgpool_lab.cluster.status import primaries
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness import snapshot
 from pgpool_lab.harness.control import Control
@@ -70,11 +71,6 @@ def roles(control: Control) -> tuple[str, str]:
 def shown(status: Mapping[str, Any]) -> Arrangement:
     """How the roles lie by the status document of a healthy lab."""
     return Arrangement.TOGETHER if status["vip"]["holders"] == primaries(status) else Arrangement.APART
-
-
-def primaries(status: Mapping[str, Any]) -> list[str]:
-    """Names of the primaries by a status document."""
-    return [node["name"] for node in status["nodes"] if node["postgres"]["role"] == "primary"]
 
 
 def arrange(control: Control, begins: Arrangement) -> None:

@@ -268,7 +268,6 @@ UNMET: dict[str, tuple[dict[str, Any], list[str]]] = {
 @pytest.mark.parametrize(("changed", "expected"), UNMET.values(), ids=UNMET.keys())
 def test_a_run_that_was_not_fulfilled_does_not_pass(changed: dict[str, Any], expected: list[str]) -> None:
     made = run(**changed)
-    assert not made.fulfilled
     result = judged(made)
     assert (list(result.unmet), result.passed) == (expected, False)
 
