@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-Config = Mapping[str, Any]
+from .configuration import Config
 
 LOG = Path("/var/log/pgpool-lab/pgpool.log")
 

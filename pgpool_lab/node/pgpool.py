@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from . import elders, pcp
+from .configuration import PASSWORDS, SECRETS, Config
 from .passwords import stored
 
-Config = Mapping[str, Any]
-
-SECRETS = Path("/etc/pgpool-lab/secrets.json")
 STARTED = Path("/run/pgpool-lab-started")
 """Hash of the configuration with which the service was started last, and the number that the watchdog knows it by;
 gone after a reboot, as the service is."""
@@ -101,7 +99,7 @@ def shown_backends(config: Config, host: str) -> list[dict[str, str]] | None:
     command = [*client(config, host), "-c", f"show {config['pgpool']['backends_shown_by']}"]
     environment = {
         **os.environ,
-        "PGPASSFILE": "/var/lib/postgresql/.pgpass",
+        "PGPASSFILE": PASSWORDS,
         "PGCONNECT_TIMEOUT": str(SESSION_SECONDS),
     }
     try:

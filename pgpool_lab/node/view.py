@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from . import pgpool
-from .configuration import load
-
-Config = Mapping[str, Any]
+from .configuration import Config, load
 
 ROLES_SECONDS = 15.0
 """How long after a change of a backend's status the roles may change as well: the search for the new primary ends

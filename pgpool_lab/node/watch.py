@@ -25,12 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from . import dialect, receiver
-from .configuration import AGENT, PASSWORDS, as_service, load
+from .configuration import AGENT, PASSWORDS, Config, as_service, load
 from .pgpool import client, parse_backends
 from .role import standby_file
 from .sessions import Session
-
-Config = Mapping[str, Any]
 
 SERVICES = Path("/sys/fs/cgroup/system.slice")
 """systemd's cgroups of services (cgroups(7), version 2); one that runs nothing is removed."""
