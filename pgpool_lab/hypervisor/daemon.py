@@ -71,9 +71,11 @@ def start(lab: LabPaths, domain_type: DomainType | None = None) -> PrivateLibvir
     """Start what is missing of namespace and daemon; machines, networks and disks of an earlier run are found again.
 
     `domain_type` is the user's choice; without one a probe guest decides. Raises LabError when this process is not
-    root or the daemon does not answer within START_SECONDS.
+    root, the daemon does not answer within START_SECONDS, or KVM is chosen where there is none.
     """
     require_root()
+    if domain_type == "kvm" and not KVM.exists():
+        raise LabError(f"domain_type: kvm, and this machine has no {KVM}", "leave domain_type out of the settings")
     found = PrivateLibvirt(uri=uri(lab), namespace=lab.name, domain_type=domain_type or probe_domain_type())
     with exclusively(lab):
         if namespace.create(lab):

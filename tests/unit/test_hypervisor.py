@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pgpool_lab.errors import LabError
-from pgpool_lab.hypervisor import check_disk, connect_check, enter
+from pgpool_lab.hypervisor import check_disk, connect_check, daemon, enter
 from pgpool_lab.hypervisor.configuration import (
     Account,
     DeviceAccess,
@@ -221,3 +221,11 @@ def test_the_probes_result_is_remembered_until_the_next_boot(tmp_path: Path, mon
     assert remembered.name.startswith(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
     remembered.write_text("kvm")
     assert probe_domain_type() == "kvm"
+
+
+def test_kvm_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(daemon, "require_root", lambda: None)
+    monkeypatch.setattr(daemon, "KVM", tmp_path / "kvm")
+    with pytest.raises(LabError, match="domain_type: kvm"):
+        daemon.start(LabPaths("two-node", tmp_path), "kvm")
+    assert list(tmp_path.iterdir()) == []
