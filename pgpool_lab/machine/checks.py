@@ -120,7 +120,9 @@ def toolchain_check(wanted: str) -> Check:
     except LabError as error:
         return Check(name, False, error.problem, error.remedy)
     if wanted == "download" and not toolchain.site_answers():
-        return Check(name, False, f"LAB_TOOLCHAIN=download, and {toolchain.INSTALLER} does not answer", "unset LAB_TOOLCHAIN")
+        return Check(
+            name, False, f"LAB_TOOLCHAIN=download, and {toolchain.INSTALLER} does not answer", "unset LAB_TOOLCHAIN"
+        )
     return Check(name, True, f"{choice.source}: {choice.reason}")
 
 
