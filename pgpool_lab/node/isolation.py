@@ -22,7 +22,7 @@ PERIOD_SECONDS = 1.0
 """Between two rounds of questions."""
 ROUNDS = 4
 """A host counts as silent after so many rounds without an answer. Ways to another primary are longer: in the preset
-`fast` a health check with its retry takes 6 s to 9 s; a client's new connection may fail after 3 s (arp(7),
+`fast` a health check with its retry takes 7 s to 9 s; a client's new connection may fail after 3 s (arp(7),
 mcast_solicit), and then the node is fenced in vain before another one is promoted."""
 
 ECHO_REQUEST, ECHO_REPLY = 8, 0

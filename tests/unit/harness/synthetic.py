@@ -19,10 +19,10 @@ GONE, LEADER, PROMOTED, SERVED, BACK = 1026.0, 1037.0, 1046.0, 1048.0, 1078.0
 NAMES = ("node0", "node4", "node5")
 MACS = {name: f"52:54:00:31:01:3{last}" for name, last in zip(NAMES, (3, 4, 5), strict=True)}
 TIMINGS = {
-    "health_check_period": 3,
+    "health_check_period": 2,
     "health_check_timeout": 3,
     "health_check_max_retries": 1,
-    "health_check_retry_delay": 0,
+    "health_check_retry_delay": 1,
     "wd_interval": 1,
     "wd_heartbeat_deadtime": 3,
 }

@@ -178,7 +178,7 @@ def test_a_series_is_run_until_it_is_complete_and_goes_on_where_it_was_interrupt
 
 OTHERS: dict[str, dict[str, Any]] = {
     "another preset": {"preset": "procedure"},
-    "other timings": {"timings": {"health_check_period": 5}},
+    "other timings": {"timings": {"health_check_period": 3}},
     "synchronous": {"replication": "sync"},
     "another stack": {"stack": "own"},
     "another version": {"versions": {"pgpool": "4.6.0"}},
