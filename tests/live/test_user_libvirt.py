@@ -18,7 +18,7 @@ pytestmark = pytest.mark.two_nodes
 
 STACK = "beside"
 """Another lab in the same network namespace: its addresses are its own."""
-MOVED = {"192.168.31.": "192.168.32.", "52:54:00:31:": "52:54:00:32:"}
+MOVED = {"192.168.31.": "192.168.32.", "52:54:00:": "52:54:01:"}
 
 Contents = Mapping[str, list[str]]
 
@@ -70,7 +70,7 @@ def test_a_lab_in_the_user_s_libvirt_comes_and_goes_beside_what_is_there(ready: 
         status = run(checkout, ready, "./lab", "status", STACK)
         assert (status.returncode, "healthy" in status.stdout.splitlines()) == (0, True), status.stdout
         there = contents(ready)["machines"]
-        assert set(there) - set(before["machines"]) == {paths.domain(node.name) for node in ready.nodes}
+        assert set(there) - set(before["machines"]) == {paths.domain(machine.name) for machine in ready.outputs.machines}
         assert not Path("/run/netns", paths.name).exists(), "it has a network of its own"
     finally:
         down = run(checkout, ready, "./lab", "down", STACK)
