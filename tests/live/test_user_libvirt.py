@@ -70,7 +70,9 @@ def test_a_lab_in_the_user_s_libvirt_comes_and_goes_beside_what_is_there(ready: 
         status = run(checkout, ready, "./lab", "status", STACK)
         assert (status.returncode, "healthy" in status.stdout.splitlines()) == (0, True), status.stdout
         there = contents(ready)["machines"]
-        assert set(there) - set(before["machines"]) == {paths.domain(machine.name) for machine in ready.outputs.machines}
+        assert set(there) - set(before["machines"]) == {
+            paths.domain(machine.name) for machine in ready.outputs.machines
+        }
         assert not Path("/run/netns", paths.name).exists(), "it has a network of its own"
     finally:
         down = run(checkout, ready, "./lab", "down", STACK)
