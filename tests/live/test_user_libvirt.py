@@ -73,7 +73,7 @@ def test_a_lab_in_the_user_s_libvirt_comes_and_goes_beside_what_is_there(ready: 
         assert set(there) - set(before["machines"]) == {
             paths.domain(machine.name) for machine in ready.outputs.machines
         }
-        assert not Path("/run/netns", paths.name).exists(), "it has a network of its own"
+        assert not Path("/run/netns", paths.name).exists(), "it has a network namespace of its own"
     finally:
         down = run(checkout, ready, "./lab", "down", STACK)
     assert down.returncode == 0, down.stdout + down.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +48,14 @@ def test_every_requirement_has_a_package_and_a_reason() -> None:
 
 def test_missing_is_what_has_no_proof() -> None:
     assert missing((DRIVER, DAEMON), {"libvirtd"}.__contains__) == [DRIVER]
+
+
+@pytest.mark.parametrize("absent", ["", "arping"])
+def test_a_lab_built_elsewhere_takes_the_programs_that_ask_it(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = [each for each in REQUIREMENTS if each.proof == absent]
+    monkeypatch.setattr(installation, "missing", lambda required: [each for each in required if each in lacking])
+    with pytest.raises(LabError, match="not installed: arping") if absent else nullcontext():
+        machine.check_asking()
 
 
 def test_a_proof_is_a_program_or_a_pattern_of_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
