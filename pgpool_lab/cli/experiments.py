@@ -201,7 +201,7 @@ def snapshot(stack: Stack = DEFAULT_STACK) -> None:
         if problems := found["problems"]:
             raise LabError(f"the lab is not healthy: {'; '.join(problems)}", f"{way_out(found)}, then repeat")
         began = time.monotonic()
-        snapshots.take(Control(outputs))
+        snapshots.take(Control(outputs), Record(LabPaths(stack).faults))
     console.print(f"captured in {time.monotonic() - began:.1f} s; ./lab rewind {stack} comes back to it")
 
 

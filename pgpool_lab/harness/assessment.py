@@ -9,16 +9,15 @@ from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.bounds import Bounds, Struck, Watched, bounds
 from pgpool_lab.harness.faults import FAULTS, Losses
-from pgpool_lab.harness.invariants.model import ALONE_SECONDS, TOLD_SECONDS, Evidence, Expectations, Rows
+from pgpool_lab.harness.invariants.model import ALONE_SECONDS, DELAY_SECONDS, TOLD_SECONDS, Evidence, Expectations, Rows
 from pgpool_lab.harness.invariants.table import splits
 from pgpool_lab.harness.machine import Machine
-from pgpool_lab.harness.measures import Gap, Window, measure, says_primary
+from pgpool_lab.harness.measures import PAUSE_SECONDS, Gap, Window, measure, says_primary
 from pgpool_lab.harness.observer.node_watch import SILENT_SECONDS
 from pgpool_lab.harness.observer.observer import NODE_INTERVAL
 from pgpool_lab.harness.recording import Recording
 from pgpool_lab.harness.result import Disturbance, Subject, Times, judge
 from pgpool_lab.harness.samples import NodeSample
-from pgpool_lab.harness.scenarios.expectations import WRITE_SECONDS
 from pgpool_lab.harness.scenarios.run import Event, ScenarioRun
 from pgpool_lab.harness.workload.settings import WorkloadSettings
 from pgpool_lab.node.watch import VIEW_SECONDS
@@ -118,6 +117,7 @@ def evidence_of(run: ScenarioRun, outputs: LabOutputs, rows: Mapping[str, Rows |
         macs=macs_of(outputs),
         losable=tuple(losable(event, run) for event in run.events if takes_rows(event)),
         may_split=run.may_split,
+        delay_seconds=factor() * DELAY_SECONDS,
         told_seconds=factor() * (ALONE_SECONDS if fail_over_alone(outputs) else TOLD_SECONDS),
         told_until=min((event.earliest for event in run.events if parts_views(event)), default=run.ended),
     )
@@ -199,7 +199,7 @@ def losable(event: Event, run: ScenarioRun) -> tuple[float, float]:
             and sample.node not in event.primaries
             and says_primary(sample)
         ]
-    return event.earliest - UNSENT_SECONDS, min(ends)
+    return event.earliest - factor() * UNSENT_SECONDS, min(ends)
 
 
 def parts_views(event: Event) -> bool:
@@ -235,7 +235,7 @@ def unfelt(evidence: Evidence, disturbances: tuple[Disturbance, ...]) -> bool:
 
 def lasted(outage: Gap | None, window: Window) -> bool:
     """Whether clients were still out when the window ended; a pause between two writes is no outage."""
-    return outage is not None and outage.seconds > WRITE_SECONDS and outage.end >= window.end
+    return outage is not None and outage.seconds > PAUSE_SECONDS and outage.end >= window.end
 
 
 def macs_of(outputs: LabOutputs) -> dict[str, str]:

@@ -3,7 +3,7 @@
 Files and constants are those of pgpool-II 4.3.5, and of 3.2.9 where pgpools watch each other by queries. Where pgpool
 waits for something that has no bound of its own, the allowances below stand; they are generous for what takes a second
 on idle hardware. Most of each sum are timers, which run no slower on emulated nodes: three runs by hand (11 s, 10 s,
-29 s) stayed below the sums themselves. `multiplier` (`timing.factor`) stretches the sum on machines where everything
+29 s) stayed below the sums themselves. `multiplier` (`waiting.factor`) stretches the sum on machines where everything
 is slow.
 """
 
@@ -168,6 +168,12 @@ def bounds(
         promotion_seconds=total(promoted, sampled) if promoted else None,
         takeover_seconds=total(vip, sampled) if vip else None,
     )
+
+
+def unnoticed_seconds(timings: Mapping[str, int | bool | str], *, members: int) -> float:
+    """The longest that a loss may go unnoticed by so many watchdog members, in seconds. Raises ValueError as above."""
+    backend, peer = backend_detection(timings, "silent"), watchdog_detection(timings, "silent", members)
+    return max(length(backend), length(peer))
 
 
 def agreed(checked: tuple[Term, ...], leader: tuple[Term, ...], *, asks_again: bool) -> tuple[Term, ...]:

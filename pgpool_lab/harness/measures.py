@@ -17,7 +17,11 @@ from pgpool_lab.harness.invariants.beliefs import belief, holds
 from pgpool_lab.harness.invariants.model import Evidence
 from pgpool_lab.harness.invariants.rows import answered
 from pgpool_lab.harness.ledger import Entry, Way
-from pgpool_lab.harness.samples import NodeSample, VipSample
+from pgpool_lab.harness.samples import NodeSample
+
+PAUSE_SECONDS = 3.0
+"""A client of ours that is in succeeds several times in so long, on a busy machine, too: writes flow, and a client is
+back, when the latest success is no older."""
 
 
 class Gap(BaseModel):
@@ -53,8 +57,9 @@ class Measures(BaseModel):
     holder_outage: Gap | None
     """Longest time between two samples of nodes that hold the virtual IP, the former holder without it in between."""
     detection_seconds: float | None
-    """From the fault until a pgpool on any node was seen to believe something else of a backend, or to have another
-    watchdog state, than before. During a failover pgpool answers nobody, so this can be late by its length."""
+    """From the fault until a pgpool on any node was seen to believe something else of a backend than before: None where
+    no backend is lost, since samples have nothing of the watchdog. During a failover pgpool answers nobody, so this can
+    be late by its length."""
     promotion_seconds: float | None
     """From the fault until a node that wasn't primary before it was seen to take writes."""
     takeover_seconds: float | None
@@ -69,8 +74,8 @@ class Counts(BaseModel):
     acknowledged: int
     failed: int
     unknown: int
-    lost: tuple[int, ...]
-    """Acknowledged rows that at least one of the nodes asked lacks in the end."""
+    lost: tuple[int, ...] | None
+    """Acknowledged rows that at least one of the nodes asked lacks in the end; None when none of them answered."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,17 @@ def count(evidence: Evidence) -> Counts:
 def longest(gaps: Iterable[Gap], window: Window) -> Gap | None:
     """The longest gap that shares a moment with the window."""
     inside = (gap for gap in gaps if gap.end >= window.fault and gap.begin <= window.end)
-    return max(inside, key=lambda gap: gap.seconds, default=None)
+    return max((part for gap in inside if (part := until(gap, window.end))), key=lambda gap: gap.seconds, default=None)
+
+
+def until(gap: Gap, end: float) -> Gap | None:
+    """A gap as far as it belongs to what ended then: not over, when something had to be done to end it.
+
+    None for a pause that the next thing found under way: what is longer of it then is that thing's.
+    """
+    if gap.end <= end:
+        return gap
+    return Gap(begin=gap.begin, end=end, over=False) if end - gap.begin > PAUSE_SECONDS else None
 
 
 def write_gaps(evidence: Evidence, way: Way) -> Iterator[Gap]:
@@ -156,8 +171,7 @@ def gaps_between(looks: Iterable[tuple[float, bool]]) -> Iterator[Gap]:
 
 def answers(evidence: Evidence) -> list[tuple[float, bool]]:
     """When somebody outside asked for the virtual IP, and whether somebody answered."""
-    seen = (sample for sample in evidence.samples if isinstance(sample, VipSample))
-    return sorted((sample.latest, sample.mac is not None) for sample in seen)
+    return sorted((sample.latest, sample.mac is not None) for sample in evidence.vip_samples)
 
 
 def holdings(evidence: Evidence) -> Iterator[tuple[float, bool]]:
@@ -174,17 +188,15 @@ def holdings(evidence: Evidence) -> Iterator[tuple[float, bool]]:
 
 
 def detections(evidence: Evidence, window: Window) -> Iterator[float]:
-    """When a running pgpool was seen to believe something else than before the fault, or to have another state."""
+    """When a running pgpool was seen to believe something else than before the fault."""
     for samples in evidence.by_node.values():
-        roles = [sample.pgpool.watchdog_role for sample in samples if before(sample, window) and sample.pgpool]
         beliefs = [belief(sample.pgpool) for sample in samples if before(sample, window) and sample.pgpool]
-        role = next((seen for seen in reversed(roles) if seen), None)
         believed = next((seen for seen in reversed(beliefs) if seen), None)
         for sample in samples:
             if before(sample, window) or sample.pgpool is None or not sample.pgpool.running:
                 continue
             now = belief(sample.pgpool)
-            if (role and sample.pgpool.watchdog_role not in (None, role)) or (believed and now and now != believed):
+            if believed and now and now != believed:
                 yield sample.latest
 
 
@@ -205,9 +217,11 @@ def first_after(window: Window, moments: Iterable[float]) -> float | None:
     return None if first is None else first - window.fault
 
 
-def lost(evidence: Evidence) -> tuple[int, ...]:
-    """Acknowledged rows that at least one node that was asked lacks."""
+def lost(evidence: Evidence) -> tuple[int, ...] | None:
+    """Acknowledged rows that at least one node that was asked lacks; None when none of them answered."""
     said = [set(rows) for rows in answered(evidence).values()]
+    if not said:
+        return None
     return tuple(
         write.number for write in evidence.ledger.acknowledged if any(write.number not in rows for rows in said)
     )

@@ -51,11 +51,15 @@ class Rewound:
     """Seconds by which each node's clock is behind this machine's."""
 
 
-def take(control: Control, name: str = HEALTHY) -> None:
+def take(control: Control, record: Record, name: str = HEALTHY) -> None:
     """Capture all machines, replacing an earlier snapshot of that name. They go on afterwards, whatever happens.
 
-    Raises LabError; with a machine that does not run, before anything is done.
+    Raises LabError; with a machine that does not run or a fault in force, before anything is done.
     """
+    if entries := record.entries():
+        # The way back to it forgets what is recorded: nobody would heal it then.
+        faults = ", ".join(f"{entry.fault} on {entry.node}" for entry in entries)
+        raise LabError(f"a snapshot would keep what is injected: {faults}", "./lab fault heal first")
     for node in control.outputs.machines:
         if (state := control.machine_state(node)) != "running":
             raise LabError(f"{node.name} is {state}: a snapshot has all machines", "./lab up")

@@ -30,7 +30,7 @@ PAUSE_SECONDS = 10.0
 MISLED_SECONDS = 30
 """After so long a pgpool that believes something wrong will not find out: its search for the primary at a start, and a
 view that is on its way, take seconds."""
-MUTE_SECONDS = 90
+MUTE_SECONDS = FORMATION_SECONDS
 """After so long a pgpool that answers nobody is taken for one that hangs (docs/procedure.md has a case)."""
 STEP_SECONDS = 900
 APPLY = ["local", "pgpool-apply"]
@@ -253,14 +253,17 @@ def settle(
     answers nobody, is started again.
 
     pgpool is started where changed settings of PostgreSQL had it stopped; `stopped_pgpools` are nodes where it may stay
-    so, `absent` are nodes whose PostgreSQL is not waited for, and `said` is what all said just now, if they were asked.
+    so, `absent` are nodes whose PostgreSQL is not waited for, and `said` is what all said just now once they had their
+    places, if they were asked.
     """
     deadline = time.monotonic() + SETTLE_SECONDS
     started: set[str] = set()
-    astray: dict[str, float] = {}
     restarted: set[str] = set()
     asking = 0.0
     answers, witness = said or ask_members(config, settled=True)
+    # The question itself has waited for those that run and still have no place.
+    placeless = set(health.without_pgpool({**answers, **witness})) & set(health.mute(answers, witness=witness))
+    astray = dict.fromkeys(placeless, time.monotonic() - FORMATION_SECONDS)
     while True:
         # Once: one that does not stay is for its log and the operator.
         if names := health.to_start({**answers, **witness}, stopped_pgpools={*stopped_pgpools, *started}):
@@ -287,9 +290,12 @@ def settle(
             for asked in health.unaware(name, answers) if alone else [leader(answers) or config["name"]]:
                 log(f"attaching {name} through pgpool on {asked}: {pgpool.attach(config, asked, backend)}")
         now = time.monotonic()
-        misled, mute = (found(answers, witness=witness) for found in (health.misled, health.mute))
+        misled = health.misled(answers, witness=witness)
+        mute = [name for name in health.mute(answers, witness=witness) if name not in stopped_pgpools]
         astray = {name: astray.get(name, now) for name in [*misled, *mute]}
-        for name in (n for n, since in astray.items() if now - since > (MUTE_SECONDS if n in mute else MISLED_SECONDS)):
+        for name in (
+            n for n, since in astray.items() if now - since >= (MUTE_SECONDS if n in mute else MISLED_SECONDS)
+        ):
             what = "answers nobody" if name in mute else "goes on believing what its leader does not"
             log(f"pgpool on {name} {what}: starting it again")
             on_node(config, name, ["local", "pgpool-stop"], seconds=STEP_SECONDS)

@@ -250,6 +250,21 @@ def test_a_pgpool_that_does_not_find_out_by_itself_is_started_again(
     assert told == [("node4", "pgpool-stop"), ("node4", "pgpool-apply")]
 
 
+@pytest.mark.parametrize("left_alone", [False, True])
+def test_a_pgpool_without_a_place_after_the_wait_for_it_hangs(
+    left_alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is started again at once, unless it is for a rejoin of its own."""
+    mute = changed(healthy(), "node4", "pgpool", "backends", to=[])
+    hung = changed(mute, "node4", "pgpool", "watchdog_role", to=None)
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail("it waited") if not told else None)
+    monkeypatch.setattr(cluster, "ask_members", lambda config, settled=False: (healthy() if told else hung, {}))
+    monkeypatch.setattr(cluster, "on_node", lambda config, name, words, seconds: told.append((name, words[-1])))
+    cluster.settle(config("node0"), ["node4"] if left_alone else [])
+    assert told == ([] if left_alone else [("node4", "pgpool-stop"), ("node4", "pgpool-apply")])
+
+
 WITNESS: dict[str, Any] = {"witness": {"name": "witness", "ip": "10.9.0.3"}}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -54,9 +54,16 @@ class Injector:
         return Injected(fault, target, entry, moment)
 
     def inject_all(self, fault: Fault, nodes: Sequence[NodeOutput]) -> list[Injected]:
-        """The same fault on several nodes at the same time. When it fails on one, it is healed on the others."""
-        with ThreadPoolExecutor(len(nodes)) as pool:
-            pending = [pool.submit(self.inject, fault, node) for node in nodes]
+        """The same fault on several nodes at the same time. When it fails on one, it is healed on the others.
+
+        An interrupt ends it as well, after the last one has struck: what strikes later than it is healed would stay.
+        """
+        pending: list[Future[Injected]] = []
+        try:
+            with ThreadPoolExecutor(len(nodes)) as pool:
+                pending += [pool.submit(self.inject, fault, node) for node in nodes]
+        finally:
+            wait(pending)
         errors = [error for one in pending if (error := one.exception()) is not None]
         injected = [one.result() for one in pending if one.exception() is None]
         if errors:

@@ -34,7 +34,7 @@ def mend_script(target: Target) -> str:
     Those to one that answers stay: a session that is cut off there makes pgpool fail over.
     """
     late = [late_script(target.node, peer) for peer in target.peers]
-    return "\n".join([f"if findmnt -n -M {SS} >/dev/null; then", f"umount {SS}", *late, "fi"])
+    return "\n".join([f"if findmnt -n -M {SS} >/dev/null; then umount {SS}; fi", *late])
 
 
 def late_script(node: NodeOutput, peer: NodeOutput) -> str:

@@ -47,17 +47,24 @@ def believing(name: str, span: Span) -> str:
 
 
 def pgpools_agree(evidence: Evidence) -> list[Finding]:
-    """Every running pgpool says the same of every backend as the others and as PostgreSQL; one leads."""
+    """Every pgpool runs, and says the same of every backend as the others and as PostgreSQL; one leads."""
     last = evidence.last()
     running = {name: sample.pgpool for name, sample in last.items() if sample.pgpool and sample.pgpool.running}
     found = [Finding(f"{name} can't be reached") for name, sample in last.items() if not sample.reachable]
+    found += [
+        Finding(f"pgpool on {name} doesn't run")
+        for name, sample in last.items()
+        if sample.reachable and name not in running
+    ]
     if not running:
         return [*found, Finding("no pgpool runs")]
     found += [
         Finding(f"pgpool on {name} doesn't say what it believes") for name, seen in running.items() if not seen.backends
     ]
     said = {name: belief(seen) for name, seen in running.items() if seen.backends}
-    primaries = {name for name, sample in last.items() if sample.postgres and sample.postgres.is_primary}
+    servers = {name: sample.postgres for name, sample in last.items() if sample.postgres}
+    primaries = {name for name, server in servers.items() if server.is_primary}
+    serving = primaries | {name for name, server in servers.items() if server.streaming_from in primaries}
     words = tuple(f"pgpool on {name}: {', '.join(sorted(believed))}" for name, believed in said.items())
     if len(set(said.values())) > 1:
         found.append(Finding("the pgpools believe different things", evidence=words))
@@ -70,6 +77,8 @@ def pgpools_agree(evidence: Evidence) -> list[Finding]:
                     evidence=words,
                 )
             )
+        if unused := {backend.name for backend in seen.backends if backend.status not in UP} & serving:
+            found.append(Finding(f"pgpool on {name} doesn't use {names(unused)}, which serves", evidence=words))
     return found + one_leader(running)
 
 

@@ -24,6 +24,8 @@ is some seconds old."""
 ALONE_SECONDS = 60.0
 """The same where every pgpool fails over by itself (3.2): each attaches the standbys by a follow command of its own,
 and these ended up to 40 s apart on emulated nodes."""
+DELAY_SECONDS = 10.0
+"""What an emulated standby needs to replay on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class Expectations:
     replication: Literal["async", "sync"]
     macs: Mapping[str, str]
     """Each node's MAC address on the lab's network, by its name, in lower case."""
-    delay_seconds: float = 10.0
-    """How far behind a read through the virtual IP may be: what an emulated standby needs on a busy machine."""
+    delay_seconds: float = DELAY_SECONDS
+    """How far behind a read through the virtual IP may be."""
     losable: tuple[tuple[float, float], ...] = ()
     """Between which times, `time.monotonic()`, asynchronous replication may have acknowledged rows that are lost;
     synchronous never may."""
@@ -76,10 +78,14 @@ class Evidence:
         """Each node's last sample."""
         return {name: seen[-1] for name, seen in self.by_node.items()}
 
+    @property
+    def vip_samples(self) -> list[VipSample]:
+        """Who answered for the virtual IP."""
+        return [sample for sample in self.samples if isinstance(sample, VipSample)]
+
     def last_answer(self) -> VipSample | None:
         """Who answered for the virtual IP in the end."""
-        answers = [sample for sample in self.samples if isinstance(sample, VipSample)]
-        return max(answers, key=lambda sample: sample.latest, default=None)
+        return max(self.vip_samples, key=lambda sample: sample.latest, default=None)
 
 
 class Violation(BaseModel):

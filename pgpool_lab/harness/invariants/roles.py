@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections.abc import Iterable
+from itertools import combinations
 
 from pgpool_lab.harness.invariants.model import Evidence, Finding
 from pgpool_lab.harness.invariants.spans import overlaps
-from pgpool_lab.harness.samples import NodeSample, VipSample
+from pgpool_lab.harness.samples import NodeSample
 
 TWO_HOLDERS_SECONDS = 2.0
 """The stated tolerance of a hand-over."""
@@ -30,19 +31,35 @@ def two_holders(evidence: Evidence) -> list[Finding]:
 
 
 def two_answers(evidence: Evidence) -> list[Finding]:
-    """Two machines that answered each of the questions of a while: a node that nobody else hears of has it, too."""
-    questions: dict[float, set[str]] = {}
-    for sample in evidence.samples:
-        if isinstance(sample, VipSample):
-            questions.setdefault(sample.earliest, set()).update([sample.mac] if sample.mac else [])
-    found = []
+    """Two machines that both went on answering for a while: a node that nobody else hears of has it, too.
+
+    They need not answer the same questions: a busy node's answer comes too late now and then.
+    """
+    heard: dict[str, list[float]] = {}
+    for sample in sorted(evidence.vip_samples, key=lambda sample: sample.latest):
+        if sample.mac is not None:
+            heard.setdefault(sample.mac, []).append(sample.latest)
     names = {mac: name for name, mac in evidence.expected.macs.items()}
-    for macs, asked in groupby(sorted(questions), key=lambda moment: frozenset(questions[moment])):
-        moments = list(asked)
-        if len(macs) > 1 and moments[-1] - moments[0] > TWO_HOLDERS_SECONDS:
-            who = " and ".join(sorted(names.get(mac, mac) for mac in macs))
-            seconds = moments[-1] - moments[0]
-            found.append(Finding(f"{who} both answered for the virtual IP for at least {seconds:.1f} s", moments[0]))
+    found = []
+    for first, second in combinations(heard, 2):
+        who = " and ".join(sorted(names.get(mac, mac) for mac in (first, second)))
+        for one in unbroken(heard[first]):
+            for other in unbroken(heard[second]):
+                begin, end = max(one[0], other[0]), min(one[-1], other[-1])
+                if end - begin > TWO_HOLDERS_SECONDS:
+                    sentence = f"{who} both answered for the virtual IP for at least {end - begin:.1f} s"
+                    found.append(Finding(sentence, begin))
+    return found
+
+
+def unbroken(moments: Iterable[float]) -> list[list[float]]:
+    """Moments in the order of time, parted where more than a hand-over's time lies between two."""
+    found: list[list[float]] = []
+    for moment in moments:
+        if found and moment - found[-1][-1] <= TWO_HOLDERS_SECONDS:
+            found[-1].append(moment)
+        else:
+            found.append([moment])
     return found
 
 
@@ -54,7 +71,7 @@ def one_primary(evidence: Evidence) -> list[Finding]:
             shared.begin,
             tuple(seen(evidence.by_node[name], shared.begin) for name in shared.nodes),
         )
-        for shared in overlaps(evidence.by_node, primary_of)
+        for shared in overlaps(evidence.by_node, primary_of, unanswered)
     ]
 
 
@@ -65,6 +82,11 @@ def holding(sample: NodeSample) -> bool | None:
 def primary_of(sample: NodeSample) -> int | None:
     """The timeline that a primary writes. One that came back as a standby and was promoted again has another."""
     return sample.postgres.timeline if sample.postgres is not None and sample.postgres.is_primary else None
+
+
+def unanswered(sample: NodeSample) -> bool:
+    """Whether a server runs that did not answer in time, as on a busy node: it is what it was, unless it says so."""
+    return sample.postgres is not None and sample.postgres.running and sample.postgres.in_recovery is None
 
 
 def seen(samples: list[NodeSample], moment: float) -> str:

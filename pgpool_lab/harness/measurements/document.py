@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.assessment import Place, macs_of
+from pgpool_lab.harness.measures import PAUSE_SECONDS
 from pgpool_lab.harness.result import Document, Result
-from pgpool_lab.harness.scenarios.expectations import WRITE_SECONDS
 from pgpool_lab.paths import PROJECT
 
 
@@ -101,8 +101,8 @@ class Episode(Part):
         if not isinstance(found, Gap):
             return found
         seconds = found.end - found.begin
-        # A pause between two writes may share a moment with the repair, too.
-        lasted = not found.over or (found.end >= self.end and seconds > WRITE_SECONDS)
+        # Documents of before the measure itself ended with the repair; a pause between two writes may share a moment.
+        lasted = not found.over or (found.end >= self.end and seconds > PAUSE_SECONDS)
         return math.inf if lasted else seconds
 
     def bound(self, name: str) -> float | None:
@@ -111,7 +111,7 @@ class Episode(Part):
 
 
 class Counts(Part):
-    lost: tuple[int, ...]
+    lost: tuple[int, ...] | None
 
 
 class Violated(Part):

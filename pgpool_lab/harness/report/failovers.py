@@ -12,7 +12,7 @@ from pgpool_lab.harness.comparison import in_words
 from pgpool_lab.harness.measurements.document import Run
 from pgpool_lab.harness.measurements.series import SERIES
 from pgpool_lab.harness.measures import Measures
-from pgpool_lab.harness.report.figures import LABS, chosen, combinations, measured, spread, table
+from pgpool_lab.harness.report.figures import LABS, chosen, combinations, lost, measured, spread, table
 
 EVENTS = SERIES["failovers"].events
 OVERVIEW = "write_outage"
@@ -67,6 +67,5 @@ def detail(runs: list[Run], title: str, preset: str, replication: str, lab: str)
         return []
     failed = sum(not run.passed for run in runs)
     count = f"{len(runs)}, {failed} failed" if failed else str(len(runs))
-    lost = sum(len(run.result.counts.lost) for run in runs)
     figures = [measured(runs, measure) for measure in MEASURES]
-    return [title, f"`{preset}`", replication, lab, count, *figures, str(lost)]
+    return [title, f"`{preset}`", replication, lab, count, *figures, str(lost(runs))]

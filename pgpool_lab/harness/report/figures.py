@@ -108,6 +108,12 @@ def machine(host: Host) -> str:
     return f"{host.cores} cores ({host.processor}), {how}, {processors}"
 
 
+def lost(runs: Sequence[Run]) -> int | str:
+    """Acknowledged rows that were lost in all runs together; NOTHING when nobody could say it of one of them."""
+    counts = [run.result.counts.lost for run in runs]
+    return NOTHING if None in counts else sum(len(rows) for rows in counts if rows is not None)
+
+
 def failures(runs: Mapping[Path, Run], folder: str) -> list[str]:
     """The runs that failed, each with what was found first and a link to its document below `folder`."""
     return [f"- [{path.stem}]({folder}/{path.name}): {reason(run)}" for path, run in runs.items() if not run.passed]

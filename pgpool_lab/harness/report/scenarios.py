@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pgpool_lab.harness.measurements.document import Run
 from pgpool_lab.harness.measurements.series import SERIES
-from pgpool_lab.harness.report.figures import LABS, NOTHING, chosen, combinations, table, worst
+from pgpool_lab.harness.report.figures import LABS, NOTHING, chosen, combinations, lost, table, worst
 
 MEASURE = "write_outage"
 
@@ -38,11 +38,10 @@ def cell(runs: Sequence[Run]) -> str:
 
 def remarks(runs: Sequence[Run]) -> list[str]:
     """Rows that were lost, what was tolerated, how often it failed."""
-    lost = sum(len(run.result.counts.lost) for run in runs)
     tolerated = dict.fromkeys(one.name for run in runs for one in run.result.expected)
     failed = sum(not run.passed for run in runs)
     return [
-        *([f"{lost} lost"] if lost else []),
+        *([f"{rows} lost"] if (rows := lost(runs)) else []),
         *(f"`{name}`" for name in tolerated),
         *([f"**{failed} failed**"] if failed else []),
     ]

@@ -47,7 +47,7 @@ def rows_of(result: Result) -> list[tuple[str, ...]]:
     """One row a disturbance; one all the same for a run that had none."""
     subject = result.subject
     verdict = "passed" if result.passed else "FAILED"
-    lost = str(len(result.counts.lost))
+    lost = NOTHING if result.counts.lost is None else str(len(result.counts.lost))
     empty = (NOTHING,) * (len(MEASURES) + 1)
     figures = [figures_of(episode) for episode in result.episodes] or [empty]
     first, *others = figures

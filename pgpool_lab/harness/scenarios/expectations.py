@@ -6,12 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgpool_lab.errors import LabError
+from pgpool_lab.harness.measures import PAUSE_SECONDS
 from pgpool_lab.harness.samples import NodeSample
 from pgpool_lab.harness.scenarios.roles import Roles
-
-WRITE_SECONDS = 3.0
-"""Writes flow when one was acknowledged so recently: clients of ours write several times a second. A client is in when
-it succeeded so recently."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,8 @@ class Evidence:
     first."""
     out: tuple[str, ...] = ()
     """The clients that have not succeeded with anything that they began after that step."""
+    readers: Sequence[str] = ()
+    """The clients that only read."""
 
 
 @dataclass(frozen=True)
@@ -159,13 +158,18 @@ def standbys_attached(seen: Evidence) -> str:
 def writes_flow(seen: Evidence) -> str:
     if seen.write_age is None:
         return "no write was acknowledged"
-    if seen.write_age > WRITE_SECONDS:
+    if seen.write_age > PAUSE_SECONDS:
         return f"no write was acknowledged for {seen.write_age:.0f} s"
     return ""
 
 
 def clients_back(seen: Evidence) -> str:
     return f"{listed(seen.out)} did not get in again" if seen.out else ""
+
+
+def readers_back(seen: Evidence) -> str:
+    out = [name for name in seen.out if name in seen.readers]
+    return f"{listed(out)} did not get in again" if out else ""
 
 
 def listed(names: Sequence[str]) -> str:
@@ -190,6 +194,7 @@ ALL = (
     ),
     Expectation("writes-flow", "a client writes through the virtual IP", writes_flow),
     Expectation("clients-back", "every client writes or reads again", clients_back),
+    Expectation("readers-back", "every client that only reads does so again", readers_back),
 )
 
 EXPECTATIONS: dict[str, Expectation] = {expectation.name: expectation for expectation in ALL}

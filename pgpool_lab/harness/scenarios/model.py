@@ -56,6 +56,14 @@ class Watch:
 
 
 @dataclass(frozen=True)
+class Outlast:
+    """Let time pass until long after a loss would have been noticed with the lab's timings: so many seconds more (all
+    times the factor)."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Heal:
     """Take back every fault so far, the latest first; what stopped stays stopped."""
 
@@ -70,7 +78,7 @@ class Switchover:
     """A planned change of the primary to a standby."""
 
 
-Step = Inject | InjectOn | Await | Watch | Heal | Restore | Switchover
+Step = Inject | InjectOn | Await | Watch | Outlast | Heal | Restore | Switchover
 
 
 @dataclass(frozen=True)

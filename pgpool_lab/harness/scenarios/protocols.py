@@ -22,6 +22,10 @@ class Workload(Protocol):
     def names(self) -> Sequence[str]:
         """The clients, as the ledger calls them."""
 
+    @property
+    def readers(self) -> Sequence[str]:
+        """Those of them that only read."""
+
     def ledger(self) -> Ledger:
         """What was recorded so far."""
 

@@ -8,17 +8,20 @@ from contextlib import suppress
 
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
+from pgpool_lab.harness.bounds import unnoticed_seconds
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults import Injector, Losses, fault_named
+from pgpool_lab.harness.measures import PAUSE_SECONDS
 from pgpool_lab.harness.observer import Observer, full_samples
 from pgpool_lab.harness.restoration import restore
 from pgpool_lab.harness.samples import NodeSample
-from pgpool_lab.harness.scenarios.expectations import WRITE_SECONDS, Evidence, unmet
+from pgpool_lab.harness.scenarios.expectations import Evidence, unmet
 from pgpool_lab.harness.scenarios.model import (
     Await,
     Heal,
     Inject,
     InjectOn,
+    Outlast,
     Restore,
     Role,
     Scenario,
@@ -162,14 +165,19 @@ class Performance:
                 limit = failover_seconds(outputs.timings) if seconds is None else seconds
                 self._await(possible(expectations, outputs, standby_away=self._standby_away), bounded(limit))
             case Watch(seconds):
-                self._tell(f"{WATCHING} for {bounded(seconds):.0f} s")
-                time.sleep(bounded(seconds))
+                self._watch(seconds)
+            case Outlast(seconds):
+                self._watch(unnoticed_seconds(outputs.timings, members=len(outputs.machines)) + seconds)
             case Heal():
                 self._heal()
             case Restore():
                 self._restore()
             case Switchover():
                 self._switchover()
+
+    def _watch(self, seconds: float) -> None:
+        self._tell(f"{WATCHING} for {bounded(seconds):.0f} s")
+        time.sleep(bounded(seconds))
 
     def _inject(self, name: str, struck: tuple[str, ...]) -> None:
         fault = fault_named(name)
@@ -200,6 +208,7 @@ class Performance:
         for line in restore(self._control):
             self._tell(f"  {line}")
         self._done("restore", began, "restore", tuple(self._names))
+        self._struck.clear()
         self._standby_away = self._disturbed = False
 
     def _switchover(self) -> None:
@@ -297,7 +306,7 @@ class Performance:
             if write.way == "vip" and write.done is not None and write.sent >= self._done_at
         ]
         # A success of the moment in which the fault took effect does not make a client one that is back.
-        succeeded = book.succeeded(max(self._done_at, now - WRITE_SECONDS))
+        succeeded = book.succeeded(max(self._done_at, now - PAUSE_SECONDS))
         return Evidence(
             before=self._before,
             now=roles_of(self._names, latest),
@@ -311,6 +320,7 @@ class Performance:
             answerer=macs.get(answer.mac) if answer is not None and answer.mac is not None else None,
             write_age=now - max(written) if written else None,
             out=tuple(name for name in self._workload.names if name not in succeeded),
+            readers=self._workload.readers,
         )
 
 
@@ -322,7 +332,8 @@ def of_one_each(roles: Roles) -> bool:
 def possible(expectations: Sequence[str], outputs: LabOutputs, *, standby_away: bool) -> list[str]:
     """Expectations without those that a configuration excludes.
 
-    With synchronous replication and two nodes, writes block while the standby is away, as they should.
+    With synchronous replication and two nodes, writes block while the standby is away, as they should; reads do not.
     """
     blocks = standby_away and outputs.replication == "sync" and len(outputs.nodes) == 2
-    return [name for name in expectations if not (blocks and name in ("writes-flow", "clients-back"))]
+    instead = {"writes-flow": [], "clients-back": ["readers-back"]} if blocks else {}
+    return [possible for name in expectations for possible in instead.get(name, [name])]

@@ -47,7 +47,7 @@ class Rewinding:
             self._tell("restoring without it, and capturing anew")
         restore(self._control)
         arrange(self._control, begins)
-        snapshot.take(self._control, name)
+        snapshot.take(self._control, self._record, name)
 
 
 class AsItIs:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pgpool_lab.harness.faults import FAULTS
 from pgpool_lab.harness.scenarios.model import Arrangement, Heal, InjectOn, Restore, Role, Scenario, Watch
-from pgpool_lab.harness.scenarios.table import aftermath, consequences, expect, splits
+from pgpool_lab.harness.scenarios.table import aftermath, consequences, splits, until_all_are_back
 
 WEIGHTS: dict[str, int] = {
     "pgpool-stop": 3,
@@ -73,7 +73,7 @@ def strikes(seed: int, nodes: Sequence[str]) -> Iterator[Strike]:
 def scenario_of(strike: Strike, *, holder: str, primary: str) -> Scenario:
     """One strike as a scenario on a healthy lab with these roles, which decide what must follow from it."""
     fault, role = FAULTS[strike.fault], role_of(strike.node, holder=holder, primary=primary)
-    return Scenario(
+    scenario = Scenario(
         f"soak-{strike.position:03d}-{fault.name}-on-{strike.node}",
         f"{fault.sentence.split(';')[0]}; struck: {strike.node}, {role}",
         Arrangement.TOGETHER if holder == primary else Arrangement.APART,
@@ -85,10 +85,10 @@ def scenario_of(strike: Strike, *, holder: str, primary: str) -> Scenario:
             Heal(),
             *aftermath(fault),
             Restore(),
-            expect("one-of-each", "standbys-follow", "writes-flow"),
         ),
         may_split=splits(fault),
     )
+    return until_all_are_back(scenario)
 
 
 def role_of(node: str, *, holder: str, primary: str) -> Role:

@@ -17,7 +17,7 @@ import psycopg2
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control
-from pgpool_lab.harness.faults import Record
+from pgpool_lab.harness.faults import Injector, Record
 from pgpool_lab.harness.result import Document, Result
 from pgpool_lab.harness.scenarios.model import Arrangement
 from pgpool_lab.harness.scenarios.stage import AsItIs, Rewinding, roles
@@ -87,7 +87,9 @@ class Soak:
         """As `Trials`; raises its LabError."""
         self._stack, self._outputs, self._reports, self._tell = stack, outputs, reports, tell
         self._control = Control(outputs)
-        self._start = Rewinding(self._control, Record(record), tell)
+        faults = Record(record)
+        self._injector = Injector(self._control, faults)
+        self._start = Rewinding(self._control, faults, tell)
         self._trials = Trials(stack, outputs, record, reports, tell, stage=AsItIs())
         self.results: list[Result] = []
         """Of every strike that was recorded."""
@@ -97,6 +99,7 @@ class Soak:
 
         Raises LabError for a lab that cannot be brought to health before the first.
         """
+        self._injector.heal_all()
         self._start.prepare(Arrangement.TOGETHER)
         began = time.monotonic()
         done: list[StrikeResult] = []

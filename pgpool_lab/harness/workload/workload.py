@@ -57,6 +57,11 @@ class Workload:
         return [client.name for client in self._clients]
 
     @property
+    def readers(self) -> list[str]:
+        """Those that only read."""
+        return [client.name for client in self._clients if isinstance(client, Reader)]
+
+    @property
     def stop_seconds(self) -> float:
         """How long `stop` may take at most: one try of every host, one statement."""
         return self._connecting_seconds + self.settings.statement_seconds + STOP_MARGIN_SECONDS

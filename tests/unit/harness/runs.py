@@ -24,7 +24,7 @@ MACS = {"node0": "52:54:00:31:01:33", "node4": "52:54:00:31:01:34"}
 WALL = 1_700_000_000.0
 ALWAYS = (-math.inf, math.inf)
 
-Role = Literal["primary", "standby", "stopped"]
+Role = Literal["primary", "standby", "stopped", "silent"]
 
 
 def beliefs(
@@ -62,7 +62,7 @@ def node(
         holds_vip=holds,
         postgres=PostgresSample(
             running=role != "stopped",
-            in_recovery={"primary": False, "standby": True, "stopped": None}[role],
+            in_recovery={"primary": False, "standby": True}.get(role),
             accepts_writes=accepts,
             timeline=timeline,
             lsn="0/5000100",

@@ -14,7 +14,7 @@ from pgpool_lab.harness.invariants.spans import GAP_SECONDS
 from pgpool_lab.harness.invariants.table import INVARIANTS, splits, tolerated, violations
 from pgpool_lab.harness.ledger import Read, Write
 from pgpool_lab.harness.samples import Sample
-from tests.unit.harness.runs import MACS, evidence, gone, healthy_end, node, read, vip, write
+from tests.unit.harness.runs import MACS, Role, evidence, gone, healthy_end, node, read, vip, write
 from tests.unit.harness.runs import beliefs as believed
 
 
@@ -97,11 +97,16 @@ def primaries(*moments: tuple[str, float, float, int]) -> list[Sample]:
     return [node(name, at, took=took, role="primary", timeline=timeline) for name, at, took, timeline in moments]
 
 
+BUSY: tuple[tuple[float, Role], ...] = ((1, "primary"), (2, "silent"), (3, "primary"))
+
 TWO_PRIMARIES: dict[str, list[Sample]] = {
     "the old one goes on": primaries(("node0", 1, 0.1, 1), ("node4", 2, 0.1, 2), ("node0", 3, 0.1, 1)),
     "the old one comes back": [
         *primaries(("node4", 2, 0.1, 2), ("node0", 3, 0.1, 1), ("node4", 4, 0.1, 2)),
         node("node0", 1, role="stopped"),
+    ],
+    "they miss every other answer": [
+        node(name, at + late, role=role) for name, late in (("node0", 0.0), ("node4", 0.4)) for at, role in BUSY
     ],
     "spans that share time though no sample lies within": primaries(
         ("node0", 1, 0.1, 1), ("node4", 2, 1.9, 2), ("node0", 9, 6, 1), ("node4", 11, 6, 2)
@@ -232,7 +237,15 @@ DISAGREEMENTS: dict[str, tuple[list[Sample], str]] = {
     "two leaders": (end(watchdog="LEADER"), "not one leader"),
     "one still joins": (end(watchdog="JOINING"), "not one leader"),
     "a node can't be reached": ([*healthy_end(), gone("node4", 105)], "node4 can't be reached"),
-    "none runs": ([node(name, 100, role="primary", watchdog=None) for name in MACS], "no pgpool runs"),
+    "none runs": ([node(name, 100, role="primary", watchdog=None) for name in MACS], "pgpool on node4 doesn't run"),
+    "one does not run": (end(watchdog=None, believes=()), "pgpool on node4 doesn't run"),
+    "they agree not to use a standby that streams": (
+        [
+            node("node0", 100, holds=True, role="primary", watchdog="LEADER", believes=believed(down=["node4"])),
+            node("node4", 100, believes=believed(down=["node4"])),
+        ],
+        "pgpool on node0 doesn't use node4, which serves",
+    ),
     "they agree on what is not so": (
         [
             node("node0", 100, role="stopped", watchdog="LEADER", believes=believed()),
@@ -247,7 +260,6 @@ AGREEMENTS: dict[str, list[Sample]] = {
     "one has had no client yet": end(
         believes=tuple(backend.model_copy(update={"status": "waiting"}) for backend in believed())
     ),
-    "a stopped one says nothing": end(watchdog=None, believes=()),
 }
 
 
@@ -279,13 +291,18 @@ def both_answer(*moments: float) -> list[Sample]:
 def test_two_machines_that_answer_for_the_virtual_ip_for_long_are_found_though_no_node_says_so() -> None:
     found = roles.one_holder(evidence(samples=[vip(9), *both_answer(10, 11, 12.5), vip(13)]))
     assert [(one.sentence, one.at) for one in found] == [
-        ("node0 and node4 both answered for the virtual IP for at least 2.5 s", 9.9)
+        ("node0 and node4 both answered for the virtual IP for at least 2.5 s", 10)
     ]
 
 
 def test_two_machines_that_answer_for_a_moment_hand_it_over() -> None:
-    apart = [*both_answer(10, 11), vip(11.5), *both_answer(12, 13)]
-    assert roles.one_holder(evidence(samples=[vip(9), *apart, vip(14, MACS["node4"])])) == []
+    apart = [*both_answer(10, 11), vip(11.5), vip(13.5), *both_answer(14, 15)]
+    assert roles.one_holder(evidence(samples=[vip(9), *apart, vip(16, MACS["node4"])])) == []
+
+
+def test_two_machines_that_answer_by_turns_both_have_the_virtual_ip() -> None:
+    turns = [vip(10 + at / 2, MACS[("node0", "node4")[at % 2]]) for at in range(9)]
+    assert "node0 and node4" in sentences(roles.one_holder(evidence(samples=turns)))
 
 
 # --- holder answers

@@ -39,9 +39,10 @@ def test_rows_that_stay_different_are_given_as_they_are(monkeypatch: pytest.Monk
     assert table.settled_rows(LAB, LAB.nodes) == different
 
 
-def test_the_table_is_there_when_every_node_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    late = iter([True, False, True, True])
+def test_the_table_is_there_when_every_node_has_the_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither none, nor the one that was there before."""
+    late = iter([(), None, (), (1, 2), (), ()])
     monkeypatch.setattr(table, "create", lambda outputs: None)
-    monkeypatch.setattr(table, "present", lambda outputs, node: next(late))
+    monkeypatch.setattr(table, "numbers", lambda outputs, node: next(late))
     table.create_everywhere(LAB)
     assert list(late) == []

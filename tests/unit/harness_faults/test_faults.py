@@ -318,9 +318,12 @@ def test_a_base_backup_is_refused_on_a_node_that_streams_from_nobody() -> None:
         FAULTS["base-backup"].inject(control, TARGET)
 
 
+DROPPED = f"ss -K state synchronized dst {NODE1.ip} dport = 5432\n"
+
+
 @pytest.mark.parametrize(
     ("mounted", "done"),
-    [(True, f"umount /usr/bin/ss\nss -K state synchronized dst {NODE1.ip} dport = 5432\n"), (False, "")],
+    [(True, f"umount /usr/bin/ss\n{DROPPED}"), (False, DROPPED)],
 )
 def test_kept_connections_are_dropped_by_healing_where_the_peer_does_not_answer(
     mounted: bool, done: str, tmp_path: Path

@@ -63,36 +63,44 @@ def record(tmp_path: Path) -> Record:
     return Record(tmp_path / "faults" / "injected.json")
 
 
-def test_all_stand_still_before_the_first_is_captured_and_until_the_last_is(machines: Machines) -> None:
-    snapshot.take(machines)
+def test_all_stand_still_before_the_first_is_captured_and_until_the_last_is(machines: Machines, record: Record) -> None:
+    snapshot.take(machines, record)
     assert machines.order("suspend", "snapshot-create-as", "resume") == ["suspend", "snapshot-create-as", "resume"]
     assert snapshot.exists(machines)
 
 
-def test_an_earlier_snapshot_of_the_name_is_replaced(machines: Machines) -> None:
-    snapshot.take(machines)
+def test_an_earlier_snapshot_of_the_name_is_replaced(machines: Machines, record: Record) -> None:
+    snapshot.take(machines, record)
     machines.done.clear()
-    snapshot.take(machines)
+    snapshot.take(machines, record)
     assert machines.order("snapshot-delete", "snapshot-create-as") == ["snapshot-delete", "snapshot-create-as"]
 
 
-def test_machines_go_on_when_one_could_not_be_captured(machines: Machines) -> None:
+def test_machines_go_on_when_one_could_not_be_captured(machines: Machines, record: Record) -> None:
     machines.refuses = {("node1", "snapshot-create-as")}
     with pytest.raises(LabError, match="node1"):
-        snapshot.take(machines)
+        snapshot.take(machines, record)
     assert set(machines.states.values()) == {"running"}
     assert not snapshot.exists(machines)
 
 
-def test_nothing_is_captured_while_a_machine_is_off(machines: Machines) -> None:
+def test_nothing_is_captured_while_a_machine_is_off(machines: Machines, record: Record) -> None:
     machines.states["node2"] = "shut off"
     with pytest.raises(LabError, match="node2 is shut off"):
-        snapshot.take(machines)
+        snapshot.take(machines, record)
+    assert machines.done == []
+
+
+def test_nothing_is_captured_while_a_fault_is_in_force(machines: Machines, record: Record) -> None:
+    """The way back forgets what is recorded: nobody would heal it then."""
+    record.add(Entry(fault="disk-full", node="node1", peers=()))
+    with pytest.raises(LabError, match="disk-full on node1"):
+        snapshot.take(machines, record)
     assert machines.done == []
 
 
 def test_all_are_reverted_and_paused_before_the_first_goes_on(machines: Machines, record: Record) -> None:
-    snapshot.take(machines)
+    snapshot.take(machines, record)
     machines.done.clear()
     snapshot.rewind(machines, record)
     verbs = ("suspend", "snapshot-revert", "domif-setlink", "resume")
@@ -105,7 +113,7 @@ def test_nobody_goes_on_before_the_bridge_lets_frames_through(
 ) -> None:
     waited: list[set[str]] = []
     monkeypatch.setattr(snapshot, "wait_until_forwarding", lambda network: waited.append(set(machines.states.values())))
-    snapshot.take(machines)
+    snapshot.take(machines, record)
     snapshot.rewind(machines, record)
     assert waited == [{"paused"}]
     assert set(machines.states.values()) == {"running"}
@@ -131,14 +139,14 @@ def test_ports_that_never_forward_are_an_error(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_rewind_takes_the_faults_with_it(machines: Machines, record: Record) -> None:
-    snapshot.take(machines)
+    snapshot.take(machines, record)
     record.add(Entry(fault="disk-full", node="node0", peers=()))
     snapshot.rewind(machines, record)
     assert record.entries() == []
 
 
 def test_all_stay_paused_when_one_could_not_be_reverted(machines: Machines, record: Record) -> None:
-    snapshot.take(machines)
+    snapshot.take(machines, record)
     machines.done.clear()
     machines.refuses = {("node1", "snapshot-revert")}
     with pytest.raises(snapshot.TornApart, match="node1"):
@@ -154,7 +162,7 @@ def test_without_a_snapshot_of_all_nothing_is_touched(machines: Machines, record
 
 
 def test_clocks_that_differ_are_an_error(machines: Machines, record: Record) -> None:
-    snapshot.take(machines)
+    snapshot.take(machines, record)
     machines.says = lambda node, what: "1060.0 5.0\n" if node == "node1" else "1000.0 5.0\n"
     with pytest.raises(LabError, match="clocks differ"):
         snapshot.rewind(machines, record)
@@ -254,7 +262,7 @@ def with_witness(control: FakeControl) -> None:
 def test_a_snapshot_is_of_the_witness_as_well(machines: Machines, record: Record) -> None:
     with_witness(machines)
     machines.kept["lab-witness"] = []
-    snapshot.take(machines)
+    snapshot.take(machines, record)
     assert machines.kept["lab-witness"] == ["healthy"]
     machines.done.clear()
     snapshot.rewind(machines, record)

@@ -36,7 +36,7 @@ def rewinding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Rewin
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(snapshot, "exists", lambda control, name: True)
     monkeypatch.setattr(snapshot, "rewind", lambda control, record, name: Rewound(status("node0", "node0"), {}))
-    monkeypatch.setattr(snapshot, "take", lambda control, name: None)
+    monkeypatch.setattr(snapshot, "take", lambda control, record, name: None)
     monkeypatch.setattr(stage, "restore", lambda control: [])
     monkeypatch.setattr(stage, "arrange", lambda control, begins: None)
     yield Rewinding(FakeControl(), Record(tmp_path / "faults"), lambda line: None)

@@ -16,6 +16,12 @@ from pgpool_lab.harness.scenarios.model import Arrangement, Await, Heal, Inject,
 FAULTS_ON_ROLES = sorted(set(FAULTS) - {"base-backup", "connections-kept"})
 
 
+AFTER = (Await(("one-of-each", "standbys-follow", "standbys-attached", "writes-flow")), Await(("clients-back",)))
+"""What a restored lab must show to its clients."""
+FOLLOW = ("standbys-follow", "standbys-attached")
+CHANGED = ("primary-changes", "target-believed-down", *FOLLOW, "writes-flow")
+
+
 def awaited(name: str) -> list[tuple[str, ...]]:
     return [step.expectations for step in SCENARIOS[name].steps if isinstance(step, Await)]
 
@@ -28,7 +34,9 @@ def test_a_scenario_uses_known_faults_and_expectations_and_ends_healthy(scenario
         if isinstance(step, Await):
             assert step.expectations and set(step.expectations) <= set(EXPECTATIONS)
             assert step.seconds is None or step.seconds > 0
-    assert isinstance(scenario.steps[-1], Restore)
+    *_, restore, healthy, clients = scenario.steps
+    assert isinstance(restore, Restore)
+    assert (healthy, clients) == AFTER
 
 
 def test_the_procedure_s_scenarios_and_the_sequences_are_there() -> None:
@@ -56,35 +64,49 @@ def test_every_fault_is_tried_on_every_role(fault: str, role: str) -> None:
         ("pgpool-kill-on-holder", ("vip-moves", "primary-stays", "writes-flow")),
         ("pgpool-kill-on-primary", ("vip-stays", "primary-stays", "writes-flow")),
         ("postgresql-hang-on-holder", ("vip-stays", "primary-stays", "writes-flow")),
-        ("postgresql-hang-on-primary", ("vip-stays", "primary-changes", "target-believed-down", "writes-flow")),
-        ("machine-power-off-on-both", ("vip-moves", "primary-changes", "target-believed-down", "writes-flow")),
+        (
+            "postgresql-hang-on-primary",
+            ("vip-stays", "primary-changes", "target-believed-down", *FOLLOW, "writes-flow"),
+        ),
+        ("machine-power-off-on-both", ("vip-moves", *CHANGED)),
         ("machine-power-off-on-holder", ("vip-moves", "primary-stays", "writes-flow")),
-        ("machine-power-off-on-primary", ("vip-stays", "primary-changes", "target-believed-down", "writes-flow")),
+        (
+            "machine-power-off-on-primary",
+            ("vip-stays", "primary-changes", "target-believed-down", *FOLLOW, "writes-flow"),
+        ),
         ("link-down-on-standby", ("vip-stays", "primary-stays", "writes-flow")),
     ],
 )
 def test_what_was_lost_moves_and_the_rest_stays(name: str, expected: tuple[str, ...]) -> None:
-    assert awaited(name) == [expected, ("clients-back",)]
+    assert awaited(name) == [expected, ("clients-back",), *(step.expectations for step in AFTER)]
 
 
 @pytest.mark.parametrize("fault", ["partition", "disk-full", "clock-forward", "clock-back"])
 def test_a_fault_of_open_outcome_expects_health_in_the_end_only(fault: str) -> None:
-    assert awaited(f"{fault}-on-both") == []
+    assert awaited(f"{fault}-on-both") == [step.expectations for step in AFTER]
 
 
 @pytest.mark.parametrize("fault", ["clock-forward", "clock-back"])
 def test_a_clock_that_was_set_right_is_watched_until_its_heartbeats_are_heard_again(fault: str) -> None:
-    *_, heal, after, restore = scenario_named(f"{fault}-on-both").steps
+    *_, heal, after, restore, _, _ = scenario_named(f"{fault}-on-both").steps
     assert (heal, after, restore) == (Heal(), Watch(JUMP_SECONDS), Restore())
 
 
-def test_every_client_is_back_before_anything_is_mended_or_breaks_again() -> None:
+def test_every_client_is_back_after_whatever_was_awaited() -> None:
+    """Before anything is mended or breaks again, that is: an outage ends by itself."""
     for scenario in SCENARIOS.values():
-        for before, step in pairwise(scenario.steps):
-            if isinstance(before, Await) and isinstance(step, Heal | Inject):
-                assert before.expectations == ("clients-back",), scenario.name
-    steps = scenario_named("pgpool-kill-on-both").steps
-    assert [type(step).__name__ for step in steps] == ["Inject", "Await", "Await", "Heal", "Restore"]
+        for step, after in pairwise(scenario.steps):
+            if isinstance(step, Await) and step.expectations != ("clients-back",):
+                assert after == Await(("clients-back",)), scenario.name
+    steps = [type(step).__name__ for step in scenario_named("pgpool-kill-on-both").steps]
+    assert steps == ["Inject", "Await", "Await", "Heal", "Restore", "Await", "Await"]
+
+
+def test_whoever_has_to_follow_a_new_primary_is_waited_for() -> None:
+    for name in SCENARIOS:
+        for expected in awaited(name):
+            if "primary-changes" in expected and name != "power-off-without-mend":
+                assert (set(FOLLOW) <= set(expected)) or name == "procedure-b", name
 
 
 def test_only_two_nodes_that_are_cut_from_each_other_may_split() -> None:
@@ -109,5 +131,7 @@ def test_without_the_mend_nothing_else_differs() -> None:
     first, *rest = without.steps
     assert first == Inject("connections-kept", Role.ALL)
     assert [type(step) for step in rest] == [type(step) for step in given.steps]
-    assert (rest[0], awaited(without.name)) == (given.steps[0], awaited(given.name))
+    assert rest[0] == given.steps[0]
+    assert set(awaited(given.name)[0]) - set(awaited(without.name)[0]) == set(FOLLOW)
+    assert awaited(without.name)[1:] == awaited(given.name)[1:]
     assert (without.begins, without.nodes) == (given.begins, 3)
