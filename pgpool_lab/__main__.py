@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 
 from pgpool_lab.cli import app
+from pgpool_lab.cli.stacks import given, named
 from pgpool_lab.errors import LabError
 from pgpool_lab.progress import fail
 
 try:
     app(prog_name="./lab")
 except LabError as error:
-    sys.exit(fail(error))
+    stack = given(sys.argv[1:])
+    sys.exit(fail(LabError(named(error.problem, stack), named(error.remedy, stack))))
 except KeyboardInterrupt:
-    print("interrupted; the same command goes on from here, ./lab down removes everything", file=sys.stderr)
+    said = "interrupted; the same command goes on from here, ./lab down removes everything"
+    print(named(said, given(sys.argv[1:])), file=sys.stderr)
     sys.exit(130)

@@ -76,7 +76,7 @@ class Engine:
                 )
             # An update tells what went wrong among its progress, on the standard output.
             said = "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-SAID_LINES:])
-            raise LabError(f"pulumi {' '.join(arguments)} failed:\n{said}")
+            raise LabError(f"pulumi {' '.join(arguments)} failed:\n{said}", "./lab status; ./lab doctor")
         return done.stdout
 
     def recorded(self) -> set[str]:

@@ -66,7 +66,8 @@ def run(
                 start_new_session=True,
             )
         except OSError as error:
-            raise LabError(f"{title}: cannot run {command[0]}: {error.strerror}", remedy) from error
+            doctor = "./lab doctor names what this machine lacks, and the command that installs it"
+            raise LabError(f"{title}: cannot run {command[0]}: {error.strerror}", remedy or doctor) from error
         try:
             code = process.wait()
         except BaseException:

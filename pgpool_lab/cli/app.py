@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from pgpool_lab import machine, testing
+from pgpool_lab.cli.stacks import DEFAULT
 from pgpool_lab.cli.tables import print_bench, print_checks, print_status
 from pgpool_lab.cluster.client import network_prefix, ssh_command
 from pgpool_lab.cluster.logs import last_lines
@@ -22,8 +23,6 @@ from pgpool_lab.lab import Lab
 from pgpool_lab.occupation import occupied
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.progress import console
-
-DEFAULT_STACK = "two-node"
 
 app = typer.Typer(
     help="A PostgreSQL + pgpool-II high-availability lab on real virtual machines.",
@@ -44,7 +43,7 @@ def lab_of(stack: str, system: bool = False) -> Lab:
 
 
 @app.command()
-def up(stack: Stack = DEFAULT_STACK, system: System = False) -> None:
+def up(stack: Stack = DEFAULT, system: System = False) -> None:
     """Build the lab, or bring it back: prepares the machine, runs `pulumi up`, ends with the status."""
     lab = lab_of(stack, system)
     with occupied(lab.paths):
@@ -56,7 +55,7 @@ def up(stack: Stack = DEFAULT_STACK, system: System = False) -> None:
 
 
 @app.command()
-def down(stack: Stack = DEFAULT_STACK, system: System = False) -> None:
+def down(stack: Stack = DEFAULT, system: System = False) -> None:
     """Remove the lab: `pulumi destroy`, then its private libvirt, namespace and files."""
     lab = lab_of(stack, system)
     with occupied(lab.paths):
@@ -64,7 +63,7 @@ def down(stack: Stack = DEFAULT_STACK, system: System = False) -> None:
 
 
 @app.command()
-def status(stack: Stack = DEFAULT_STACK, as_json: Json = False) -> None:
+def status(stack: Stack = DEFAULT, as_json: Json = False) -> None:
     """Who holds the virtual IP, who is primary, what every pgpool believes. Exit code 0 only when healthy."""
     report = lab_of(stack).status()
     if as_json:
@@ -75,7 +74,7 @@ def status(stack: Stack = DEFAULT_STACK, as_json: Json = False) -> None:
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-def run(command: Annotated[list[str], typer.Argument(help="The command.")], stack: StackOption = DEFAULT_STACK) -> None:
+def run(command: Annotated[list[str], typer.Argument(help="The command.")], stack: StackOption = DEFAULT) -> None:
     """Run a command inside the lab's network, with toolchain, backend and passphrase set: `lab run -- pulumi up`."""
     engine = lab_of(stack).engine_for_run(command)
     os.execvpe((*engine.prefix, *command)[0], [*engine.prefix, *command], dict(engine.variables))
@@ -85,7 +84,7 @@ def run(command: Annotated[list[str], typer.Argument(help="The command.")], stac
 def ssh(
     node: Annotated[str, typer.Argument(help="Name of the node.")],
     command: Annotated[list[str] | None, typer.Argument(help="A command instead of a shell.")] = None,
-    stack: StackOption = DEFAULT_STACK,
+    stack: StackOption = DEFAULT,
 ) -> None:
     """A root shell on a node, or one command there."""
     outputs = lab_of(stack).outputs()
@@ -98,7 +97,7 @@ def ssh(
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def psql(
     arguments: Annotated[list[str] | None, typer.Argument(help="Arguments of psql.")] = None,
-    stack: StackOption = DEFAULT_STACK,
+    stack: StackOption = DEFAULT,
 ) -> None:
     """psql through the virtual IP, as the superuser."""
     outputs = lab_of(stack).outputs()
@@ -114,7 +113,7 @@ def rejoin(
     force_primary: Annotated[
         str | None, typer.Option(help="Make this node primary although others do not answer.")
     ] = None,
-    stack: StackOption = DEFAULT_STACK,
+    stack: StackOption = DEFAULT,
 ) -> None:
     """Bring a node back by the rules of join; rows that only it has are given up."""
     lab = lab_of(stack)
@@ -126,7 +125,7 @@ def rejoin(
 
 @app.command()
 def switchover(
-    node: Annotated[str | None, typer.Argument(help="The new primary.")] = None, stack: StackOption = DEFAULT_STACK
+    node: Annotated[str | None, typer.Argument(help="The new primary.")] = None, stack: StackOption = DEFAULT
 ) -> None:
     """A planned change of the primary that loses nothing."""
     lab = lab_of(stack)
@@ -139,7 +138,7 @@ def switchover(
 @app.command()
 def logs(
     node: Annotated[str | None, typer.Argument(help="Name of the node; all of them when left out.")] = None,
-    stack: StackOption = DEFAULT_STACK,
+    stack: StackOption = DEFAULT,
 ) -> None:
     """The nodes' logs: PostgreSQL, pgpool, failover, join."""
     outputs = lab_of(stack).outputs()
@@ -178,7 +177,7 @@ def test(
 
 
 @app.command()
-def bench(stack: Stack = DEFAULT_STACK) -> None:
+def bench(stack: Stack = DEFAULT) -> None:
     """Build the lab from nothing and show where the time goes. It must not exist; it is left running."""
     lab = lab_of(stack)
     with occupied(lab.paths):

@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from pgpool_lab.cli.app import DEFAULT_STACK, Stack, StackOption, lab_of
+from pgpool_lab.cli.app import Stack, StackOption, lab_of
+from pgpool_lab.cli.stacks import DEFAULT, named
 from pgpool_lab.cli.tables import console
 from pgpool_lab.cluster.client import network_prefix
 from pgpool_lab.cluster.outputs import LabOutputs
@@ -51,7 +52,7 @@ def inject_fault(
     name: Annotated[str, typer.Argument(help="Name of the fault: lab fault list.")],
     node: Annotated[str, typer.Argument(help="Name of the node.")],
     peer: Annotated[list[str] | None, typer.Option("--from", help="Cut it from this node only; repeatable.")] = None,
-    stack: StackOption = DEFAULT_STACK,
+    stack: StackOption = DEFAULT,
 ) -> None:
     """Inject a fault and see that it takes effect; it lasts until `lab fault heal`."""
     chosen = fault_named(name)
@@ -59,11 +60,11 @@ def inject_fault(
         outputs = outputs_of(stack)
         peers = [outputs.node(each) for each in peer or []]
         injector(outputs, stack).inject(chosen, outputs.node(node), peers)
-    console.print(f"{name} on {node}; ./lab fault heal takes it back")
+    console.print(f"{name} on {node}; {named('./lab fault heal', stack)} takes it back")
 
 
 @fault.command("heal")
-def heal_faults(stack: StackOption = DEFAULT_STACK) -> None:
+def heal_faults(stack: StackOption = DEFAULT) -> None:
     """Take back every fault that is recorded, whoever injected it. What was stopped comes back by `lab rejoin`."""
     with occupied(LabPaths(stack)):
         healed = injector(outputs_of(stack), stack).heal_all()
@@ -85,7 +86,7 @@ def list_scenarios() -> None:
 @scenario.command("run")
 def run_scenario(
     name: Annotated[str, typer.Argument(help="Name of the scenario: lab scenario list.")],
-    stack: StackOption = DEFAULT_STACK,
+    stack: StackOption = DEFAULT,
 ) -> None:
     """Run a scenario; exit code 0 only when everything expected came true, nothing was violated, nothing took too long.
 
@@ -103,7 +104,7 @@ def run_scenario(
 
 def measure(
     name: Annotated[str, typer.Argument(metavar="SERIES", help=f"Which: {', '.join(SERIES)}.")] = "failovers",
-    stack: StackOption = DEFAULT_STACK,
+    stack: StackOption = DEFAULT,
     runs: Annotated[
         int | None, typer.Option(min=1, help="How often each scenario is run; by default 5, of the hang 10.")
     ] = None,
@@ -149,7 +150,7 @@ def measure(
 def soak(
     seed: Annotated[int, typer.Option(help="The same seed strikes the same nodes with the same faults.")],
     minutes: Annotated[int, typer.Option(min=1, help="How long to go on; the last fault is still seen to its end.")],
-    stack: StackOption = DEFAULT_STACK,
+    stack: StackOption = DEFAULT,
 ) -> None:
     """Random faults one after the other, each healed before the next; exit code 0 only when nothing was violated.
 
@@ -193,7 +194,7 @@ def report(results: Sequence[Result], reports: Path) -> None:
     print(f"report: {(page or reports).relative_to(PROJECT)}")
 
 
-def snapshot(stack: Stack = DEFAULT_STACK) -> None:
+def snapshot(stack: Stack = DEFAULT) -> None:
     """Capture all machines of a healthy lab, memory included."""
     with occupied(LabPaths(stack)):
         outputs = outputs_of(stack)
@@ -205,7 +206,7 @@ def snapshot(stack: Stack = DEFAULT_STACK) -> None:
     console.print(f"captured in {time.monotonic() - began:.1f} s; ./lab rewind {stack} comes back to it")
 
 
-def rewind(stack: Stack = DEFAULT_STACK) -> None:
+def rewind(stack: Stack = DEFAULT) -> None:
     """Take all machines back to the snapshot, faults included; ends when the lab is healthy."""
     with occupied(LabPaths(stack)):
         outputs = outputs_of(stack)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pgpool_lab.bench import Bench
+from pgpool_lab.cli.stacks import named
 from pgpool_lab.machine import Check
 
 console = Console(highlight=False)
@@ -31,7 +32,7 @@ def print_status(report: dict[str, Any]) -> None:
     if report["healthy"]:
         console.print("healthy")
     for problem in report["problems"]:
-        console.print(f"problem: {problem}")
+        console.print(f"problem: {named(problem, report['stack'])}")
 
 
 def node_row(node: dict[str, Any], holders: Sequence[str]) -> list[str]:

@@ -67,7 +67,10 @@ def check(outputs: LabOutputs) -> None:
             watched=watched_on(len(outputs.nodes)),
         )
     except ValueError as error:
-        raise LabError(f"no run could be judged: {error}", "a lab with these checks on: pgpool.parameters") from None
+        raise LabError(
+            f"no run could be judged: {error}",
+            "pgpool.parameters in the stack's settings turns it on; ./lab up",
+        ) from None
 
 
 def assess(run: ScenarioRun, place: Place, rows: Mapping[str, Rows | None]) -> Recording:

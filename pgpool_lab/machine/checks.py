@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,7 @@ class Check:
 def doctor() -> list[Check]:
     """All checks, in the order in which the lab needs what they look at. Each ends within seconds."""
     return [
+        processor_check(platform.machine()),
         python_check(sys.version_info[:2]),
         root_check(os.geteuid() == 0, shutil.which("sudo") is not None),
         package_check(missing()),
@@ -50,6 +52,12 @@ def doctor() -> list[Check]:
         toolchain_check(os.environ.get("LAB_TOOLCHAIN", "")),
         source_check(),
     ]
+
+
+def processor_check(architecture: str) -> Check:
+    """The nodes' image and their machine are x86-64's."""
+    fits = architecture == "x86_64"
+    return Check("processor", fits, architecture, "" if fits else "a machine with an x86-64 processor")
 
 
 def python_check(version: tuple[int, ...]) -> Check:

@@ -89,7 +89,7 @@ def decide(
         names = " and ".join(answer.name for answer in primaries)
         return Refusal(
             f"{names} both say that they are primary; nothing was touched",
-            "stop PostgreSQL on the one whose rows are to be given up, then ./lab rejoin it",
+            "where rows are to be given up: ./lab ssh NODE -- systemctl stop lab-postgresql; then ./lab rejoin NODE",
         )
     if primaries:
         if force_primary not in (None, primaries[0].name):
@@ -172,7 +172,8 @@ def find_primary(
         return Plan(chosen.name, (Action(start_verb(chosen), chosen.name, chosen.name),))
     for answer in answers:
         if silent := unanswered(answer):
-            remedy = f"{silent.remedy}; or go on without it: ./lab rejoin NODE --force-primary NODE"
+            without = "./lab rejoin NODE --force-primary NODE, with a node that answers"
+            remedy = f"{silent.remedy}; or go on without it: {without}"
             return silent._replace(remedy=remedy)
     if not with_data:
         if initialised:

@@ -295,7 +295,7 @@ class LabSettings(Settings):
         if len(self.nodes) % 2 != 0:
             raise ValueError(
                 f"witness: {len(self.nodes)} nodes have a majority without one, and could be cut into halves with it; "
-                "leave it away"
+                "leave it out"
             )
         for index, node in enumerate(self.nodes):
             if node.name == WITNESS:

@@ -52,7 +52,7 @@ def wrong_pair(choice: Choice) -> Iterator[Refusal]:
     if choice.auth == "scram" and not server.scram:
         yield Refusal("auth", f"PostgreSQL {choice.postgresql} does not know scram, which came with 10; choose md5")
     if choice.witness and pool.election != "vote":
-        yield Refusal("witness", f"pgpool {choice.pgpool} knows no quorum, which came with 3.5; leave it away")
+        yield Refusal("witness", f"pgpool {choice.pgpool} knows no quorum, which came with 3.5; leave it out")
     if server.version >= (10,) and not knows_wal_names(pool.version):
         yield Refusal(
             "pgpool.version",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from pgpool_lab import testing
 from pgpool_lab.compatibility import documents
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.measurements.document import commit
@@ -15,20 +16,35 @@ from pgpool_lab.harness.workload.workload import Workload, running
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.settings.presets import preset_of
+from tests.live.beside import checkout
 from tests.live.evidence import pytest_runtest_makereport
 from tests.live.lab import LiveLab
 from tests.live.measured import pytest_configure, pytest_terminal_summary, reports, trials
 
-__all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_terminal_summary", "reports", "trials"]
+__all__ = [
+    "checkout",
+    "pytest_configure",
+    "pytest_runtest_makereport",
+    "pytest_terminal_summary",
+    "reports",
+    "trials",
+]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is so with exactly two nodes, or with a witness, when the lab under test is not so."""
+    """Leave out what is so with exactly two nodes, or with a witness, when the lab under test is not so.
+
+    What takes long is left out unless everything is asked for.
+    """
     stack = os.environ.get("LAB_STACK")
     if stack is None:
         return
     settings = Lab(LabPaths(stack)).settings
-    untrue = {"two_nodes": len(settings.nodes) != 2, "witness": not settings.witness}
+    untrue = {
+        "two_nodes": len(settings.nodes) != 2,
+        "witness": not settings.witness,
+        "everything": os.environ.get(testing.SCENARIOS) != "all",
+    }
     left_out = [item for item in items if any(item.get_closest_marker(marker) for marker, so in untrue.items() if so)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]

@@ -21,6 +21,7 @@ from pgpool_lab.image import base, builder, standin, stock
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.toolchain import ensure_stack
+from tests.unit import lab_outputs
 from tests.unit.test_stock import qcow2
 
 COMMANDS: tuple[Callable[[Lab], object], ...] = (Lab.up, lambda lab: lab.engine_for_run(["true"]))
@@ -400,3 +401,14 @@ def test_a_lab_is_brought_up_where_it_is(
     in_libvirt(paths, recorded)
     with pytest.raises(TookToolchain):
         Lab(paths, system).up()
+
+
+def test_a_lab_that_was_built_elsewhere_is_known_by_its_outputs(
+    paths: LabPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No engine is asked, which has no state of it."""
+    monkeypatch.setattr(machine, "check_asking", lambda: None)
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(lab_outputs.values()))
+    monkeypatch.setenv("LAB_OUTPUTS", str(file))
+    assert [node.name for node in Lab(paths).outputs().nodes] == ["node0", "node4"]

@@ -17,6 +17,7 @@ from pgpool_lab.machine.checks import (
     disk_check,
     memory_check,
     package_check,
+    processor_check,
     python_check,
     root_check,
     toolchain_check,
@@ -146,6 +147,7 @@ def test_without_root_and_sudo_the_purpose_is_told(monkeypatch: pytest.MonkeyPat
 
 def test_failed_checks_say_how_to_mend_them() -> None:
     failed = [
+        processor_check("aarch64"),
         python_check((3, 9)),
         root_check(False, False),
         package_check([DAEMON]),
@@ -153,11 +155,12 @@ def test_failed_checks_say_how_to_mend_them() -> None:
         disk_check({"/cache": DISK_MIB, "/project": DISK_MIB - 1}),
     ]
     assert all(not check.ok and check.mend for check in failed)
-    assert failed[2].detail == "missing: libvirtd: the daemon"
+    assert failed[3].detail == "missing: libvirtd: the daemon"
 
 
 def test_passed_checks_need_no_mending() -> None:
     passed = [
+        processor_check("x86_64"),
         python_check((3, 12)),
         root_check(False, True),
         package_check([]),
@@ -198,6 +201,7 @@ def test_the_toolchain_is_that_which_a_command_would_take(
 def test_the_doctor_looks_at_everything_on_this_machine() -> None:
     names = [check.name for check in machine.doctor()]
     assert names == [
+        "processor",
         "Python",
         "root",
         "system packages",

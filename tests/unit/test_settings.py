@@ -200,7 +200,7 @@ BAD: dict[str, tuple[Values, str]] = {
         with_nodes("a", "b")
         | {"pgpool": {"version": "3.4.26", "source": "path:p.tar.gz"}, "auth": "md5"}
         | {"postgresql": {"version": "9.6", "source": "path:postgresql.txz"}},
-        "witness: pgpool 3.4.26 knows no quorum, which came with 3.5; leave it away",
+        "witness: pgpool 3.4.26 knows no quorum, which came with 3.5; leave it out",
     ),
 }
 

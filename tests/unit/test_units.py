@@ -46,6 +46,14 @@ def test_an_old_one_takes_the_virtual_ip_off_as_root_where_pgpool_ends() -> None
     ]
 
 
+@pytest.mark.parametrize("restart", ["no", "on-failure"])
+def test_a_crashed_pgpool_is_started_again_where_the_settings_say_so(restart: str) -> None:
+    settings = chosen("3.2.9", "9.4", "trust")
+    pgpool = settings.pgpool.model_copy(update={"restart": restart})
+    written = files(settings.model_copy(update={"pgpool": pgpool}))["/etc/systemd/system/lab-pgpool.service"]
+    assert values(text(written), "Restart") == [restart]
+
+
 def test_who_needs_no_root_is_given_none() -> None:
     assert "PermissionsStartOnly" not in adapted(unit("lab-postgresql.service"), 219)
 

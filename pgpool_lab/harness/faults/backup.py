@@ -24,7 +24,10 @@ class BaseBackup(Fault):
         # The agent knows it by the words of every version: pg_stat_wal_receiver has the host since 11.
         source = control.agent(target.node, "facts")["postgres"]["streaming_from"]
         if source is None:
-            raise LabError(f"{target.node.name} streams from nobody: there is nothing to take a base backup of")
+            raise LabError(
+                f"{target.node.name} streams from nobody: there is nothing to take a base backup of",
+                "choose a standby that streams: ./lab status",
+            )
         outputs = control.outputs
         user = outputs.credentials.replication.user
         script = start_script(outputs.node(source), target.node, user)

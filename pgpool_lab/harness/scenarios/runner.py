@@ -73,7 +73,8 @@ class Runner:
         names = [node.name for node in self._control.outputs.nodes]
         if len(names) < scenario.nodes:
             raise LabError(
-                f"{scenario.name} takes {scenario.nodes} nodes, {self._stack} has {len(names)}", "another stack"
+                f"{scenario.name} takes {scenario.nodes} nodes, {self._stack} has {len(names)}",
+                "a lab with more: --stack three-node",
             )
         self._injector.heal_all()
         self._tell(f"preparing: {scenario.begins}")

@@ -1,0 +1,61 @@
+"""Another checkout of the project, with a lab of its own beside the one under test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pgpool_lab.paths import PROJECT, LabPaths
+from tests.live.lab import LiveLab
+
+STACK = "beside"
+"""Its addresses are its own: it may be in the same network namespace."""
+MOVED = {"192.168.31.": "192.168.32.", "52:54:00:": "52:54:01:"}
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """The folder, and what is in it."""
+
+    folder: Path
+
+    @property
+    def paths(self) -> LabPaths:
+        """Those of its lab."""
+        return LabPaths(STACK, self.folder)
+
+    def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """A command of a user who has none of this run's settings, but these."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("LAB_", "PULUMI_"))}
+        return subprocess.run(
+            command, cwd=self.folder, env={**own, **variables}, capture_output=True, text=True, check=False
+        )
+
+    def done(self, *command: str, **variables: str) -> str:
+        """The same for a command that has to succeed; what it printed."""
+        done = self.run(*command, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="session")
+def checkout(lab: LiveLab, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """Another checkout, which has the stack `STACK`; it shares this one's Python environment."""
+    folder = tmp_path_factory.mktemp("checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / name, target)
+    (folder / ".venv").symlink_to(PROJECT / ".venv")
+    settings = LabPaths(lab.stack).stack_file.read_text()
+    for old, new in MOVED.items():
+        settings = settings.replace(old, new)
+    made = Checkout(folder)
+    made.paths.stack_file.write_text(settings)
+    return made

@@ -1,0 +1,22 @@
+"""Faults that nobody chose, one after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pgpool_lab.harness.soak.run import Soak
+from pgpool_lab.paths import LabPaths
+from tests.live.lab import LiveLab
+from tests.live.measured import RESULTS
+
+
+@pytest.mark.everything
+def test_a_soak_goes_on_until_its_time_is_up_and_nothing_is_violated(
+    lab: LiveLab, reports: Path, request: pytest.FixtureRequest
+) -> None:
+    soak = Soak(lab.stack, lab.outputs, LabPaths(lab.stack).faults, reports, print)
+    result = soak.run(seed=2026, minutes=1)
+    request.config.stash[RESULTS] += soak.results
+    assert result.passed, result.verdict
