@@ -46,6 +46,10 @@ VIEW_SECONDS = 1.0
 VIEW_OLD_SECONDS = 3.0
 """After so long without an answer pgpool has no view: a failover holds clients back for a while."""
 
+VIEW_HUNG_SECONDS = 10.0
+"""A session that has not answered for so long never will (docs/procedure.md has a case), as a client with a timeout
+would find: another one is opened. A failover holds them back for less."""
+
 POSTGRES_RESTART_SECONDS = 1.0
 """A psql takes a tenth of a second of an emulated processor to start: not more often than this."""
 PGPOOL_RESTART_SECONDS = 3.0
@@ -143,7 +147,9 @@ class View:
         self._answered = self._asked = -VIEW_OLD_SECONDS
 
     def refresh(self, pgpool: Session, now: float) -> None:
-        """Ask again after VIEW_SECONDS."""
+        """Ask again after VIEW_SECONDS; in another session when this one hangs."""
+        if pgpool.asked_at is not None and now - pgpool.asked_at >= VIEW_HUNG_SECONDS:
+            pgpool.close()
         if now - self._asked >= VIEW_SECONDS:
             pgpool.ask(now)
             self._asked = now

@@ -173,6 +173,18 @@ def test_a_view_that_is_too_old_is_none() -> None:
     session.close()
 
 
+def test_a_session_that_answers_nothing_for_long_is_given_up_for_another() -> None:
+    view = watch.View()
+    session = Session(["sleep", "60"], question="q\n", lines=2, restart_seconds=1)
+    view.refresh(session, 100.0)
+    first = session.fileno()
+    view.refresh(session, 100.0 + watch.VIEW_HUNG_SECONDS / 2)
+    assert (session.fileno(), session.asked_at) == (first, 100.0)
+    view.refresh(session, later := 100.0 + watch.VIEW_HUNG_SECONDS)
+    assert session.asked_at == later
+    session.close()
+
+
 class Standard:
     """Standard input that is a pipe, as a listener's is."""
 
