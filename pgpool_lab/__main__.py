@@ -7,8 +7,9 @@ import sys
 from pgpool_lab.cli import app
 from pgpool_lab.cli.stacks import given, named
 from pgpool_lab.errors import LabError
-from pgpool_lab.progress import fail
+from pgpool_lab.progress import end_when_told, fail
 
+end_when_told()
 try:
     app(prog_name="./lab")
 except LabError as error:

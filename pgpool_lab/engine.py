@@ -15,6 +15,7 @@ from typing import Any
 from pgpool_lab.cluster.outputs import LabOutputs, from_json
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import LabPaths
+from pgpool_lab.progress import foreground
 from pgpool_lab.toolchain import Toolchain, ensure_stack, environment
 
 PROJECT_NAME = "pgpool-lab"
@@ -36,26 +37,8 @@ class Engine:
     prefix: tuple[str, ...]
 
     def run(self, arguments: Sequence[str]) -> int:
-        """Run `pulumi` in the foreground and give its exit code.
-
-        Ctrl-C reaches the engine as it reaches this process; it is given the time to end what it has under way.
-        """
-        process = subprocess.Popen(
-            [*self.prefix, "pulumi", *arguments],
-            env=dict(self.variables),
-            cwd=self.lab.project,
-            stdin=subprocess.DEVNULL,
-        )
-        interrupted = False
-        while True:
-            try:
-                code = process.wait()
-                break
-            except KeyboardInterrupt:
-                interrupted = True
-        if interrupted:
-            raise KeyboardInterrupt
-        return code
+        """Run `pulumi` in the foreground and give its exit code."""
+        return foreground([*self.prefix, "pulumi", *arguments], environment=self.variables, cwd=self.lab.project)
 
     def ask(self, arguments: Sequence[str]) -> str:
         """What `pulumi` prints. Raises LabError with what it said when it fails."""

@@ -43,6 +43,12 @@ NODE_SECONDS = 900
 """A base backup, a rewind and the wait until all agree, emulated and starved."""
 
 
+def refuse_given_outputs() -> None:
+    """Raise LabError where a lab of this checkout is to be changed, and its outputs would be another one's."""
+    if given := os.environ.get("LAB_OUTPUTS"):
+        raise LabError(f"LAB_OUTPUTS: {given} tells of a lab that was built elsewhere", "unset LAB_OUTPUTS")
+
+
 @dataclass(frozen=True)
 class Lab:
     """A stack of this checkout, on a libvirt of its own or (`system`) on the user's."""
@@ -60,6 +66,7 @@ class Lab:
 
         `options` are further ones of `pulumi up`. Raises LabError with the next step to take.
         """
+        refuse_given_outputs()
         settings = self.settings
         given.check(settings, self.paths.stack_file, private=not self.system)
         recipe = ImageRecipe.of(settings)
@@ -83,7 +90,10 @@ class Lab:
             removed = hypervisor.forget_unrecorded(self.paths, recorded)
             if removed:
                 console.print(f"  left by an interrupted run, removed: {len(removed)} objects")
-        if self._update(engine, options) != 0:
+        if self.replacing.exists() and engine.whole():
+            # What is left of it may be the primary's machine alone, which an update would take at once.
+            self._replace_machines(engine, settings)
+        elif self._update(engine, options) != 0:
             if not rolling.refused(event_log.read(self._events)):
                 raise self._failed()
             if engine.whole():
@@ -153,15 +163,21 @@ class Lab:
         """What the engine did in its last update, and what it said."""
         return self.paths.logs / "events.json"
 
+    @property
+    def replacing(self) -> Path:
+        """There while machines are replaced one after the other, and afterwards when that was broken off."""
+        return self.paths.root / "rolling"
+
     def _update(self, engine: Engine, options: Sequence[str] = ()) -> int:
         """Run `pulumi up`; its exit code. When it changed anything, the lab's snapshots are removed."""
         self._events.parent.mkdir(parents=True, exist_ok=True)
         self._events.unlink(missing_ok=True)
         common = ["--yes", "--non-interactive", "--suppress-outputs", "--event-log", str(self._events)]
-        code = engine.run(["up", "--stack", self.paths.stack, *common, *options])
-        if changes(event_log.read(self._events)):
-            forget_snapshots(engine)
-        return code
+        try:
+            return engine.run(["up", "--stack", self.paths.stack, *common, *options])
+        finally:
+            if changes(event_log.read(self._events)):
+                forget_snapshots(engine)
 
     def _failed(self) -> LabError:
         said = self._last_words(consoles.never_ready(event_log.read(self._events)))
@@ -191,6 +207,7 @@ class Lab:
                 f"leave it out until the other changes are made: ./lab up {stack}, twice",
             )
         console.print(f"  replacing the machines of {', '.join(names)} one after the other")
+        self.replacing.touch()
         if self._update(engine, rolling.image_options()) != 0:
             raise self._failed()
         compiles = names[0] if ImageRecipe.of(settings).stock else None
@@ -204,6 +221,7 @@ class Lab:
                 raise self._failed()
         if self._update(engine) != 0:
             raise self._failed()
+        self.replacing.unlink()
 
     def _healthy(self, outputs: LabOutputs) -> dict[str, Any]:
         """The status of a healthy lab. Raises LabError where it is not: then no machine may be taken away."""
@@ -278,6 +296,7 @@ class Lab:
         Raises LabError where there is neither a lab nor a stack of this name: it was mistyped. As well for a lab whose
         state is not here: its machines would lose their key and stay.
         """
+        refuse_given_outputs()
         if not hypervisor.any_left(self.paths) and not self.paths.root.exists():
             if not self.paths.stack_file.exists():
                 from_stack_file(self.paths.stack_file)

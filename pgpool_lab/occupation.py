@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor.processes import ancestors
-from pgpool_lab.paths import LabPaths
+from pgpool_lab.paths import LabPaths, is_of
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,6 @@ def opened(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-
-
-def is_of(handle: int, path: Path) -> bool:
-    """Whether the open file is still the one that has the name."""
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def give_back(lab: LabPaths, handle: int) -> None:

@@ -113,3 +113,11 @@ class LabPaths:
     @property
     def known_hosts(self) -> Path:
         return self.root / "known_hosts"
+
+
+def is_of(handle: int, path: Path) -> bool:
+    """Whether the open file is still the one that has the name."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False

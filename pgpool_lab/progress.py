@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from rich.console import Console
 
@@ -78,6 +79,55 @@ def run(
             f"{title} failed (exit code {code}); the end of {log}:\n{tail(log)}",
             remedy or f"read {log}, then repeat",
         )
+
+
+def foreground(
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    output: IO[bytes] | None = None,
+) -> int:
+    """Run a program that shares this terminal, and give its exit code; its input is empty.
+
+    Ctrl-C reaches it as it reaches this process: it is given the time to end what it has under way.
+    """
+    process = subprocess.Popen(
+        list(command),
+        env=dict(environment) if environment is not None else None,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+    )
+    interrupted: KeyboardInterrupt | None = None
+    while True:
+        try:
+            code = process.wait()
+            break
+        except KeyboardInterrupt as error:
+            interrupted = error
+            if isinstance(error, Terminated):
+                process.send_signal(signal.SIGINT)
+    if interrupted is not None:
+        raise interrupted
+    return code
+
+
+class Terminated(KeyboardInterrupt):
+    """This process alone was asked to end: what it runs was told nothing."""
+
+
+def end_when_told() -> None:
+    """Let a signal that would end this process at once end it as Ctrl-C does, with what it has begun."""
+
+    def end(number: int, frame: object) -> None:
+        raise Terminated
+
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        # Under nohup it stays ignored.
+        if signal.getsignal(sign) is signal.SIG_DFL:
+            signal.signal(sign, end)
 
 
 def end_group(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -14,10 +13,10 @@ from xml.etree import ElementTree
 
 from pgpool_lab import hypervisor
 from pgpool_lab.errors import LabError
-from pgpool_lab.lab import Lab
+from pgpool_lab.lab import Lab, refuse_given_outputs
 from pgpool_lab.occupation import occupied
 from pgpool_lab.paths import PROJECT, LabPaths
-from pgpool_lab.progress import console
+from pgpool_lab.progress import console, foreground
 from pgpool_lab.waiting import factor
 
 STACKS = ("two-node", "three-node")
@@ -79,6 +78,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     chosen = chosen_by(arguments)
     stacks, options = chosen.stacks, chosen.options
+    refuse_given_outputs()
     factor()  # Raises LabError now, and not in every test.
     for stack in stacks:
         if not LabPaths(stack).stack_file.is_file():
@@ -166,4 +166,4 @@ def pytest(
     """One pytest run with the durations that matter."""
     present = [folder for folder in folders if (PROJECT / folder).is_dir()]
     command = [*prefix, sys.executable, "-m", "pytest", *present, "--durations=15", f"--junitxml={report}", *options]
-    return subprocess.run(command, cwd=PROJECT, env={**os.environ, **extra}, check=False).returncode
+    return foreground(command, cwd=PROJECT, environment={**os.environ, **extra})

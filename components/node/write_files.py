@@ -13,8 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+MARK = Path("/run/lab-files-changed")
+"""There until systemd and the services know of what has changed: what an interrupted run left, the next one ends."""
+
+entries = json.load(sys.stdin)
+interrupted = MARK.exists()
 changed = []
-for entry in json.load(sys.stdin):
+for entry in entries:
     path = Path(entry["path"])
     user, group = entry["owner"].split(":")
     if not path.parent.is_dir():
@@ -28,6 +33,7 @@ for entry in json.load(sys.stdin):
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
         changed.append(str(path))
+        MARK.touch()
     shutil.chown(written, user, group)
     written.chmod(int(entry["mode"], 8))
     # One that is the same stays: systemd goes by a unit's time of change.
@@ -37,7 +43,8 @@ for entry in json.load(sys.stdin):
         # Parsing takes longer than running on an emulated processor, and the service account can't write here.
         py_compile.compile(str(path), doraise=True)
 # A template can't be asked about, those made from it can.
-units = [Path(name).name.replace("@.", "@*.") for name in changed if name.startswith("/etc/systemd/system/")]
+news = [entry["path"] for entry in entries] if interrupted else changed
+units = [Path(name).name.replace("@.", "@*.") for name in news if name.startswith("/etc/systemd/system/")]
 if units:
     # A unit that systemd has not loaded yet needs no reload, which takes seconds of an emulated processor.
     shown = subprocess.run(
@@ -46,6 +53,7 @@ if units:
     if "yes" in shown.stdout:
         subprocess.run(["systemctl", "daemon-reload"], check=True)
 for service in sys.argv[1:]:
-    if changed:
+    if news:
         subprocess.run(["systemctl", "try-restart", service], check=True)
+MARK.unlink(missing_ok=True)
 print(json.dumps(changed))

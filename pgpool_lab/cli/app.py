@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from itertools import takewhile
 from typing import Annotated, Any
@@ -77,7 +76,11 @@ def status(stack: Stack = DEFAULT, as_json: Json = False) -> None:
 def run(command: Annotated[list[str], typer.Argument(help="The command.")], stack: StackOption = DEFAULT) -> None:
     """Run a command inside the lab's network, with toolchain, backend and passphrase set: `lab run -- pulumi up`."""
     engine = lab_of(stack).engine_for_run(command)
-    os.execvpe((*engine.prefix, *command)[0], [*engine.prefix, *command], dict(engine.variables))
+    words = [*engine.prefix, *command]
+    try:
+        os.execvpe(words[0], words, dict(engine.variables))
+    except OSError as error:
+        raise LabError(f"cannot run {words[0]}: {error.strerror}", "./lab run -- COMMAND") from None
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -91,7 +94,7 @@ def ssh(
     words = ssh_command(outputs, outputs.machine(node), interactive=True)
     if not command and sys.stdin.isatty():
         words.insert(-1, "-t")
-    sys.exit(subprocess.run([*words, *(command or [])], check=False).returncode)
+    os.execvp(words[0], [*words, *(command or [])])
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -104,7 +107,7 @@ def psql(
     prefix = network_prefix(outputs.network.namespace)
     environment = {**os.environ, "PGPASSWORD": outputs.credentials.superuser.password}
     command = [*prefix, "psql", outputs.dsn, *(arguments or [])]
-    sys.exit(subprocess.run(command, env=environment, check=False).returncode)
+    os.execvpe(command[0], command, environment)
 
 
 @app.command()

@@ -109,7 +109,7 @@ def measure(
         int | None, typer.Option(min=1, help="How often each scenario is run; by default 5, of the hang 10.")
     ] = None,
     into: Annotated[
-        Path | None, typer.Option(help="Folder of the documents; by default docs/measurements/SERIES.")
+        Path | None, typer.Option(file_okay=False, help="Folder of the documents; by default docs/measurements/SERIES.")
     ] = None,
 ) -> None:
     """Run a series of scenarios several times on the lab as it is configured, each after a rewind.

@@ -30,7 +30,7 @@ from pgpool_lab.hypervisor.configuration import (
 )
 from pgpool_lab.hypervisor.connection import unreachable
 from pgpool_lab.hypervisor.probe import DomainType, probe_domain_type
-from pgpool_lab.paths import LabPaths
+from pgpool_lab.paths import LabPaths, is_of
 from pgpool_lab.progress import step, tail
 
 START_SECONDS = 60
@@ -53,6 +53,8 @@ def exclusively(lab: LabPaths) -> Iterator[None]:
     handle = os.open(lab.root, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        if not is_of(handle, lab.root):
+            raise LabError(f"the lab {lab.stack} was removed meanwhile", f"./lab up {lab.stack} makes it anew")
         yield
     finally:
         os.close(handle)

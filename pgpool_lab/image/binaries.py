@@ -63,8 +63,11 @@ def unpack(archive: Path, into: Path) -> None:
 
 
 def extract(archive: Path, into: Path) -> None:
-    with tarfile.open(archive) as tar:
-        tar.extractall(into, filter="data")
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(into, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise LabError(f"{KEY}: {archive} cannot be unpacked: {error}", REMEDY) from None
 
 
 def server_folder(unpacked: Path) -> Path:

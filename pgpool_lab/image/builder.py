@@ -38,6 +38,11 @@ def image_path(recipe: ImageRecipe) -> Path:
     return cache_directory() / "images" / f"{recipe.distribution}-{recipe.content_hash()[:16]}.qcow2"
 
 
+OWN_MOUNTS = ("unshare", "--mount", "--propagation", "private", "--")
+"""What mmdebstrap mounts in the root, the host's /dev/shm among it, goes with it: ended by a signal it takes nothing
+away, and whoever removes the folder would remove what is mounted there."""
+
+
 def build(recipe: ImageRecipe) -> Path:
     """The image, built when it is not in the cache. Nothing half-made stays behind."""
     target = image_path(recipe)
@@ -123,6 +128,7 @@ def debootstrap(recipe: ImageRecipe, folder: Path, root: Path, given: Mapping[st
     hooks += [f'chroot "$1" env {told} bash {INSIDE}/{script}' for script in SCRIPTS[recipe.boot]]
     hooks += [f'rm -rf "$1{INSIDE}"']
     return [
+        *OWN_MOUNTS,
         "mmdebstrap",
         "--mode=root",
         "--variant=minbase",

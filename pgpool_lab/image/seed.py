@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -36,7 +37,10 @@ def write(documents: str, folder: Path, name: str) -> Path:
     target = folder / f"{name}-{digest}.iso"
     with tempfile.TemporaryDirectory(dir=folder) as place:
         for file, text in texts.items():
-            (Path(place) / file).write_text(text)
+            # The file system of the image keeps the modes, and the host key is in one of them.
+            descriptor = os.open(Path(place) / file, os.O_WRONLY | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(text)
         for file, relative in copies.items():
             path = cache_directory() / relative
             try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.machine.packages import ASKING, REQUIREMENTS, Requirement, choose, missing
-from pgpool_lab.progress import console, step, tail
+from pgpool_lab.progress import console, foreground, step, tail
 
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
@@ -85,7 +85,8 @@ def install(log: Path) -> list[str]:
         )
     title = f"Installing {len(packages)} system packages"
     if not apt("install", *packages, log=log, title=title):
-        # An old index names versions that the archive has no longer.
+        # An installation was broken off, or an old index names versions that the archive has no longer.
+        as_root("dpkg", "--configure", "-a", log=log, title="Ending what an interrupted installation began")
         apt("update", log=log, title="Reading the package index again")
         if not apt("install", *packages, log=log, title=title):
             raise LabError(f"apt-get install failed; the end of {log}:\n{tail(log)}", by_hand(needed))
@@ -116,16 +117,20 @@ def authorise(purpose: str) -> None:
 
 
 def apt(verb: str, *arguments: str, log: Path, title: str) -> bool:
-    """Run apt-get with its output in `log`; returns whether it succeeded.
+    """Run apt-get with its output in `log`; returns whether it succeeded."""
+    return as_root("apt-get", *OPTIONS, verb, *arguments, log=log, title=title)
 
-    It stays in this terminal's session, in which sudo remembers the password. An interrupted apt-get ends by itself.
+
+def as_root(*words: str, log: Path, title: str) -> bool:
+    """Run a program of the package system as root with its output in `log`; returns whether it succeeded.
+
+    It stays in this terminal's session, in which sudo remembers the password.
     """
     settings = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
     command = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
-    command += ["env", *settings, "apt-get", *OPTIONS, verb, *arguments]
+    command += ["env", *settings, *words]
     with step(title), log.open("ab") as output:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
-    return done.returncode == 0
+        return foreground(command, output=output) == 0
 
 
 def distribution() -> str:

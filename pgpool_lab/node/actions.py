@@ -24,7 +24,7 @@ from .configuration import (
     service_active,
 )
 from .passwords import stored
-from .role import make_primary, make_standby, write_replication_conf
+from .role import make_primary, make_standby, standby_file, write_replication_conf
 
 PROMOTE_SECONDS = 60
 START_SECONDS = 300
@@ -132,8 +132,15 @@ def follow(config: Config, primary: str) -> None:
         # the fence spares whoever has it, and the next start is a standby's.
         run(["systemctl", "reload", service])
     else:
-        make_standby(config, Path(config["postgresql"]["data_directory"]), primary)
+        directory = Path(config["postgresql"]["data_directory"])
+        make_standby(config, directory, primary)
         if running:
+            try:
+                refuse_if_primary(config)
+            except StepFailed:
+                # A failover promoted it after it was asked: the next start is not to be a standby's.
+                standby_file(config, directory).unlink(missing_ok=True)
+                raise
             restart(config)
         else:
             start(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -46,7 +47,9 @@ def log(message: str) -> None:
     line = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {message}\n"
     with LOG.open("a") as stream:
         stream.write(line)
-    sys.stderr.write(line)
+    # Whoever called may have gone; the step goes on.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line)
 
 
 def run(command: Sequence[str], *, seconds: float = 600, stdin: str | None = None, **environment: str) -> str:

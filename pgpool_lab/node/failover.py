@@ -27,6 +27,8 @@ FENCE_SECONDS = 3
 """How long the attempt to stop the old primary may take: it delays the promotion."""
 UNDER_WAY = "a clean stop is under way"
 """What the fence says when the agent is stopping that PostgreSQL."""
+STOPPED = "stopped"
+"""What the fence says when it has ended a PostgreSQL that was there."""
 PLANNED_SECONDS = 60
 """How long the clean stop of a switchover may take; systemd ends it then (TimeoutStopSec)."""
 PROMOTION_SECONDS = 30
@@ -79,7 +81,16 @@ def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
         pass
     except OSError as failure:
         return f"it cannot be reached ({failure})"
-    return end_postgresql(node, FENCE_SECONDS, here=node["name"] == config["name"]) or "stopped"
+    return end_postgresql(node, FENCE_SECONDS, here=node["name"] == config["name"]) or STOPPED
+
+
+def asks_again(fenced: str, asked: int, answered: int, replication: str) -> bool:
+    """Whether the first answers, given beside the fence, may name the wrong one of several standbys.
+
+    A primary that the fence has ended may have written until then. And where a commit waits for any of them, the one
+    that was not heard may be the only one that has a row.
+    """
+    return asked > 1 and (fenced == STOPPED or (answered < asked and replication == "sync"))
 
 
 def wait_for_end(config: Mapping[str, Any], node: Mapping[str, Any]) -> None:
@@ -91,8 +102,10 @@ def wait_for_end(config: Mapping[str, Any], node: Mapping[str, Any]) -> None:
     while time.monotonic() < deadline:
         try:
             socket.create_connection((node["ip"], config["postgresql"]["port"]), timeout=PROBE_SECONDS).close()
-        except OSError:
+        except ConnectionRefusedError:
             return
+        except OSError:
+            pass  # A busy kernel is no sign of an end.
         time.sleep(0.2)
 
 
@@ -144,9 +157,13 @@ def main(arguments: Sequence[str]) -> int:
     fenced = fence(config, failed)
     dropping.join()
     log(f"fencing {failed['name']}: {fenced}")
-    if fenced == UNDER_WAY or any(answer.preferred for answer in question.answers()):
+    # ssh may say more than the fence does.
+    if UNDER_WAY in fenced or any(answer.preferred for answer in question.answers()):
         log(f"a planned stop: waiting until {failed['name']} has ended")
         wait_for_end(config, failed)
+        question = Question(config, others)
+    elif asks_again(fenced, len(others), len(question.answers()), config["postgresql"]["replication"]):
+        log("asking where the standbys stand now")
         question = Question(config, others)
     order = [node["name"] for node in others]
     answers = sorted(question.answers(), key=lambda answer: order.index(answer.name))

@@ -229,7 +229,9 @@ def relation(answer: Answer, primary: Answer) -> str:
         return "the primary's history does not have its timeline"
     if was_primary(answer) and not answer.running and answer.control_state != CLEANLY_SHUT_DOWN:
         return "it ended as primary without a shutdown"
-    return "follows" if answer.lsn <= fork else "its WAL goes beyond the fork"
+    # A checkpoint is known by where it begins: a former primary's last one lies beyond, when it begins there.
+    last = fork - 1 if was_primary(answer) and not answer.running else fork
+    return "follows" if answer.lsn <= last else "its WAL goes beyond the fork"
 
 
 def fork_position(timeline: int, history: Sequence[tuple[int, int]]) -> int | None:

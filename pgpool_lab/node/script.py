@@ -5,6 +5,7 @@ Start-up time counts here, on emulated processors: the standard library's heavy 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -34,7 +35,9 @@ def log(message: str) -> None:
     line = f"{stamp} [{os.getpid()}] {message}\n"
     with open(LOG, "a") as stream:  # noqa: PTH123 -- pathlib costs start-up time
         stream.write(line)
-    sys.stderr.write(line)
+    # Whoever called may have gone; the step goes on.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line)
 
 
 def on_node(node: Mapping[str, Any], words: str, seconds: float, *, login_seconds: int = LOGIN_SECONDS) -> str:

@@ -15,7 +15,8 @@ from pgpool_lab.versions import pgpool, pgpool_parameters, postgresql
 from pgpool_lab.versions.distributions import BUILT, DISTRIBUTIONS, PACKAGED
 from pgpool_lab.versions.support import Choice, refusals
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Field(ge=1024, le=65535)]
+"""PostgreSQL and pgpool run as a service account, which may not have the ports below."""
 MIRROR_PORT = 8080
 """TCP port of the mirror's server at the gateway's address: no other service is in the lab's network there."""
 
@@ -45,7 +46,8 @@ class NodeSettings(Settings):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
     ip: IPv4Address
-    mac: Annotated[str, Field(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
+    mac: Annotated[str, Field(pattern=r"^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$")]
+    """One of a single machine: its first octet is even."""
     memory_mib: Annotated[int, Field(ge=512)] = 768
     vcpus: Annotated[int, Field(ge=1)] = 1
     """A second one made emulated nodes slower (docs/measurements.md)."""

@@ -53,6 +53,8 @@ def checkout(lab: LiveLab, tmp_path_factory: pytest.TempPathFactory) -> Checkout
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(PROJECT / name, target)
     (folder / ".venv").symlink_to(PROJECT / ".venv")
+    if (PROJECT / "files").is_dir():
+        (folder / "files").symlink_to(PROJECT / "files")
     settings = LabPaths(lab.stack).stack_file.read_text()
     for old, new in MOVED.items():
         settings = settings.replace(old, new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def contents(lab: LiveLab) -> Contents:
         "machines": lab.virsh("list", "--all", "--name").split(),
         "networks": lab.virsh("net-list", "--all", "--name").split(),
         "pools": lab.virsh("pool-list", "--all", "--name").split(),
-        "interfaces": [each.name for each in Path("/sys/class/net").iterdir() if not each.name.startswith("vnet")],
+        "interfaces": [name for _, name in socket.if_nameindex() if not name.startswith("vnet")],
     }
     found["volumes"] = [
         line.split()[0] for pool in found["pools"] for line in lab.virsh("vol-list", pool).splitlines() if line.split()

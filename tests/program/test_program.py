@@ -665,8 +665,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "the lab's own parameter": ({"pgpool": {"parameters": {"delegate_IP": "10.0.0.1"}}}, "network.vip"),
     "unknown version": ({"pgpool": {"version": "9.9"}}, "pgpool.version"),
     "a witness of a node's name": (
-        {"witness": True, "nodes": [node | {"name": "witness"} for node in configuration(1)["nodes"] * 2]},
-        "witness",
+        {"witness": True, "nodes": [configuration(1)["nodes"][0] | {"name": "witness"}, configuration(2)["nodes"][1]]},
+        "witness: .*its name is taken",
     ),
 }
 

@@ -340,3 +340,19 @@ def test_a_program_of_root_s_that_takes_too_long_is_not_waited_for(monkeypatch: 
 )
 def test_what_went_wrong_is_told(program: str, said: str) -> None:
     assert script.ran(["bash", "-c", program], 10) == said
+
+
+@pytest.mark.parametrize(
+    ("fenced", "asked", "answered", "replication", "again"),
+    [
+        ("stopped", 2, 2, "async", True),
+        ("stopped", 1, 1, "async", False),
+        ("nothing listens there", 2, 2, "sync", False),
+        ("nothing listens there", 2, 1, "async", False),
+        ("it cannot be reached (timed out)", 2, 1, "sync", True),
+    ],
+)
+def test_standbys_are_asked_again_where_the_first_answers_may_name_the_wrong_one(
+    fenced: str, asked: int, answered: int, replication: str, again: bool
+) -> None:
+    assert failover.asks_again(fenced, asked, answered, replication) is again

@@ -106,7 +106,7 @@ PLANS: dict[str, tuple[Decision, Plan]] = {
         plan("node4", ("follow", "node5")),
     ),
     "the old primary ended cleanly before the fork": (
-        decided(stopped("node0", "shut down", lsn=1000), primary("node4", timeline=2, lsn=2000, fork=1000)),
+        decided(stopped("node0", "shut down", lsn=999), primary("node4", timeline=2, lsn=2000, fork=1000)),
         plan("node4", ("follow", "node0")),
     ),
     "three nodes, one of each": (
@@ -313,7 +313,12 @@ RELATIONS: dict[str, tuple[Answer, Answer, str]] = {
     "newer timeline": (stopped("node0", timeline=2, lsn=10), SAME, "its timeline is newer"),
     "at the fork": (stopped("node0", lsn=1000), AHEAD, "follows"),
     "beyond the fork": (stopped("node0", lsn=1001), AHEAD, "its WAL goes beyond the fork"),
-    "clean former primary at the fork": (stopped("node0", "shut down", lsn=1000), AHEAD, "follows"),
+    "clean former primary whose checkpoint was received": (stopped("node0", "shut down", lsn=999), AHEAD, "follows"),
+    "clean former primary whose checkpoint begins at the fork": (
+        stopped("node0", "shut down", lsn=1000),
+        AHEAD,
+        "its WAL goes beyond the fork",
+    ),
     "clean former primary beyond the fork": (
         stopped("node0", "shut down", lsn=1001),
         AHEAD,
@@ -353,7 +358,7 @@ def test_data_follows_only_when_the_primary_has_all_of_it(answer: Answer, leader
 
 def test_a_node_that_is_brought_back_asks_for_nothing_more() -> None:
     """Each step leads on: a crash of the primary, its failover, and the return of the old one."""
-    assert decided(stopped("node0", "shut down"), AHEAD) == plan("node4", ("follow", "node0"))
+    assert decided(stopped("node0", "shut down", lsn=999), AHEAD) == plan("node4", ("follow", "node0"))
     assert decided(standby("node0", "node4", timeline=2, lsn=2000), AHEAD) == plan("node4")
 
 

@@ -114,6 +114,7 @@ class Steps(Lab):
 
     def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reports: Sequence[dict[str, Any]]) -> None:
         super().__init__(LabPaths("two-node", tmp_path))
+        self.paths.root.mkdir(parents=True)
         steps: list[str] = []
         remaining = list(reports)
         object.__setattr__(self, "steps", steps)
@@ -154,6 +155,7 @@ def test_the_lab_is_healthy_before_each_and_the_primary_steps_down(
     lab = Steps(tmp_path, monkeypatch, [report(), report(), report(), report(), report("node2")])
     lab.roll(THREE)
     assert lab.steps == PRIMARY_LAST
+    assert not lab.replacing.exists()
 
 
 def test_the_node_that_compiles_goes_first_and_the_next_primary_steps_down_later(
@@ -175,6 +177,7 @@ def test_nothing_more_is_replaced_when_the_lab_is_not_healthy(tmp_path: Path, mo
     with pytest.raises(LabError, match="node1 does not stream"):
         lab.roll(THREE)
     assert lab.steps == PRIMARY_LAST[:2]
+    assert lab.replacing.exists(), "a repetition goes on with it"
 
 
 def test_nothing_more_is_replaced_after_a_failed_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
