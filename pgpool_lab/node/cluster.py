@@ -32,6 +32,9 @@ MISLED_SECONDS = 30
 view that is on its way, take seconds."""
 MUTE_SECONDS = FORMATION_SECONDS
 """After so long a pgpool that answers nobody is taken for one that hangs (docs/procedure.md has a case)."""
+FAILOVER_SECONDS = 30
+"""How long a failover by pgpool is waited for while nobody is primary: with the preset `fast` none took longer, but for
+that of a host that is gone, whose PostgreSQL nobody starts."""
 STEP_SECONDS = 900
 APPLY = ["local", "pgpool-apply"]
 WITNESS_SECONDS = 120
@@ -108,6 +111,7 @@ def join(
     done: list[str] = []
     rounds = 0
     silent_since: float | None = None
+    began = time.monotonic()
     with locks.JOIN.open("w") as lock:
         answers = claim(config, lock)
         if initialised:
@@ -123,6 +127,15 @@ def join(
             if busy := being_changed(decision, answers):
                 # A failover's own steps: what they make of the node is decided on then.
                 decision = Wait(busy, "another step changes its PostgreSQL", "see failover.log and join.log there")
+            elif (
+                force_primary is None
+                and time.monotonic() - began < FAILOVER_SECONDS
+                and (expected := successor(decision, answers))
+            ):
+                log(f"nobody is primary: waiting for pgpool, which may be making {expected} one")
+                time.sleep(1)
+                answers = ask_all(config)
+                continue
             match decision:
                 case Refusal(reason, remedy):
                     raise Refused(f"{reason}; {remedy}")
@@ -143,6 +156,16 @@ def join(
                     done += [f"{action.verb} {action.node}" for action in actions]
                     # It has been obeyed: from here on the rules find the primary that it made.
                     force_primary = None
+
+
+def successor(decision: object, answers: Answers) -> str | None:
+    """A standby that a pgpool may be promoting while the rules ask for a start of the old primary: two would be one."""
+    actions = decision.actions if isinstance(decision, Plan) else ()
+    said = {name: facts for name, facts in answers.items() if facts}
+    starts = any(action.verb == "start-primary" for action in actions)
+    if not starts or not any(facts["pgpool"]["running"] for facts in said.values()):
+        return None
+    return next((name for name, facts in said.items() if facts["postgres"]["in_recovery"]), None)
 
 
 def being_changed(decision: object, answers: Answers) -> str | None:

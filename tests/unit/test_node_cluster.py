@@ -119,6 +119,40 @@ def test_join_waits_for_the_step_that_a_failover_has_under_way(monkeypatch: pyte
     assert told == []
 
 
+STOPPED = PRIMARY | {"running": False, "in_recovery": None, "control_state": "in production"}
+
+
+@pytest.mark.parametrize("promotes", [True, False], ids=["pgpool promotes the standby", "pgpool does nothing"])
+def test_the_old_primary_is_not_started_while_pgpool_may_promote_another(
+    promotes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = {"pgpool": {"running": True}}
+    lost: cluster.Answers = {each: facts(**STANDBY) | runs for each in NODES}
+    lost["node0"] = facts(**STOPPED) | runs
+    promoted: cluster.Answers = lost | {"node4": facts(**PRIMARY | {"timeline": 2})}
+    asked: list[cluster.Answers] = []
+
+    def ask_all(config: Any) -> cluster.Answers:
+        asked.append(promoted if promotes and len(asked) > 1 else lost)
+        return asked[-1]
+
+    class Decided(Exception):
+        pass
+
+    def perform(config: Any, plan: Plan, answers: cluster.Answers) -> None:
+        raise Decided([f"{action.verb} {action.node}" for action in plan.actions])
+
+    clock = iter(range(10_000))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(cluster, "ask_all", ask_all)
+    monkeypatch.setattr(cluster, "perform", perform)
+    with pytest.raises(Decided) as decided:
+        cluster.join(config("node0"), initialised=True, rejoin="node0")
+    (verb,) = decided.value.args[0]
+    assert (verb == "start-primary node0") is not promotes
+
+
 def test_join_waits_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "WAIT_SECONDS", 0)
     monkeypatch.setattr(cluster, "ask_all", lambda config: {node: facts() for node in NODES} | {"node4": None})
