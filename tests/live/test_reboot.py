@@ -23,6 +23,7 @@ def restart_host(paths: LabPaths) -> None:
     shutil.rmtree(paths.runtime)
 
 
+@pytest.mark.everything
 @pytest.mark.two_nodes
 def test_a_lab_comes_back_with_its_data_after_a_restart_of_the_host(checkout: Checkout) -> None:
     psql = ("./lab", "psql", "--stack", STACK, "--", "-Atc")
