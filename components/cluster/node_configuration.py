@@ -47,6 +47,7 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
             "pcp_syntax": settings.pgpool.traits.pcp_syntax,
             "watchdog_info": settings.pgpool.traits.watchdog_info,
             "election": settings.pgpool.traits.election,
+            "peer_lost_seconds": peer_lost_seconds(settings),
             "lifecheck_seen_in": settings.pgpool.traits.lifecheck_seen_in,
             "backends_shown_by": settings.pgpool.traits.backends_shown_by,
             "watched_by": settings.pgpool.traits.watched_by,
@@ -61,6 +62,16 @@ def node_configuration(settings: LabSettings, *, lab: str, node: str) -> dict[st
         "locale": DISTRIBUTIONS[settings.image.distribution].locale,
         **witness(settings),
     }
+
+
+def peer_lost_seconds(settings: LabSettings) -> int | None:
+    """After how long a watchdog has lost a peer that died, at most; None where peers watch each other by queries, and
+    none has a vote."""
+    timings = settings.pgpool.timings
+    if "wd_heartbeat_deadtime" not in timings:
+        return None
+    # Later than the deadtime, in whole seconds, and at the next look (watchdog/wd_lifecheck.c).
+    return int(timings["wd_heartbeat_deadtime"]) + 1 + int(timings["wd_interval"])
 
 
 def witness(settings: LabSettings) -> dict[str, Any]:

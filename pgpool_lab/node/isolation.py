@@ -25,6 +25,12 @@ ROUNDS = 4
 `fast` a health check with its retry takes 7 s to 9 s; a client's new connection may fail after 3 s (arp(7),
 mcast_solicit), and then the node is fenced in vain before another one is promoted."""
 
+SURE_ROUNDS = 1
+"""How much longer a peer is silent than the others' watchdogs need to lose one that died: who then still holds it for
+the leader hears it. It is asked twice."""
+AGAIN_ROUNDS = 10
+"""How often the others are asked while a peer stays silent: it takes an emulated processor a session of PCP."""
+
 ECHO_REQUEST, ECHO_REPLY = 8, 0
 
 
@@ -37,6 +43,19 @@ def cut_off(members: int, reachable: int, *, gateway: bool) -> bool:
     if members == 2:
         return reachable == 0 and not gateway
     return 2 * (reachable + 1) <= members
+
+
+def due(missed: int, lost_after: int) -> bool:
+    """Whether the others are asked about a peer in the round in which it has missed so many: in two at a time."""
+    return missed >= lost_after and (missed - lost_after) % AGAIN_ROUNDS < 2
+
+
+def overruled(leaders: Collection[str | None], away: Collection[str]) -> bool:
+    """Whether one that is heard follows a leader that is not: with its vote, that may promote another.
+
+    `leaders` are the addresses of whom the ones that are heard say that it leads.
+    """
+    return any(leader in away for leader in leaders)
 
 
 def checksum(packet: bytes) -> int:
@@ -113,6 +132,7 @@ def main() -> int:
     from .configuration import load
 
     listener: Listener | None = None
+    suspected = False
     while True:
         # Every time: a witness can come or go while PostgreSQL runs.
         config = load()
@@ -123,6 +143,27 @@ def main() -> int:
         gateway = not silent(listener.missed, [config["gateway"]])
         if cut_off(len(peers) + 1, reachable, gateway=gateway) and is_primary(config):
             stop(config, f"{reachable} of {len(peers)} peers and {'the' if gateway else 'no'} gateway answer")
+        suspects, suspected = suspected, bool(away := followed_elsewhere(config, listener.missed))
+        # Once may be a moment of an election.
+        if suspects and suspected and is_primary(config):
+            stop(config, f"{' and '.join(away)} leads for others and does not answer")
+
+
+def followed_elsewhere(config: Mapping[str, Any], missed: Mapping[str, int]) -> list[str]:
+    """The silent nodes, if one of them leads by the word of those that are heard; empty where nobody is asked now."""
+    lost_after = config["pgpool"]["peer_lost_seconds"]
+    if lost_after is None or not is_primary(config):
+        return []
+    known = {node["name"]: node["ip"] for node in config["nodes"]}
+    away = [address for address in known.values() if due(missed.get(address, 0), lost_after + SURE_ROUNDS)]
+    heard = [address for address in peers_of(config) if missed[address] == 0]
+    if not away or not heard:
+        return []
+    from . import pcp, pgpool
+
+    named = [pcp.leader_host(pgpool.watchdog_info(dict(config), address)) for address in heard]
+    leaders = [known.get(name, name) if name else None for name in named]
+    return away if overruled(leaders, away) else []
 
 
 def is_primary(config: Mapping[str, Any]) -> bool:

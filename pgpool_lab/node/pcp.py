@@ -47,6 +47,17 @@ def watchdog_roles(text: str) -> list[str | None]:
     return [named_role(line) for line in lines[1:]]
 
 
+def leader_host(text: str) -> str | None:
+    """Host name of the member that leads, from pcp_watchdog_info; None when nobody does, or the version names none."""
+    for line in text.splitlines()[1:]:
+        words = line.split()
+        if named_role(words) == "LEADER":
+            # Host, pgpool port, watchdog port, state number, state.
+            state = next(place for place, word in enumerate(words) if WORDS.get(word, word) == "LEADER")
+            return words[state - 4] if state >= 4 else None
+    return None
+
+
 def named_role(words: list[str]) -> str | None:
     """The state from a node's line, since 3.5: after a summary line comes one line a node, the local one first.
 

@@ -76,10 +76,10 @@ def watchdog_role(config: Config) -> str | None:
     return pcp.watchdog_role(watchdog_info(config))
 
 
-def watchdog_info(config: Config) -> str:
-    """What this node's pgpool says of the watchdog cluster; empty when it does not answer in time."""
+def watchdog_info(config: Config, host: str = "127.0.0.1") -> str:
+    """What the pgpool on `host` says of the watchdog cluster; empty when it does not answer in time."""
     try:
-        done = run_pcp(config, "pcp_watchdog_info", "127.0.0.1")
+        done = run_pcp(config, "pcp_watchdog_info", host)
     except subprocess.TimeoutExpired:
         return ""
     return done.stdout if done.returncode == 0 else ""

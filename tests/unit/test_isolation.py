@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.node import isolation
+from pgpool_lab.node import isolation, pgpool
 from pgpool_lab.node.isolation import ROUNDS, answers, checksum, cut_off, echo_request, silent
 
 CASES: dict[str, tuple[int, int, bool, bool]] = {
@@ -29,6 +29,44 @@ def test_a_primary_is_cut_off_when_others_may_decide_without_it(
     members: int, reachable: int, gateway: bool, expected: bool
 ) -> None:
     assert cut_off(members, reachable, gateway=gateway) is expected
+
+
+def test_others_are_asked_about_a_silent_peer_now_and_then() -> None:
+    asked = [missed for missed in range(40) if isolation.due(missed, 8)]
+    assert asked == [8, 9, 18, 19, 28, 29, 38, 39]
+
+
+HEARD: dict[str, tuple[str, bool]] = {
+    "the witness follows the node that is silent": ("node4", True),
+    "the witness follows this one": ("node0", False),
+    "the silent one is dead, and the witness leads": ("witness", False),
+    "nobody leads yet": ("", False),
+}
+
+
+@pytest.mark.parametrize(("leader", "expected"), HEARD.values(), ids=HEARD.keys())
+def test_a_primary_is_overruled_by_a_leader_that_others_hear(
+    leader: str, expected: bool, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["3 3 YES node4:9999 Linux node4 node4", ""]
+    for name in ("node0", "node4", "witness"):
+        state = "4 LEADER" if name == leader else "7 STANDBY"
+        lines.append(f"{name}:9999 Linux {name} {name} 9999 9000 {state} 0 MEMBER")
+    asked: list[str] = []
+
+    def said(config: Any, host: str) -> str:
+        asked.append(host)
+        return "\n".join(lines)
+
+    monkeypatch.setattr(pgpool, "watchdog_info", said)
+    nodes = [{"name": "node0", "ip": "10.9.0.1"}, {"name": "node4", "ip": "10.9.0.2"}]
+    own = config(tmp_path) | {"name": "node0", "nodes": nodes, "witness": {"name": "witness", "ip": "10.9.0.3"}}
+    own |= {"pgpool": {"peer_lost_seconds": 5}}
+    found = isolation.followed_elsewhere(own, {"10.9.0.2": 6, "10.9.0.3": 0, "10.9.0.254": 0})
+    assert (found == ["10.9.0.2"]) is expected
+    assert asked == ["10.9.0.3"]
+    assert isolation.followed_elsewhere(own, {"10.9.0.2": 5, "10.9.0.3": 0}) == [], "it may have died"
+    assert isolation.followed_elsewhere(own, {"10.9.0.2": 6, "10.9.0.3": 6}) == [], "nobody is heard"
 
 
 def test_a_host_is_silent_only_after_several_rounds() -> None:
