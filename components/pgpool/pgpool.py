@@ -150,7 +150,7 @@ def pgpool_files(args: PgpoolArgs, conf: pulumi.Input[str]) -> list[NodeFile]:
             args.passwords.apply(
                 lambda passwords: "".join(
                     f"{host}:{args.ports['pcp']}:{layout.PCP_USER}:{passwords['pcp']}\n"
-                    for host in (*args.nodes, *args.ips, args.vip, "localhost", "127.0.0.1")
+                    for host in (*args.members, *args.ips, args.vip, "localhost", "127.0.0.1")
                 )
             ),
             mode="0600",
