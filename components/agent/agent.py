@@ -27,7 +27,7 @@ sys.exit(main(sys.argv[1:]))
 """
 """Isolated from its caller, and without the search for site packages, of which it uses none: half of the interpreter's
 start, which every failover waits for."""
-ISOLATION = """# A primary that is cut off stops taking writes (the agent's isolation.py). Lives as long as PostgreSQL.
+ISOLATION = """# A primary that is cut off or was replaced stops taking writes (isolation.py). Lives as long as PostgreSQL.
 [Unit]
 Description=Watch for the isolation of this node
 BindsTo=lab-postgresql.service
@@ -36,6 +36,8 @@ After=lab-postgresql.service
 [Service]
 ExecStart=/usr/local/sbin/lab-node isolation
 Restart=on-failure
+# What gives the virtual IP up goes on.
+KillMode=process
 StandardOutput=append:/var/log/pgpool-lab/isolation.log
 """
 WITNESS = """# A witness that leads hands over when a node is back (the agent's witness.py). Started with pgpool.

@@ -9,7 +9,15 @@ from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.bounds import Bounds, Struck, Watched, bounds
 from pgpool_lab.harness.faults import FAULTS, Losses
-from pgpool_lab.harness.invariants.model import ALONE_SECONDS, DELAY_SECONDS, TOLD_SECONDS, Evidence, Expectations, Rows
+from pgpool_lab.harness.invariants.model import (
+    ALONE_SECONDS,
+    DELAY_SECONDS,
+    TOLD_SECONDS,
+    Evidence,
+    Expectations,
+    Resumption,
+    Rows,
+)
 from pgpool_lab.harness.invariants.table import splits
 from pgpool_lab.harness.machine import Machine
 from pgpool_lab.harness.measures import PAUSE_SECONDS, Gap, Window, measure, says_primary
@@ -119,6 +127,7 @@ def evidence_of(run: ScenarioRun, outputs: LabOutputs, rows: Mapping[str, Rows |
         replication=outputs.replication,
         macs=macs_of(outputs),
         losable=tuple(losable(event, run) for event in run.events if takes_rows(event)),
+        resumed=tuple(resumptions(run)),
         may_split=run.may_split,
         delay_seconds=factor() * DELAY_SECONDS,
         told_seconds=factor() * (ALONE_SECONDS if fail_over_alone(outputs) else TOLD_SECONDS),
@@ -203,6 +212,17 @@ def losable(event: Event, run: ScenarioRun) -> tuple[float, float]:
             and says_primary(sample)
         ]
     return event.earliest - factor() * UNSENT_SECONDS, min(ends)
+
+
+def resumptions(run: ScenarioRun) -> Iterator[Resumption]:
+    """When the machines went on that had stood still."""
+    for fault in run.events:
+        if fault.kind == "fault" and FAULTS[fault.name].stands_still:
+            for node in fault.nodes:
+                mended = [event for event in run.events if event.kind == "heal" and event.earliest >= fault.latest]
+                healed = next((event for event in mended if node in event.nodes), None)
+                if healed is not None:
+                    yield Resumption(node, healed.earliest, healed.latest)
 
 
 def parts_views(event: Event) -> bool:

@@ -1,4 +1,5 @@
-"""`lab-node isolation`: a primary that is cut off stops taking writes before its peers promote another.
+"""`lab-node isolation`: a primary that is cut off stops taking writes before its peers promote another, and one that
+was away meanwhile stops when it is told (`replacement`).
 
 Runs as long as PostgreSQL does. pgpool alone would leave two primaries: the peers cannot stop one that they do not
 reach, and the pgpool beside it takes the peers for dead.
@@ -11,10 +12,12 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from . import replacement
+from .facts import last_timeline, wal_folder
 from .role import standby_file
 from .script import FENCE
 
@@ -30,6 +33,9 @@ SURE_ROUNDS = 1
 the leader hears it. It is asked twice."""
 AGAIN_ROUNDS = 10
 """How often the others are asked while a peer stays silent: it takes an emulated processor a session of PCP."""
+
+VIRTUAL_IP = "/usr/local/sbin/lab-vip"
+"""The script that adds and removes the virtual IP."""
 
 ECHO_REQUEST, ECHO_REPLY = 8, 0
 
@@ -66,19 +72,27 @@ def checksum(packet: bytes) -> int:
     return ~(total + (total >> 16)) & 0xFFFF
 
 
-def echo_request(identifier: int, number: int) -> bytes:
-    """An ICMP echo request (RFC 792)."""
-    unsummed = struct.pack("!BBHHH", ECHO_REQUEST, 0, 0, identifier, number)
-    return struct.pack("!BBHHH", ECHO_REQUEST, 0, checksum(unsummed), identifier, number)
+def echo_request(identifier: int, number: int, payload: bytes = b"") -> bytes:
+    """An ICMP echo request (RFC 792); the payload's length is even."""
+    unsummed = struct.pack("!BBHHH", ECHO_REQUEST, 0, 0, identifier, number) + payload
+    return struct.pack("!BBHHH", ECHO_REQUEST, 0, checksum(unsummed), identifier, number) + payload
 
 
-def answers(packet: bytes, identifier: int) -> bool:
-    """Whether what came in (an IP packet with its header) is an echo reply to this process."""
+class Echo(NamedTuple):
+    """An echo packet that came in."""
+
+    kind: int
+    identifier: int
+    payload: bytes
+
+
+def echo(packet: bytes) -> Echo | None:
+    """What came in (an IP packet with its header); None when it is too short for an echo."""
     start = (packet[0] & 0x0F) * 4
     if len(packet) < start + 8:
-        return False
-    kind, _, _, of, _ = struct.unpack("!BBHHH", packet[start : start + 8])
-    return bool(kind == ECHO_REPLY and of == identifier)
+        return None
+    kind, _, _, identifier, _ = struct.unpack("!BBHHH", packet[start : start + 8])
+    return Echo(kind, identifier, packet[start + 8 :])
 
 
 class Listener:
@@ -90,12 +104,12 @@ class Listener:
         self._round = 0
         self.missed = dict.fromkeys(addresses, 0)
 
-    def ask(self) -> None:
-        """One round, which takes PERIOD_SECONDS."""
+    def ask(self, words: Mapping[str, bytes], told: Callable[[bytes], None]) -> None:
+        """One round, which takes PERIOD_SECONDS. `words` go to their addresses; `told` gets those of others."""
         self._round += 1
-        packet = echo_request(self._identifier, self._round & 0xFFFF)
         for address in self.missed:
             self.missed[address] += 1
+            packet = echo_request(self._identifier, self._round & 0xFFFF, words.get(address, b""))
             try:
                 self._socket.sendto(packet, (address, 0))
             except OSError:
@@ -107,7 +121,12 @@ class Listener:
                 packet_in, (source, *_) = self._socket.recvfrom(1500)
             except OSError:
                 continue
-            if source in self.missed and answers(packet_in, self._identifier):
+            heard = echo(packet_in)
+            if heard is None or source not in self.missed:
+                continue
+            if heard.kind == ECHO_REQUEST and heard.payload:
+                told(heard.payload)
+            elif heard.kind == ECHO_REPLY and heard.identifier == self._identifier:
                 self.missed[source] = 0
 
 
@@ -128,25 +147,51 @@ def peers_of(config: Mapping[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    """Watch until this node is cut off as primary; then PostgreSQL is stopped, and this service with it."""
+    """Watch until this node is cut off or was replaced as primary; then PostgreSQL is stopped, and this service."""
     from .configuration import load
+    from .pgpool import secrets
 
+    key = secrets()["watchdog"]
     listener: Listener | None = None
     suspected = False
+
+    def told(payload: bytes) -> None:
+        if is_primary(config) and replacement.replaced(config, key, payload, own_timeline(config)):
+            # Whoever holds it by right answers for it. It outlives this service.
+            subprocess.Popen([VIRTUAL_IP, "yield"], start_new_session=True)
+            stop("told of a primary on a newer timeline; stopping PostgreSQL")
+
     while True:
         # Every time: a witness can come or go while PostgreSQL runs.
         config = load()
         peers = peers_of(config)
         listener = listening([*peers, config["gateway"]], listener)
-        listener.ask()
+        listener.ask(words_of(config, key, listener.missed), told)
         reachable = len(peers) - len(silent(listener.missed, peers))
         gateway = not silent(listener.missed, [config["gateway"]])
         if cut_off(len(peers) + 1, reachable, gateway=gateway) and is_primary(config):
-            stop(config, f"{reachable} of {len(peers)} peers and {'the' if gateway else 'no'} gateway answer")
+            seen = f"{reachable} of {len(peers)} peers and {'the' if gateway else 'no'} gateway answer"
+            stop(f"cut off: {seen}; stopping PostgreSQL, since another may be promoted")
         suspects, suspected = suspected, bool(away := followed_elsewhere(config, listener.missed))
         # Once may be a moment of an election.
         if suspects and suspected and is_primary(config):
-            stop(config, f"{' and '.join(away)} leads for others and does not answer")
+            seen = f"{' and '.join(away)} leads for others and does not answer"
+            stop(f"cut off: {seen}; stopping PostgreSQL, since another may be promoted")
+
+
+def words_of(config: Mapping[str, Any], key: str, missed: Mapping[str, int]) -> dict[str, bytes]:
+    """What a primary tells the nodes that are silent, by their addresses: that it is the primary."""
+    away = {node["ip"]: node["name"] for node in config["nodes"] if missed.get(node["ip"], 0) >= ROUNDS}
+    if not away or not is_primary(config):
+        return {}
+    timeline = own_timeline(config)
+    return {address: replacement.word(key, config["lab"], name, timeline) for address, name in away.items()}
+
+
+def own_timeline(config: Mapping[str, Any]) -> int:
+    """The timeline that this primary writes: its first segment is there before the promotion ends."""
+    folder = wal_folder(config, Path(config["postgresql"]["data_directory"]))
+    return max(1, last_timeline({file.name for file in folder.iterdir()}))
 
 
 def followed_elsewhere(config: Mapping[str, Any], missed: Mapping[str, int]) -> list[str]:
@@ -171,8 +216,8 @@ def is_primary(config: Mapping[str, Any]) -> bool:
     return not standby_file(dict(config), Path(config["postgresql"]["data_directory"])).exists()
 
 
-def stop(config: Mapping[str, Any], seen: str) -> None:
+def stop(why: str) -> None:
     """Stop PostgreSQL at once: a clean stop would wait for standbys that it cannot reach."""
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-    print(f"{moment} cut off: {seen}; stopping PostgreSQL, since another may be promoted", flush=True)
+    print(f"{moment} {why}", flush=True)
     subprocess.run([FENCE], check=True)

@@ -11,6 +11,9 @@ from pgpool_lab.harness.faults.model import Fault, Target
 from pgpool_lab.harness.timing import BOOT_SECONDS
 from pgpool_lab.waiting import wait_for
 
+RESUMED_SECONDS = 10.0
+"""Within this time a machine that goes on has done what it had begun: pgpool leads, PostgreSQL is primary."""
+
 MARK = "/run/pgpool-lab-reboot"
 """A file that a reboot removes: /run is kept in memory."""
 
@@ -59,6 +62,14 @@ class Rebooted(Fault):
 @dataclass(frozen=True)
 class Paused(Fault):
     """The machine stands still, and later goes on as if nothing had happened: its clock lags by the pause."""
+
+    @property
+    def stands_still(self) -> bool:
+        return True
+
+    @property
+    def aftermath_seconds(self) -> float:
+        return RESUMED_SECONDS
 
     def inject(self, control: Control, target: Target) -> Moment:
         moment = control.machine(target.node, "suspend")

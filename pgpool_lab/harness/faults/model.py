@@ -62,6 +62,11 @@ class Fault(ABC):
     """None: what is lost depends on more than the fault (how long it lasts, how full the volume was)."""
 
     @property
+    def stands_still(self) -> bool:
+        """Whether no time passes on the node while it lasts, so that nothing there can know of it afterwards."""
+        return False
+
+    @property
     def aftermath_seconds(self) -> float:
         """How long after healing the cluster may still come to harm by it."""
         return 0.0

@@ -29,6 +29,15 @@ DELAY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
+class Resumption:
+    """A machine that had stood still went on, between two times, `time.monotonic()`."""
+
+    node: str
+    earliest: float
+    latest: float
+
+
+@dataclass(frozen=True)
 class Expectations:
     """What this lab and this scenario promise."""
 
@@ -40,6 +49,8 @@ class Expectations:
     losable: tuple[tuple[float, float], ...] = ()
     """Between which times, `time.monotonic()`, asynchronous replication may have acknowledged rows that are lost;
     synchronous never may."""
+    resumed: tuple[Resumption, ...] = ()
+    """When machines that stood still went on."""
     may_split: bool = False
     """Whether two holders and two primaries are what this scenario may lead to on this lab."""
     told_until: float = math.inf
@@ -121,4 +132,4 @@ class Invariant:
     split: Literal["shows", "follows"] | None = None
     """Whether its violation shows that the cluster split, or follows from a split."""
     defect: bool = False
-    """Whether its violation is a defect of pgpool's that no lab can prevent: told, and no failure."""
+    """Whether its violation is something that no lab can prevent: told, and no failure."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 
 from pgpool_lab.harness.invariants.model import Evidence, Finding
-from pgpool_lab.harness.invariants.spans import overlaps
+from pgpool_lab.harness.invariants.spans import Overlap, overlaps
 from pgpool_lab.harness.samples import NodeSample
 
 TWO_HOLDERS_SECONDS = 2.0
 """The stated tolerance of a hand-over."""
+UNAWARE_SECONDS = 2.0
+"""Within this time a machine that stood still has ended its primary, if another was promoted. It goes on with what it
+was doing, and nothing on it shows that time has passed: it learns of the other by what comes over the network (the
+agent's `replacement.py`)."""
 
 
 def one_holder(evidence: Evidence) -> list[Finding]:
@@ -65,14 +69,34 @@ def unbroken(moments: Iterable[float]) -> list[list[float]]:
 
 def one_primary(evidence: Evidence) -> list[Finding]:
     """No two nodes that clients can reach take writes at the same moment."""
-    return [
-        Finding(
-            f"{' and '.join(shared.nodes)} both accepted writes for at least {shared.end - shared.begin:.1f} s",
-            shared.begin,
-            tuple(seen(evidence.by_node[name], shared.begin) for name in shared.nodes),
-        )
-        for shared in overlaps(evidence.by_node, primary_of, unanswered)
-    ]
+    return [both_primary(evidence, shared) for shared in two_primaries(evidence) if not unaware(evidence, shared)]
+
+
+def no_unaware_primary(evidence: Evidence) -> list[Finding]:
+    """No machine that stood still takes writes beside the primary that was promoted meanwhile, however shortly."""
+    return [both_primary(evidence, shared) for shared in two_primaries(evidence) if unaware(evidence, shared)]
+
+
+def two_primaries(evidence: Evidence) -> Iterator[Overlap]:
+    return overlaps(evidence.by_node, primary_of, unanswered)
+
+
+def unaware(evidence: Evidence, shared: Overlap) -> bool:
+    """Whether one of two primaries had just gone on, and was ended as soon as it could know."""
+    return any(
+        resumed.node in shared.nodes
+        and resumed.earliest <= shared.begin
+        and shared.end <= resumed.latest + UNAWARE_SECONDS
+        for resumed in evidence.expected.resumed
+    )
+
+
+def both_primary(evidence: Evidence, shared: Overlap) -> Finding:
+    return Finding(
+        f"{' and '.join(shared.nodes)} both accepted writes for at least {shared.end - shared.begin:.1f} s",
+        shared.begin,
+        tuple(seen(evidence.by_node[name], shared.begin) for name in shared.nodes),
+    )
 
 
 def holding(sample: NodeSample) -> bool | None:

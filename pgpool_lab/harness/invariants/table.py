@@ -11,6 +11,12 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("one holder", "never do two nodes hold the virtual IP for more than 2 s", roles.one_holder, "shows"),
     Invariant("one primary", "never do two nodes accept writes at the same time", roles.one_primary, "shows"),
     Invariant(
+        "no unaware primary",
+        "no machine that stood still accepts writes beside the new primary until it is told",
+        roles.no_unaware_primary,
+        defect=True,
+    ),
+    Invariant(
         "no stale view",
         "no two pgpools believe different things for longer than telling each other takes",
         beliefs.none_stale,
@@ -43,7 +49,7 @@ def violations(evidence: Evidence) -> list[Violation]:
 
 
 def tolerated(evidence: Evidence) -> list[Violation]:
-    """What did not hold and is no failure here: a split where one may be, and what pgpool does wherever it runs."""
+    """What did not hold and is no failure here: a split where one may be, and what no lab can prevent."""
     return [*splits(evidence), *found(evidence, [invariant for invariant in INVARIANTS if invariant.defect])]
 
 
