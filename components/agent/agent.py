@@ -27,7 +27,7 @@ sys.exit(main(sys.argv[1:]))
 """
 """Isolated from its caller, and without the search for site packages, of which it uses none: half of the interpreter's
 start, which every failover waits for."""
-ISOLATION = """# A primary that is cut off or was replaced stops taking writes (isolation.py). Lives as long as PostgreSQL.
+ISOLATION = """# A primary that is cut off, or was replaced, stops taking writes (isolation.py). Lives with PostgreSQL.
 [Unit]
 Description=Watch for the isolation of this node
 BindsTo=lab-postgresql.service

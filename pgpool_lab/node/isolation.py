@@ -153,10 +153,13 @@ def main() -> int:
 
     key = secrets()["watchdog"]
     listener: Listener | None = None
-    suspected = False
+    suspected = ended = False
 
     def told(payload: bytes) -> None:
-        if is_primary(config) and replacement.replaced(config, key, payload, own_timeline(config)):
+        nonlocal ended
+        # Several words may have waited, and this service lives for a moment yet.
+        if not ended and is_primary(config) and replacement.replaced(config, key, payload, own_timeline(config)):
+            ended = True
             # Whoever holds it by right answers for it. It outlives this service.
             subprocess.Popen([VIRTUAL_IP, "yield"], start_new_session=True)
             stop("told of a primary on a newer timeline; stopping PostgreSQL")

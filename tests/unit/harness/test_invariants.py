@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pgpool_lab.harness.invariants import beliefs, reads, roles, rows
-from pgpool_lab.harness.invariants.model import Finding, Rows
+from pgpool_lab.harness.invariants.model import Finding, Resumption, Rows
 from pgpool_lab.harness.invariants.spans import GAP_SECONDS
 from pgpool_lab.harness.invariants.table import INVARIANTS, splits, tolerated, violations
 from pgpool_lab.harness.ledger import Read, Write
@@ -148,6 +148,26 @@ def test_two_primaries_are_found(samples: list[Sample]) -> None:
 @pytest.mark.parametrize("samples", ONE_PRIMARY.values(), ids=ONE_PRIMARY.keys())
 def test_samples_of_different_moments_make_no_second_primary(samples: list[Sample]) -> None:
     assert roles.one_primary(evidence(samples=samples)) == []
+
+
+RESUMED: dict[str, tuple[tuple[Resumption, ...], bool]] = {
+    "nobody stood still": ((), False),
+    "the old one did": ((Resumption("node0", 2.2, 2.3),), True),
+    "another one did": ((Resumption("node5", 2.2, 2.3),), False),
+    "later": ((Resumption("node0", 3.2, 3.3),), False),
+    "long before": ((Resumption("node0", 0.5, 0.6),), False),
+}
+
+
+@pytest.mark.parametrize(("resumed", "unaware"), RESUMED.values(), ids=RESUMED.keys())
+def test_only_a_machine_that_has_just_gone_on_is_excused_and_told_of(
+    resumed: tuple[Resumption, ...], unaware: bool
+) -> None:
+    run = evidence(samples=[*TWO_PRIMARIES["the old one comes back"], *healthy_end()])
+    run = replace(run, expected=replace(run.expected, resumed=resumed))
+    violated = {violation.name for violation in violations(run)}
+    told = {violation.name for violation in tolerated(run)}
+    assert ("one primary" in violated, "no unaware primary" in told) == (not unaware, unaware)
 
 
 @pytest.mark.parametrize("samples", [TWO_HOLDERS["three seconds"], TWO_PRIMARIES["the old one goes on"]])
