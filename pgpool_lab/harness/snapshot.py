@@ -3,10 +3,11 @@
 All machines are suspended before the first is captured, and reverted and still paused before the first goes on: a
 standby captured later than its primary would hold WAL that the primary does not have, on the same timeline.
 
-The guests' clocks stay behind afterwards, all by the same time. They are not set: pgpool takes the age of a heartbeat
-from the time of day, so a step beyond `wd_heartbeat_deadtime` declares the peers dead, and PostgreSQL ends replication
-connections whose last message then seems older than `wal_sender_timeout`. What is measured is measured by this
-machine's clock. A machine that is started anew has the right time, which neither of the two minds.
+The guests' clocks stay behind afterwards, all by the same time more than when they were captured, which the snapshot's
+description says: a machine that was paused before is behind the others. They are not set: pgpool takes the age of a
+heartbeat from the time of day, so a step beyond `wd_heartbeat_deadtime` declares the peers dead, and PostgreSQL ends
+replication connections whose last message then seems older than `wal_sender_timeout`. What is measured is measured by
+this machine's clock. A machine that is started anew has the right time, which neither of the two minds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree
 
 from pgpool_lab.cluster.client import network_prefix
 from pgpool_lab.cluster.outputs import LabOutputs, MachineOutput
@@ -34,7 +36,8 @@ APART = "apart"
 """The snapshot of a healthy lab whose virtual IP a standby holds."""
 
 SKEW_SECONDS = 3.0
-"""How far apart the nodes' clocks may seem: asking takes a login, a second or two on an emulated node."""
+"""How differently far the nodes' clocks may seem to have gone back: asking takes a login, a second or two on an
+emulated node."""
 
 
 class TornApart(LabError):
@@ -64,9 +67,14 @@ def take(control: Control, record: Record, name: str = HEALTHY) -> None:
         if (state := control.machine_state(node)) != "running":
             raise LabError(f"{node.name} is {state}: a snapshot has all machines", "./lab up")
     on_all(control, lambda node: delete(control, node, name))
+    behind = clocks_behind(control)
+
+    def capture(node: MachineOutput) -> None:
+        control.machine(node, "snapshot-create-as", name, "--atomic", f"--description={behind[node.name]}")
+
     try:
         on_all(control, lambda node: control.machine(node, "suspend"))
-        on_all(control, lambda node: control.machine(node, "snapshot-create-as", name, "--atomic"))
+        on_all(control, capture)
     finally:
         on_all(control, lambda node: resume(control, node))
 
@@ -101,10 +109,11 @@ def rewind(control: Control, record: Record, name: str = HEALTHY) -> Rewound:
     record.clear()
     forget_holder(control.outputs)
     status = wait_until_healthy(control)
-    behind = {node.name: clock_behind(control, node) for node in control.outputs.machines}
-    if max(behind.values()) - min(behind.values()) > SKEW_SECONDS:
+    behind = clocks_behind(control)
+    back = {node.name: behind[node.name] - captured_behind(control, node, name) for node in control.outputs.machines}
+    if max(back.values()) - min(back.values()) > SKEW_SECONDS:
         raise LabError(
-            f"the nodes' clocks differ after the rewind: {behind}", "./lab rewind again; ./lab down, ./lab up"
+            f"the nodes' clocks did not go back by the same time: {back}", "./lab rewind again; ./lab down, ./lab up"
         )
     return Rewound(status, behind)
 
@@ -148,6 +157,17 @@ def forget_holder(outputs: LabOutputs) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise LabError(f"{' '.join(command)}: {done.stderr.strip()}", "root is needed")
+
+
+def captured_behind(control: Control, node: MachineOutput, name: str) -> float:
+    """Seconds by which a node's time of day was behind this machine's when the snapshot was taken."""
+    snapshot = ElementTree.fromstring(control.virsh("snapshot-dumpxml", node.domain, name))
+    return float(snapshot.findtext("description") or 0)
+
+
+def clocks_behind(control: Control) -> dict[str, float]:
+    """Each machine's `clock_behind`, one after the other: beside each other the logins would take longer."""
+    return {node.name: clock_behind(control, node) for node in control.outputs.machines}
 
 
 def clock_behind(control: Control, node: MachineOutput) -> float:
