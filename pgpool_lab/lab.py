@@ -138,11 +138,22 @@ class Lab:
                 f"{self.paths.stack_file}",
             )
 
+    def _refuse_a_copy(self, recorded: set[str]) -> None:
+        """Raises LabError for a state that came with a copy of another checkout: it is of that one's machines."""
+        own = hypervisor.uri(self.paths)
+        if strange := sorted(uri for uri in recorded - {own} if hypervisor.is_private(uri)):
+            raise LabError(
+                f"{self.paths.root} was made in another folder: it records the lab at {strange[0]}",
+                f"if this checkout is a copy, remove {self.paths.root}; if it was moved, move it back",
+            )
+
     def _refuse_another_libvirt(self) -> None:
         """Raises LabError when the lab's machines are in another libvirt: it would be built a second time, and the
         only record of the first one be gone."""
         wanted = self._system_uri if self.system else hypervisor.uri(self.paths)
-        if others := sorted(recorded_libvirts(self.paths) - {wanted}):
+        recorded = recorded_libvirts(self.paths)
+        self._refuse_a_copy(recorded)
+        if others := sorted(recorded - {wanted}):
             raise LabError(
                 f"libvirt_uri: the lab {self.paths.stack} is in the libvirt at {', '.join(others)}, not at {wanted}",
                 f"use that one (--system, libvirt_uri), or remove the lab first: ./lab down {self.paths.stack}",
@@ -155,6 +166,7 @@ class Lab:
         Once there are any, the engine's state says it, whatever the settings and options say since.
         """
         if recorded := recorded_libvirts(self.paths):
+            self._refuse_a_copy(recorded)
             return min(recorded - {hypervisor.uri(self.paths)}, default=None)
         return self._system_uri if self.system else None
 

@@ -392,6 +392,33 @@ def test_a_lab_is_not_built_a_second_time_in_another_libvirt(
     assert "./lab down two-node" in raised.value.remedy
 
 
+COPIES: dict[str, Callable[[Lab], object]] = {
+    "up": lambda lab: lab.up(),
+    "down": lambda lab: lab.down(),
+    "status": lambda lab: lab.status(),
+    "run": lambda lab: lab.engine_for_run(["pulumi", "destroy"]),
+}
+
+
+@pytest.mark.parametrize("system", [False, True], ids=["own", "--system"])
+@pytest.mark.parametrize("command", COPIES.values(), ids=COPIES.keys())
+def test_a_copy_of_a_checkout_leaves_the_lab_of_the_original_alone(
+    command: Callable[[Lab], object],
+    system: bool,
+    paths: LabPaths,
+    tmp_path: Path,
+    destroys: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv("LAB_OUTPUTS", raising=False)
+    in_libvirt(paths, hypervisor.uri(LabPaths("two-node", tmp_path / "original")))
+    with pytest.raises(LabError, match="was made in another folder") as raised:
+        command(Lab(paths, system))
+    assert str(paths.root) in raised.value.remedy
+    assert destroys == [] and has_resources(paths)
+
+
 @pytest.mark.parametrize(("recorded", "system"), [(SYSTEM, True), (OWN, False)])
 def test_a_lab_is_brought_up_where_it_is(
     recorded: str, system: bool, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
