@@ -6,7 +6,6 @@ import fcntl
 import os
 import shlex
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.image import binaries, source, tarball
 from pgpool_lab.image.recipe import ImageRecipe, script_files
 from pgpool_lab.image.sources import codename, debian_sources
+from pgpool_lab.image.workspace import workspace
 from pgpool_lab.paths import cache_directory
 from pgpool_lab.progress import console, run, step
 
@@ -57,8 +57,8 @@ def build(recipe: ImageRecipe) -> Path:
             return target
         log = target.with_suffix(".log")
         log.unlink(missing_ok=True)
-        with tempfile.TemporaryDirectory(prefix="building-", dir=target.parent) as folder:
-            finished = make(recipe, Path(folder), log)
+        with workspace(target.parent, "building-") as folder:
+            finished = make(recipe, folder, log)
             finished.replace(target)
     return target
 

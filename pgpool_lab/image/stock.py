@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import shlex
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.image import binaries, builder, source, tarball
 from pgpool_lab.image.recipe import STOCK_SCRIPTS, ImageRecipe, script_files
 from pgpool_lab.image.source import Source
+from pgpool_lab.image.workspace import workspace
 from pgpool_lab.paths import cache_directory, given_file
 from pgpool_lab.versions import distributions
 
@@ -101,15 +101,15 @@ def obtain(recipe: ImageRecipe) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         log = target.with_suffix(".log")
         if not image.is_file():
-            with tempfile.TemporaryDirectory(prefix="fetching-", dir=image.parent) as place:
-                fetched = source.fetch(of(recipe), Path(place), log)
+            with workspace(image.parent, "fetching-") as place:
+                fetched = source.fetch(of(recipe), place, log)
                 check_format(fetched)
                 fetched.replace(image)
         if not target.is_dir():
-            with tempfile.TemporaryDirectory(prefix="fetching-", dir=target.parent) as place:
-                files = Path(place) / "files"
+            with workspace(target.parent, "fetching-") as place:
+                files = place / "files"
                 files.mkdir()
-                for name, path in builder.obtain(recipe, Path(place), log).items():
+                for name, path in builder.obtain(recipe, place, log).items():
                     (files / name).write_bytes(path.read_bytes())
                 files.rename(target)
     return image

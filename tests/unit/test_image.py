@@ -434,6 +434,9 @@ def test_a_build_that_fails_leaves_nothing_half_made(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(builder, "make", make)
+    # A run that was killed could not clean up.
+    left = builder.image_path(ImageRecipe()).parent / "building-left" / "root"
+    left.mkdir(parents=True)
     with pytest.raises(LabError, match="no room"):
         builder.build(ImageRecipe())
     assert [path.name for path in builder.image_path(ImageRecipe()).parent.iterdir()] == ["lock"]
