@@ -76,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def dispatch(arguments: Sequence[str]) -> object | None:
     """What a verb gives; None when there is no such verb."""
-    from .configuration import load
+    from .configuration import load, service_active
 
     config = load()
     if arguments[:1] == ["facts"] and set(arguments[1:]) <= {"--settled"}:
@@ -90,7 +90,9 @@ def dispatch(arguments: Sequence[str]) -> object | None:
     match list(arguments):
         case ["join", *options] if (forced := forced_primary(options)) is not None:
             initialised = "--initialised" in options
-            taken = reconfigure.reconfigure(config) if initialised else []
+            # A first join that was broken off has left servers that run with the settings of then.
+            before = initialised or service_active(config["postgresql"]["service"])
+            taken = reconfigure.reconfigure(config) if before else []
             result = cluster.join(config, initialised=initialised, force_primary=forced or None)
             return result | {"actions": [*taken, *result["actions"]]}
         case ["rejoin", node]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.node import answer, cluster, failover, locks, main, pgpool
+from pgpool_lab.node import answer, cluster, configuration, failover, locks, main, pgpool, reconfigure
 from pgpool_lab.node import facts as node_facts
 from pgpool_lab.node.configuration import Refused, StepFailed
 from pgpool_lab.node.join import Plan
@@ -174,6 +174,21 @@ def test_join_waits_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_join_options(options: list[str], expected: str | None) -> None:
     assert main.forced_primary(options) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "runs", "expected"),
+    [([], False, []), ([], True, ["reload node0"]), (["--initialised"], False, ["reload node0"])],
+    ids=["the first join", "the first one again", "a later one"],
+)
+def test_what_runs_already_takes_its_settings_before_the_join(
+    options: list[str], runs: bool, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configuration, "load", lambda: {"name": "node0", "postgresql": {"service": "lab-postgresql"}})
+    monkeypatch.setattr(configuration, "service_active", lambda service: runs)
+    monkeypatch.setattr(reconfigure, "reconfigure", lambda config: ["reload node0"])
+    monkeypatch.setattr(cluster, "join", lambda config, **words: {"actions": ["node4: clone"]})
+    assert main.dispatch(["join", *options]) == {"actions": [*expected, "node4: clone"]}
 
 
 @pytest.mark.parametrize(("failure", "code"), [(Refused("two primaries"), 3), (StepFailed("initdb"), 1), (None, 0)])
