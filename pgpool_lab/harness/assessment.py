@@ -18,6 +18,7 @@ from pgpool_lab.harness.invariants.model import (
     Resumption,
     Rows,
 )
+from pgpool_lab.harness.invariants.roles import UNAWARE_SECONDS
 from pgpool_lab.harness.invariants.table import splits
 from pgpool_lab.harness.machine import Machine
 from pgpool_lab.harness.measures import PAUSE_SECONDS, Gap, Window, measure, says_primary
@@ -123,11 +124,15 @@ def times_of(run: ScenarioRun) -> Times:
 
 def evidence_of(run: ScenarioRun, outputs: LabOutputs, rows: Mapping[str, Rows | None]) -> Evidence:
     """What was recorded, beside what this lab and this scenario promise."""
+    resumed = tuple(resumptions(run))
     expected = Expectations(
         replication=outputs.replication,
         macs=macs_of(outputs),
-        losable=tuple(losable(event, run) for event in run.events if takes_rows(event)),
-        resumed=tuple(resumptions(run)),
+        losable=(
+            *(losable(event, run) for event in run.events if takes_rows(event)),
+            *((one.earliest, one.latest + UNAWARE_SECONDS) for one in resumed),
+        ),
+        resumed=resumed,
         may_split=run.may_split,
         delay_seconds=factor() * DELAY_SECONDS,
         told_seconds=factor() * (ALONE_SECONDS if fail_over_alone(outputs) else TOLD_SECONDS),

@@ -17,7 +17,7 @@ USAGE = """usage: lab-node facts [--settled]
        lab-node local VERB [--primary NODE]
        lab-node watch      (a sample for every line on standard input)
        lab-node view       (what pgpool believes, for every line on standard input)
-       lab-node isolation  (the service that stops a primary which is cut off)
+       lab-node isolation  (the service that stops a primary which is cut off or was replaced)
        lab-node witness    (the service with which a witness hands over the lead)
        lab-node failover …   (pgpool's failover_command)
        lab-node follow …     (pgpool's follow_primary_command)"""
