@@ -13,6 +13,11 @@ HOOK = "one-machine-at-a-time"
 PARTS = ("", "-cloud-init-file", "-cloud-init", "-root", "-machine")
 """What makes a node's machine: the resources' names after the node's."""
 
+TRUST = "**::ssh-mesh-trust-*"
+"""Every node's files with the keys of all. A node's new keys are made anew after the engine has deleted the old ones
+for the sake of its machine, and what depends on such a resource does not count as a dependent
+(step_generator.go, generateStepsFromGoal(), "Case 1: recreating", which returns before it notes the target)."""
+
 ONE_STEP_AT_A_TIME = ("--parallel", "1")
 """What is not targeted stays as it is, and with it what it depends on. Where the program has that no more, as an old
 image, the engine takes it over with the first that depends on it and lets the others go on beside it
@@ -33,7 +38,7 @@ def image_options() -> list[str]:
 def node_options(*nodes: str) -> list[str]:
     """Options of `pulumi up` that replace these nodes' machines, and do what follows from that."""
     named = [word for node in nodes for part in PARTS for word in ("--target", f"**::{node}{part}")]
-    return [*ONE_STEP_AT_A_TIME, *named, "--target-dependents"]
+    return [*ONE_STEP_AT_A_TIME, *named, "--target", TRUST, "--target-dependents"]
 
 
 def order(report: Mapping[str, Any], compiles: str | None = None) -> tuple[list[str], list[str]]:

@@ -95,11 +95,12 @@ def test_a_witness_that_is_down_goes_first_and_else_with_the_last_update(reachab
     assert rolling.order(given) == (down, ["node1", "node2", "node0"])
 
 
-def test_a_node_s_options_name_its_own_resources_alone() -> None:
+def test_a_node_s_options_name_its_own_machine_and_who_has_to_know_its_keys() -> None:
     options = rolling.node_options("node1")
     assert options[-1] == "--target-dependents"
     assert [word for word in options if word.startswith("**")] == [
-        f"**::node1{part}" for part in ("", "-cloud-init-file", "-cloud-init", "-root", "-machine")
+        *[f"**::node1{part}" for part in ("", "-cloud-init-file", "-cloud-init", "-root", "-machine")],
+        "**::ssh-mesh-trust-*",
     ]
 
 

@@ -1,0 +1,36 @@
+"""A change that takes new machines: `lab up` replaces them one after the other, and data and cluster stay."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.live.beside import STACK, Checkout
+from tests.live.lab import LiveLab
+
+
+def memory_kib(checkout: Checkout, node: str) -> int:
+    """What a machine has, as its kernel says it."""
+    told = checkout.done("./lab", "ssh", "--stack", STACK, node, "--", "grep MemTotal /proc/meminfo")
+    return int(told.split()[1])
+
+
+@pytest.mark.everything
+@pytest.mark.two_nodes
+def test_machines_are_replaced_one_after_the_other(lab: LiveLab, checkout: Checkout) -> None:
+    psql = ("./lab", "psql", "--stack", STACK, "--", "-Atc")
+    settings = checkout.paths.stack_file
+    before = settings.read_text()
+    names = [node.name for node in lab.nodes]
+    try:
+        checkout.done("./lab", "up", STACK)
+        checkout.done(*psql, "CREATE TABLE kept AS SELECT 42 AS number")
+        sizes = {name: memory_kib(checkout, name) for name in names}
+        settings.write_text(before.replace("      ip: ", "      memory_mib: 800\n      ip: "))
+        told = checkout.done("./lab", "up", STACK)
+        assert "one after the other" in told, told
+        assert all(memory_kib(checkout, name) > size for name, size in sizes.items())
+        assert "healthy" in checkout.done("./lab", "status", STACK).splitlines()
+        assert checkout.done(*psql, "SELECT number FROM kept").strip() == "42"
+    finally:
+        checkout.done("./lab", "down", STACK)
+        settings.write_text(before)
