@@ -177,7 +177,8 @@ class Lab:
 
     @property
     def replacing(self) -> Path:
-        """There while machines are replaced one after the other, and afterwards when that was broken off."""
+        """There while machines are replaced one after the other, and afterwards when that was broken off. It names
+        those that are just being replaced."""
         return self.paths.root / "rolling"
 
     def _update(self, engine: Engine, options: Sequence[str] = ()) -> int:
@@ -219,21 +220,31 @@ class Lab:
                 f"leave it out until the other changes are made: ./lab up {stack}, twice",
             )
         console.print(f"  replacing the machines of {', '.join(names)} one after the other")
+        broken_off = self.replacing.read_text().split() if self.replacing.exists() else []
         self.replacing.touch()
         if self._update(engine, rolling.image_options()) != 0:
             raise self._failed()
+        # The lab is not healthy without it, whatever is left to be done there.
+        self._replace(engine, broken_off)
         compiles = names[0] if ImageRecipe.of(settings).stock else None
         down, up = rolling.order(status(outputs, stack), compiles)
-        if down and self._update(engine, [*rolling.node_options(*down), "--skip-preview"]) != 0:
-            raise self._failed()
+        self._replace(engine, down, "--skip-preview")
         for name in up:
             if name in primaries(self._healthy(outputs)):
                 self._step_down(outputs, name)
-            if self._update(engine, rolling.node_options(name)) != 0:
-                raise self._failed()
+            self._replace(engine, [name])
         if self._update(engine) != 0:
             raise self._failed()
         self.replacing.unlink()
+
+    def _replace(self, engine: Engine, names: Sequence[str], *options: str) -> None:
+        """Replace the machines of these nodes at once, or go on with it. Raises LabError."""
+        if not names:
+            return
+        self.replacing.write_text(" ".join(names))
+        if self._update(engine, [*rolling.node_options(*names), *options]) != 0:
+            raise self._failed()
+        self.replacing.write_text("")
 
     def _healthy(self, outputs: LabOutputs) -> dict[str, Any]:
         """The status of a healthy lab. Raises LabError where it is not: then no machine may be taken away."""

@@ -145,6 +145,24 @@ class Steps(Lab):
         self._replace_machines(cast("Engine", type("Fake", (), {"outputs": lambda self: outputs})()), settings)
 
 
+@pytest.mark.parametrize("left", ["", "node1"], ids=["between two", "within one"])
+def test_one_that_was_broken_off_is_ended_before_the_lab_must_be_healthy(
+    left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Steps(tmp_path, monkeypatch, [report()] * 4 + [report("node2")])
+    lab.replacing.write_text(left)
+    lab.roll(THREE)
+    assert lab.steps == [PRIMARY_LAST[0], *(["up node1"] if left else []), *PRIMARY_LAST[1:]]
+
+
+def test_who_is_being_replaced_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Steps(tmp_path, monkeypatch, [report()])
+    lab.fails = "up node2"
+    with pytest.raises(LabError):
+        lab.roll(THREE)
+    assert lab.replacing.read_text() == "node2"
+
+
 THREE = settings_of(size=3)
 PRIMARY_LAST = ["up image-*", "up node1", "up node2", "node0 local stop", "up node0", "up"]
 
