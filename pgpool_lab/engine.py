@@ -21,6 +21,7 @@ from pgpool_lab.toolchain import Toolchain, ensure_stack, environment
 PROJECT_NAME = "pgpool-lab"
 LIBVIRT_RESOURCES = "libvirt:index/"
 LIBVIRT_PROVIDER = "pulumi:providers:libvirt"
+LIBVIRT_NETWORK = "libvirt:index/network:Network"
 LAST_STEP = "serve"
 """Name of the program's step after which a lab is one that clients use: it stays recorded when a later update fails."""
 
@@ -109,6 +110,16 @@ def recorded_libvirts(lab: LabPaths) -> set[str]:
         return set()
     found = [each.get("inputs") or {} for each in resources if each.get("type") == LIBVIRT_PROVIDER]
     return {str(inputs["uri"]) for inputs in found if inputs.get("uri")}
+
+
+def recorded_networks(lab: LabPaths) -> set[str]:
+    """Names of the libvirt networks which that state records; a lab's has the lab's name."""
+    try:
+        resources = kept_resources(lab)
+    except (ValueError, KeyError):
+        return set()
+    found = [each.get("inputs") or {} for each in resources if each.get("type") == LIBVIRT_NETWORK]
+    return {str(inputs["name"]) for inputs in found if inputs.get("name")}
 
 
 def kept_resources(lab: LabPaths) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.cluster.outputs import from_file as outputs_from_file
 from pgpool_lab.cluster.status import primaries, status
-from pgpool_lab.engine import Engine, has_resources, has_state, open_engine, recorded_libvirts
+from pgpool_lab.engine import Engine, has_resources, has_state, open_engine, recorded_libvirts, recorded_networks
 from pgpool_lab.errors import LabError
 from pgpool_lab.image import base, builder
 from pgpool_lab.image.recipe import ImageRecipe
@@ -138,12 +138,11 @@ class Lab:
                 f"{self.paths.stack_file}",
             )
 
-    def _refuse_a_copy(self, recorded: set[str]) -> None:
+    def _refuse_a_copy(self) -> None:
         """Raises LabError for a state that came with a copy of another checkout: it is of that one's machines."""
-        own = hypervisor.uri(self.paths)
-        if strange := sorted(uri for uri in recorded - {own} if hypervisor.is_private(uri)):
+        if strange := sorted(recorded_networks(self.paths) - {self.paths.name}):
             raise LabError(
-                f"{self.paths.root} was made in another folder: it records the lab at {strange[0]}",
+                f"{self.paths.root} was made in another folder: it records the lab {strange[0]}",
                 f"if this checkout is a copy, remove {self.paths.root}; if it was moved, move it back",
             )
 
@@ -151,9 +150,8 @@ class Lab:
         """Raises LabError when the lab's machines are in another libvirt: it would be built a second time, and the
         only record of the first one be gone."""
         wanted = self._system_uri if self.system else hypervisor.uri(self.paths)
-        recorded = recorded_libvirts(self.paths)
-        self._refuse_a_copy(recorded)
-        if others := sorted(recorded - {wanted}):
+        self._refuse_a_copy()
+        if others := sorted(recorded_libvirts(self.paths) - {wanted}):
             raise LabError(
                 f"libvirt_uri: the lab {self.paths.stack} is in the libvirt at {', '.join(others)}, not at {wanted}",
                 f"use that one (--system, libvirt_uri), or remove the lab first: ./lab down {self.paths.stack}",
@@ -166,7 +164,7 @@ class Lab:
         Once there are any, the engine's state says it, whatever the settings and options say since.
         """
         if recorded := recorded_libvirts(self.paths):
-            self._refuse_a_copy(recorded)
+            self._refuse_a_copy()
             return min(recorded - {hypervisor.uri(self.paths)}, default=None)
         return self._system_uri if self.system else None
 
@@ -220,15 +218,14 @@ class Lab:
                 f"leave it out until the other changes are made: ./lab up {stack}, twice",
             )
         console.print(f"  replacing the machines of {', '.join(names)} one after the other")
-        broken_off = self.replacing.read_text().split() if self.replacing.exists() else []
+        begun = self.replacing.read_text().split() if self.replacing.exists() else []
         self.replacing.touch()
         if self._update(engine, rolling.image_options()) != 0:
             raise self._failed()
-        # The lab is not healthy without it, whatever is left to be done there.
-        self._replace(engine, broken_off)
         compiles = names[0] if ImageRecipe.of(settings).stock else None
-        down, up = rolling.order(status(outputs, stack), compiles)
-        self._replace(engine, down, "--skip-preview")
+        report = status(outputs, stack)
+        down, up = rolling.order(report, compiles)
+        self._replace(engine, [*down, *rolling.half_made(report, begun, down)], "--skip-preview")
         for name in up:
             if name in primaries(self._healthy(outputs)):
                 self._step_down(outputs, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pgpool_lab.cluster.status import primaries
@@ -39,6 +39,16 @@ def node_options(*nodes: str) -> list[str]:
     """Options of `pulumi up` that replace these nodes' machines, and do what follows from that."""
     named = [word for node in nodes for part in PARTS for word in ("--target", f"**::{node}{part}")]
     return [*ONE_STEP_AT_A_TIME, *named, "--target", TRUST, "--target-dependents"]
+
+
+def half_made(report: Mapping[str, Any], begun: Sequence[str], down: Sequence[str]) -> list[str]:
+    """From a status document: which of the machines whose replacement was broken off are ended before the others.
+
+    One that is up and serves nothing yet keeps the lab from being healthy, for which the others wait.
+    """
+    if report["healthy"]:
+        return []
+    return [name for name in begun if name not in down and name not in primaries(report)]
 
 
 def order(report: Mapping[str, Any], compiles: str | None = None) -> tuple[list[str], list[str]]:

@@ -181,8 +181,9 @@ class Cluster(pulumi.ComponentResource):
         postgres = [self._postgres(node, child) for node in self.nodes]
         copies = self._copies([*self.nodes, *witness], child, mesh)
         pgpool = [
-            # The copy on the machine itself; the first node compiled it.
-            self._pgpool(index, node, child, [*mesh.trusted, *copies[index - 1 : index]])
+            # The copy on the machine itself; the first node compiled it. Not the mesh: what goes by that is changed on
+            # every node when one machine is replaced (pgpool_lab/rolling.py), and another pgpool's files before that.
+            self._pgpool(index, node, child, copies[index - 1 : index])
             for index, node in enumerate([*self.nodes, *witness])
         ]
         files = [

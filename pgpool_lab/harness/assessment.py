@@ -13,12 +13,12 @@ from pgpool_lab.harness.invariants.model import (
     ALONE_SECONDS,
     DELAY_SECONDS,
     TOLD_SECONDS,
+    UNAWARE_SECONDS,
     Evidence,
     Expectations,
     Resumption,
     Rows,
 )
-from pgpool_lab.harness.invariants.roles import UNAWARE_SECONDS
 from pgpool_lab.harness.invariants.table import splits
 from pgpool_lab.harness.machine import Machine
 from pgpool_lab.harness.measures import PAUSE_SECONDS, Gap, Window, measure, says_primary
@@ -130,7 +130,7 @@ def evidence_of(run: ScenarioRun, outputs: LabOutputs, rows: Mapping[str, Rows |
         macs=macs_of(outputs),
         losable=(
             *(losable(event, run) for event in run.events if takes_rows(event)),
-            *((one.earliest, one.latest + UNAWARE_SECONDS) for one in resumed),
+            *((one.earliest, one.told) for one in resumed),
         ),
         resumed=resumed,
         may_split=run.may_split,
@@ -220,14 +220,14 @@ def losable(event: Event, run: ScenarioRun) -> tuple[float, float]:
 
 
 def resumptions(run: ScenarioRun) -> Iterator[Resumption]:
-    """When the machines went on that had stood still."""
+    """When the machines of primaries went on that had stood still."""
     for fault in run.events:
         if fault.kind == "fault" and FAULTS[fault.name].stands_still:
-            for node in fault.nodes:
+            for node in set(fault.nodes) & set(fault.primaries):
                 mended = [event for event in run.events if event.kind == "heal" and event.earliest >= fault.latest]
                 healed = next((event for event in mended if node in event.nodes), None)
                 if healed is not None:
-                    yield Resumption(node, healed.earliest, healed.latest)
+                    yield Resumption(node, healed.earliest, healed.latest + factor() * UNAWARE_SECONDS)
 
 
 def parts_views(event: Event) -> bool:

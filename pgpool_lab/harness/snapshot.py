@@ -66,8 +66,8 @@ def take(control: Control, record: Record, name: str = HEALTHY) -> None:
     for node in control.outputs.machines:
         if (state := control.machine_state(node)) != "running":
             raise LabError(f"{node.name} is {state}: a snapshot has all machines", "./lab up")
-    on_all(control, lambda node: delete(control, node, name))
     behind = clocks_behind(control)
+    on_all(control, lambda node: delete(control, node, name))
 
     def capture(node: MachineOutput) -> None:
         control.machine(node, "snapshot-create-as", name, "--atomic", f"--description={behind[node.name]}")

@@ -1,6 +1,6 @@
 """A libvirt of the lab's own: namespace, daemon, folders; and the choice between KVM and emulation."""
 
-from pgpool_lab.hypervisor.configuration import is_private, uri
+from pgpool_lab.hypervisor.configuration import uri
 from pgpool_lab.hypervisor.connection import connect_check, program_check
 from pgpool_lab.hypervisor.daemon import PrivateLibvirt, start
 from pgpool_lab.hypervisor.leftovers import forget_unrecorded
@@ -19,7 +19,6 @@ __all__ = [
     "connect_check",
     "enter",
     "forget_unrecorded",
-    "is_private",
     "probe_domain_type",
     "program_check",
     "serve",

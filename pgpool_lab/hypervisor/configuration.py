@@ -5,7 +5,6 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,11 +164,6 @@ def socket(lab: LabPaths) -> Path:
             "give the stack a shorter name",
         )
     return path
-
-
-def is_private(uri: str) -> bool:
-    """Whether a libvirt is some checkout's own, by its URI."""
-    return bool(re.search(r"[?&]socket=/run/pgpool-lab-[0-9a-f]{8}-", uri))
 
 
 def uri(lab: LabPaths) -> str:

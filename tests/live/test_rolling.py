@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.live.beside import STACK, Checkout
@@ -12,6 +14,13 @@ def memory_kib(checkout: Checkout, node: str) -> int:
     """What a machine has, as its kernel says it."""
     told = checkout.done("./lab", "ssh", "--stack", STACK, node, "--", "grep MemTotal /proc/meminfo")
     return int(told.split()[1])
+
+
+def with_more_memory(settings: str) -> str:
+    """A stack's settings with larger machines."""
+    given = re.search(r" memory_mib: (\d+)", settings)
+    more = int(given[1] if given else 768) + 32
+    return re.sub(r" +memory_mib: \d+\n", "", settings).replace("      ip: ", f"      memory_mib: {more}\n      ip: ")
 
 
 @pytest.mark.everything
@@ -25,7 +34,7 @@ def test_machines_are_replaced_one_after_the_other(lab: LiveLab, checkout: Check
         checkout.done("./lab", "up", STACK)
         checkout.done(*psql, "CREATE TABLE kept AS SELECT 42 AS number")
         sizes = {name: memory_kib(checkout, name) for name in names}
-        settings.write_text(before.replace("      ip: ", "      memory_mib: 800\n      ip: "))
+        settings.write_text(with_more_memory(before))
         told = checkout.done("./lab", "up", STACK)
         assert "one after the other" in told, told
         assert all(memory_kib(checkout, name) > size for name, size in sizes.items())

@@ -302,11 +302,17 @@ OWN = "its own"
 SYSTEM = "qemu:///system"
 
 
-def in_libvirt(paths: LabPaths, uri: str) -> None:
-    """A state that records a machine in a libvirt, in the lab's own for OWN."""
+def in_libvirt(paths: LabPaths, uri: str, name: str = "") -> None:
+    """A state that records a machine in a libvirt, in the lab's own for OWN; `name` is another lab's."""
     inputs = {"uri": hypervisor.uri(paths) if uri == OWN else uri, "version": "0.5.4"}
     machine = {"urn": "urn:pulumi:machine", "type": "libvirt:index/domain:Domain", "id": "x"}
-    write_state(paths, [{"urn": "urn:pulumi:provider", "type": "pulumi:providers:libvirt", "inputs": inputs}, machine])
+    network = {
+        "urn": "urn:pulumi:network",
+        "type": "libvirt:index/network:Network",
+        "inputs": {"name": name or paths.name},
+    }
+    provider = {"urn": "urn:pulumi:provider", "type": "pulumi:providers:libvirt", "inputs": inputs}
+    write_state(paths, [provider, network, machine])
 
 
 @pytest.fixture
@@ -400,11 +406,13 @@ COPIES: dict[str, Callable[[Lab], object]] = {
 }
 
 
+@pytest.mark.parametrize("uri", ["the original's", SYSTEM])
 @pytest.mark.parametrize("system", [False, True], ids=["own", "--system"])
 @pytest.mark.parametrize("command", COPIES.values(), ids=COPIES.keys())
 def test_a_copy_of_a_checkout_leaves_the_lab_of_the_original_alone(
     command: Callable[[Lab], object],
     system: bool,
+    uri: str,
     paths: LabPaths,
     tmp_path: Path,
     destroys: list[str],
@@ -412,11 +420,22 @@ def test_a_copy_of_a_checkout_leaves_the_lab_of_the_original_alone(
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.delenv("LAB_OUTPUTS", raising=False)
-    in_libvirt(paths, hypervisor.uri(LabPaths("two-node", tmp_path / "original")))
+    original = LabPaths("two-node", tmp_path / "original")
+    in_libvirt(paths, SYSTEM if uri == SYSTEM else hypervisor.uri(original), original.name)
     with pytest.raises(LabError, match="was made in another folder") as raised:
         command(Lab(paths, system))
     assert str(paths.root) in raised.value.remedy
     assert destroys == [] and has_resources(paths)
+
+
+def test_a_lab_in_the_libvirt_of_another_is_no_copy_of_that(
+    paths: LabPaths, tmp_path: Path, destroys: list[str]
+) -> None:
+    elsewhere = hypervisor.uri(LabPaths("two-node", tmp_path / "another"))
+    in_libvirt(paths, elsewhere)
+    with pytest.raises(LabError, match="what is left at"):
+        Lab(paths, system=True).down()
+    assert destroys == [elsewhere]
 
 
 @pytest.mark.parametrize(("recorded", "system"), [(SYSTEM, True), (OWN, False)])

@@ -145,14 +145,38 @@ class Steps(Lab):
         self._replace_machines(cast("Engine", type("Fake", (), {"outputs": lambda self: outputs})()), settings)
 
 
-@pytest.mark.parametrize("left", ["", "node1"], ids=["between two", "within one"])
-def test_one_that_was_broken_off_is_ended_before_the_lab_must_be_healthy(
-    left: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+HALF_MADE: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "it has not joined": (report(problems=["node1 does not follow"]), ["node1"]),
+    "it serves": (report(), []),
+    "it has become primary": (report("node1", problems=["node2 does not follow"]), []),
+    "it is down, as is another": (report(down=["node1", "node2"]), []),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), HALF_MADE.values(), ids=HALF_MADE.keys())
+def test_a_machine_whose_replacement_was_broken_off_goes_first_where_it_is_in_the_way(
+    given: dict[str, Any], expected: list[str]
 ) -> None:
-    lab = Steps(tmp_path, monkeypatch, [report()] * 4 + [report("node2")])
-    lab.replacing.write_text(left)
+    down, _ = rolling.order(given)
+    assert rolling.half_made(given, ["node1"], down) == expected
+
+
+def test_one_that_was_broken_off_is_ended_before_the_lab_must_be_healthy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill = report(down=["node2"], problems=["node1 does not follow"])
+    lab = Steps(tmp_path, monkeypatch, [ill, report(), report(), report("node2")])
+    lab.replacing.write_text("node1")
     lab.roll(THREE)
-    assert lab.steps == [PRIMARY_LAST[0], *(["up node1"] if left else []), *PRIMARY_LAST[1:]]
+    # Without a preview, which would refuse two.
+    assert lab.steps == [
+        "up image-*",
+        "up node2 node1 --skip-preview",
+        "up node1",
+        "node0 local stop",
+        "up node0",
+        "up",
+    ]
 
 
 def test_who_is_being_replaced_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

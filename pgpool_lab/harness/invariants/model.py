@@ -24,17 +24,22 @@ is some seconds old."""
 ALONE_SECONDS = 60.0
 """The same where every pgpool fails over by itself (3.2): each attaches the standbys by a follow command of its own,
 and these ended up to 40 s apart on emulated nodes."""
+UNAWARE_SECONDS = 2.0
+"""Within this time a machine that stood still has ended its primary, if another was promoted. It goes on with what it
+was doing, and nothing on it shows that time has passed: it learns of the other by what comes over the network (the
+agent's `replacement.py`)."""
 DELAY_SECONDS = 10.0
 """What an emulated standby needs to replay on a busy machine."""
 
 
 @dataclass(frozen=True)
 class Resumption:
-    """A machine that had stood still went on, between two times, `time.monotonic()`."""
+    """A primary's machine that had stood still went on, `time.monotonic()`."""
 
     node: str
     earliest: float
-    latest: float
+    told: float
+    """By when it has ended its PostgreSQL if another was promoted."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Expectations:
     """Between which times, `time.monotonic()`, asynchronous replication may have acknowledged rows that are lost;
     synchronous never may."""
     resumed: tuple[Resumption, ...] = ()
-    """When machines that stood still went on."""
+    """When primaries' machines that stood still went on."""
     may_split: bool = False
     """Whether two holders and two primaries are what this scenario may lead to on this lab."""
     told_until: float = math.inf

@@ -11,10 +11,6 @@ from pgpool_lab.harness.samples import NodeSample
 
 TWO_HOLDERS_SECONDS = 2.0
 """The stated tolerance of a hand-over."""
-UNAWARE_SECONDS = 2.0
-"""Within this time a machine that stood still has ended its primary, if another was promoted. It goes on with what it
-was doing, and nothing on it shows that time has passed: it learns of the other by what comes over the network (the
-agent's `replacement.py`)."""
 
 
 def one_holder(evidence: Evidence) -> list[Finding]:
@@ -84,9 +80,7 @@ def two_primaries(evidence: Evidence) -> Iterator[Overlap]:
 def unaware(evidence: Evidence, shared: Overlap) -> bool:
     """Whether one of two primaries had just gone on, and was ended as soon as it could know."""
     return any(
-        resumed.node in shared.nodes
-        and resumed.earliest <= shared.begin
-        and shared.end <= resumed.latest + UNAWARE_SECONDS
+        resumed.node in shared.nodes and resumed.earliest <= shared.begin and shared.end <= resumed.told
         for resumed in evidence.expected.resumed
     )
 

@@ -14,7 +14,7 @@ from pgpool_lab.harness import assessment
 from pgpool_lab.harness.assessment import NEITHER, Place, assess, evidence_of, watched_on
 from pgpool_lab.harness.bounds import FOLLOWING_SECONDS, Bounds, Struck, bounds
 from pgpool_lab.harness.faults import FAULTS
-from pgpool_lab.harness.invariants.model import ALONE_SECONDS, TOLD_SECONDS, Resumption, Rows
+from pgpool_lab.harness.invariants.model import ALONE_SECONDS, TOLD_SECONDS, UNAWARE_SECONDS, Resumption, Rows
 from pgpool_lab.harness.machine import Machine
 from pgpool_lab.harness.measures import Gap, Window
 from pgpool_lab.harness.result import Result
@@ -111,11 +111,21 @@ def test_a_run_that_went_well_passes_and_says_what_was_struck_where_and_when() -
     assert (result.subject.preset, result.subject.macs) == ("fast", MACS)
 
 
-def test_a_machine_that_was_paused_is_excused_from_when_it_goes_on() -> None:
+def test_a_primary_that_was_paused_is_excused_from_when_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(waiting.VARIABLE, "3")
     paused = event("machine-pause", at=FAULT)
     made = run(paused, event("heal", "node4", kind="heal", step=1, at=REPAIR - 9), HEAL, RESTORE)
-    assert evidence_of(made, outputs(), {}).expected.resumed == (Resumption("node0", HEAL.earliest, HEAL.latest),)
-    assert evidence_of(run(), outputs(), {}).expected.resumed == ()
+    expected = evidence_of(made, outputs(), {}).expected
+    excused = Resumption("node0", HEAL.earliest, HEAL.latest + 3 * UNAWARE_SECONDS)
+    assert expected.resumed == (excused,)
+    assert expected.losable[-1] == (excused.earliest, excused.told)
+
+
+@pytest.mark.parametrize("fault", [event(), event("machine-pause", primary="node4")], ids=["off", "a standby"])
+def test_nobody_else_is_excused(fault: Event) -> None:
+    expected = evidence_of(run(fault, HEAL, RESTORE), outputs(), {}).expected
+    assert expected.resumed == ()
+    assert all(end < HEAL.earliest for _, end in expected.losable)
 
 
 def test_the_bounds_are_those_of_the_fault_on_its_roles_with_the_one_factor(monkeypatch: pytest.MonkeyPatch) -> None:

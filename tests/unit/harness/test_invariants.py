@@ -152,10 +152,10 @@ def test_samples_of_different_moments_make_no_second_primary(samples: list[Sampl
 
 RESUMED: dict[str, tuple[tuple[Resumption, ...], bool]] = {
     "nobody stood still": ((), False),
-    "the old one did": ((Resumption("node0", 2.2, 2.3),), True),
-    "another one did": ((Resumption("node5", 2.2, 2.3),), False),
-    "later": ((Resumption("node0", 3.2, 3.3),), False),
-    "long before": ((Resumption("node0", 0.5, 0.6),), False),
+    "the old one did": ((Resumption("node0", 2.2, 4.3),), True),
+    "another one did": ((Resumption("node5", 2.2, 4.3),), False),
+    "later": ((Resumption("node0", 3.2, 5.3),), False),
+    "long before": ((Resumption("node0", 0.5, 2.6),), False),
 }
 
 

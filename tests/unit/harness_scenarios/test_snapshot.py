@@ -75,6 +75,18 @@ def test_all_stand_still_before_the_first_is_captured_and_until_the_last_is(mach
     assert snapshot.exists(machines)
 
 
+def test_the_earlier_snapshot_stays_where_a_machine_takes_no_logins(machines: Machines, record: Record) -> None:
+    snapshot.take(machines, record)
+
+    def refuses(node: str, what: str) -> str:
+        raise LabError(f"{node} takes no logins")
+
+    machines.says = refuses
+    with pytest.raises(LabError, match="no logins"):
+        snapshot.take(machines, record)
+    assert snapshot.exists(machines)
+
+
 def test_an_earlier_snapshot_of_the_name_is_replaced(machines: Machines, record: Record) -> None:
     snapshot.take(machines, record)
     machines.done.clear()
