@@ -60,8 +60,11 @@ class Listener:
         self.missed = dict.fromkeys(addresses, 0)
         self._silent_in: dict[str, int] = {}
 
-    def ask(self, words: Mapping[str, bytes], told: Callable[[bytes], None]) -> None:
-        """One round, which takes PERIOD_SECONDS. `words` go to their addresses; `told` gets those of others."""
+    def ask(self, words: Mapping[str, bytes], told: Callable[[str, bytes], None]) -> None:
+        """One round, which takes PERIOD_SECONDS.
+
+        `words` go to their addresses; `told` gets who has sent one, and what.
+        """
         self._round += 1
         for address in self.missed:
             self.missed[address] += 1
@@ -81,7 +84,7 @@ class Listener:
             if heard is None:
                 continue
             if heard.kind == REQUEST and heard.payload:
-                told(heard.payload)
+                told(source, heard.payload)
             elif heard.kind == REPLY and heard.identifier == self._identifier and source in self.missed:
                 self.missed[source] = 0
         self._silent_in |= dict.fromkeys(silent(self.missed, self.missed), self._round)

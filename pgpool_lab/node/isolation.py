@@ -1,5 +1,5 @@
-"""`lab-node isolation`: a primary that is cut off stops taking writes before its peers promote another, and one that
-was away meanwhile stops when it is told (`replacement`).
+"""`lab-node isolation`: a primary that is cut off stops taking writes before its peers promote another. One that was
+away meanwhile stops when it is told, and a holder of the virtual IP gives that up (`replacement`).
 
 Runs as long as PostgreSQL does. pgpool alone would leave two primaries: the peers cannot stop one that they do not
 reach, and the pgpool beside it takes the peers for dead.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import replacement
+from .address import has_address
 from .echo import Listener, silent
 from .role import standby_file
 from .script import FENCE
@@ -23,8 +24,8 @@ SURE_ROUNDS = 1
 """How much longer a peer is silent than the others' watchdogs need to lose one that died: who then still holds it for
 the leader hears it. It is asked twice."""
 TOLD_ROUNDS = 60
-"""How long a node that was silent is told of the primary: it may be heard again before that was promoted, and needs to
-be told once."""
+"""How long a node that was silent is told of primary and holder: it may be heard again before there are others, and
+needs to be told once."""
 AGAIN_ROUNDS = 10
 """How often the others are asked while a peer stays silent: it takes an emulated processor a session of PCP."""
 
@@ -56,9 +57,9 @@ def overruled(leaders: Collection[str | None], away: Collection[str]) -> bool:
     return any(leader in away for leader in leaders)
 
 
-def listening(addresses: Sequence[str], listener: Listener | None) -> Listener:
+def listening(addresses: Sequence[str], listener: Listener) -> Listener:
     """The listener there is, or a new one when others are to be asked than before: nobody counts as silent then."""
-    return listener if listener is not None and list(listener.missed) == list(addresses) else Listener(addresses)
+    return listener if list(listener.missed) == list(addresses) else Listener(addresses)
 
 
 def peers_of(config: Mapping[str, Any]) -> list[str]:
@@ -68,22 +69,27 @@ def peers_of(config: Mapping[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    """Watch until this node is cut off or was replaced as primary; then PostgreSQL is stopped, and this service."""
+    """Watch until this primary is cut off or was replaced; then PostgreSQL is stopped, and this service with it."""
     from .configuration import load
     from .pgpool import secrets
 
     key = secrets()["watchdog"]
-    listener: Listener | None = None
+    listener = Listener([])
     suspected = stopped = False
+    leaving: subprocess.Popen[bytes] | None = None
 
-    def told(payload: bytes) -> None:
-        nonlocal stopped
-        # Several words may have waited, and this service lives for a moment yet.
-        if not stopped and is_primary(config) and replacement.replaced(config, key, payload):
-            with suppress(OSError):
-                # Whoever holds it by right answers for it. It outlives this service.
-                subprocess.Popen([VIRTUAL_IP, "yield"], start_new_session=True)
-            stopped = stop("told of a primary on a newer timeline; stopping PostgreSQL")
+    def told(source: str, payload: bytes) -> None:
+        # Several claims may have waited, and this service lives for a moment yet.
+        nonlocal stopped, leaving
+        claim = replacement.claimed(config, key, payload)
+        # It is this node that was away if it has not missed the other.
+        strange = claim.holder and source not in listener.lately_silent(TOLD_ROUNDS) and has_address(config["vip"])
+        if strange and (leaving is None or leaving.poll() is not None):
+            note(f"told that {source} holds the virtual IP; giving it up")
+            leaving = subprocess.Popen([VIRTUAL_IP, "down"], start_new_session=True)
+        if not stopped and is_primary(config) and claim.timeline > replacement.own_timeline(config):
+            note("told of a primary on a newer timeline; stopping PostgreSQL")
+            stopped = stop()
 
     while True:
         # Every time: a witness can come or go while PostgreSQL runs.
@@ -91,17 +97,19 @@ def main() -> int:
         peers = peers_of(config)
         listener = listening([*peers, config["gateway"]], listener)
         lately = listener.lately_silent(TOLD_ROUNDS)
-        listener.ask(replacement.words(config, key, lately) if lately and is_primary(config) else {}, told)
+        listener.ask(replacement.claims(config, key, own_claim(config), lately) if lately else {}, told)
         reachable = len(peers) - len(silent(listener.missed, peers))
         gateway = not silent(listener.missed, [config["gateway"]])
         if cut_off(len(peers) + 1, reachable, gateway=gateway) and is_primary(config):
             seen = f"{reachable} of {len(peers)} peers and {'the' if gateway else 'no'} gateway answer"
-            stop(f"cut off: {seen}; stopping PostgreSQL, since another may be promoted")
+            note(f"cut off: {seen}; stopping PostgreSQL, since another may be promoted")
+            stop()
         suspects, suspected = suspected, bool(away := followed_elsewhere(config, listener.missed))
         # Once may be a moment of an election.
         if suspects and suspected and is_primary(config):
             seen = f"{' and '.join(away)} leads for others and does not answer"
-            stop(f"cut off: {seen}; stopping PostgreSQL, since another may be promoted")
+            note(f"cut off: {seen}; stopping PostgreSQL, since another may be promoted")
+            stop()
 
 
 def followed_elsewhere(config: Mapping[str, Any], missed: Mapping[str, int]) -> list[str]:
@@ -126,10 +134,19 @@ def is_primary(config: Mapping[str, Any]) -> bool:
     return not standby_file(dict(config), Path(config["postgresql"]["data_directory"])).exists()
 
 
-def stop(why: str) -> bool:
-    """Stop PostgreSQL at once: a clean stop would wait for standbys that it cannot reach. Gives whether it was done."""
-    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+def own_claim(config: Mapping[str, Any]) -> replacement.Claim:
+    """What this node is."""
+    return replacement.Claim(
+        timeline=replacement.own_timeline(config) if is_primary(config) else 0, holder=has_address(config["vip"])
+    )
+
+
+def note(why: str) -> None:
+    """One line with the time, in the service's log; a full disk has no room for it."""
     with suppress(OSError):
-        # A full disk has no room for it.
-        print(f"{moment} {why}", flush=True)
+        print(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {why}", flush=True)
+
+
+def stop() -> bool:
+    """Stop PostgreSQL at once: a clean stop would wait for standbys that it cannot reach. Gives whether it was done."""
     return subprocess.run([FENCE], check=False).returncode == 0

@@ -1,7 +1,7 @@
-"""The word of a new primary to one that it has not heard: another was promoted. It travels in the echo requests to it.
+"""What a node tells those that it has not heard: it is primary, or holds the virtual IP. In the echo requests to them.
 
-The fence cannot reach a machine that stands still, or is cut off. When that comes back it goes on as the primary that
-it was, and nothing on it shows that time has passed.
+The fence cannot reach a machine that stands still, or is cut off. When that comes back it goes on as the primary and
+the holder that it was, and nothing on it shows that time has passed.
 """
 
 from __future__ import annotations
@@ -14,13 +14,22 @@ from typing import Any, NamedTuple
 
 from .facts import last_timeline, wal_folder
 
-MARK = b"PRIM"
-HEAD = struct.Struct("!4sI")
-"""The mark and the timeline of who is primary; a signature follows."""
+MARK = b"HOLD"
+HEAD = struct.Struct("!4sIH")
+"""The mark, the timeline of a primary (0: it is none), whether it holds the virtual IP; a signature follows."""
+
+
+class Claim(NamedTuple):
+    """What a node is."""
+
+    timeline: int = 0
+    """Of its primary; 0 for a standby."""
+    holder: bool = False
+    """Whether it has the virtual IP."""
 
 
 class Sealing(NamedTuple):
-    """What a word is signed with: it is only for nodes of the same lab, with data of the same cluster."""
+    """What a claim is signed with: it is only for nodes of the same lab, with data of the same cluster."""
 
     key: str
     lab: str
@@ -36,43 +45,48 @@ def sealing(config: Mapping[str, Any], key: str) -> Sealing:
         return Sealing(key, config["lab"], stream.read(8))
 
 
-def word(seal: Sealing, to: str, timeline: int) -> bytes:
-    """Tells the node `to` that there is a primary on `timeline`."""
-    head = HEAD.pack(MARK, timeline)
+def packed(claim: Claim, seal: Sealing, to: str) -> bytes:
+    """The claim for the node `to`, as a payload."""
+    head = HEAD.pack(MARK, claim.timeline, claim.holder)
     return head + hmac.digest(seal.key.encode(), head + seal.cluster + f"{seal.lab} {to}".encode(), "sha256")
 
 
-def told(payload: bytes, seal: Sealing, to: str) -> int:
-    """The timeline that a word tells `to` of; 0 for what is no word, or not for this node."""
+def unpacked(payload: bytes, seal: Sealing, to: str) -> Claim | None:
+    """The claim in a payload; None for anything else, or one that is not for `to`."""
     if len(payload) < HEAD.size:
-        return 0
-    timeline: int = HEAD.unpack(payload[: HEAD.size])[1]
-    return timeline if hmac.compare_digest(payload, word(seal, to, timeline)) else 0
+        return None
+    _, timeline, holder = HEAD.unpack(payload[: HEAD.size])
+    claim = Claim(timeline, bool(holder))
+    return claim if hmac.compare_digest(payload, packed(claim, seal, to)) else None
 
 
-def words(config: Mapping[str, Any], key: str, addresses: Collection[str]) -> dict[str, bytes]:
-    """What this node, a primary, tells the nodes at some addresses, by their addresses."""
+def claims(config: Mapping[str, Any], key: str, claim: Claim, addresses: Collection[str]) -> dict[str, bytes]:
+    """Payloads for the nodes at some addresses, by their addresses; none for what is nothing to claim."""
     names = {node["ip"]: node["name"] for node in config["nodes"]}
+    if claim == Claim():
+        return {}
     try:
-        seal, timeline = sealing(config, key), own_timeline(config)
+        seal = sealing(config, key)
     except OSError:
         return {}
-    return {address: word(seal, names[address], timeline) for address in addresses if address in names}
+    return {address: packed(claim, seal, names[address]) for address in addresses if address in names}
 
 
-def replaced(config: Mapping[str, Any], key: str, payload: bytes) -> bool:
-    """Whether this node, a primary, is told of one on a newer timeline. Two may be on equal ones: none is told then."""
+def claimed(config: Mapping[str, Any], key: str, payload: bytes) -> Claim:
+    """What this node is told by a payload; nothing is claimed by one that is not of its lab."""
     try:
-        timeline = told(payload, sealing(config, key), config["name"])
-        return timeline > 0 and timeline > own_timeline(config)
+        return unpacked(payload, sealing(config, key), config["name"]) or Claim()
     except OSError:
-        return False
+        return Claim()
 
 
 def own_timeline(config: Mapping[str, Any]) -> int:
     """The timeline that this primary writes: its history and first segment are there before the promotion ends.
 
-    Raises OSError where it has no data.
+    0 where it has no data.
     """
     folder = wal_folder(config, Path(config["postgresql"]["data_directory"]))
-    return max(1, last_timeline({file.name for file in folder.iterdir()}))
+    try:
+        return max(1, last_timeline({file.name for file in folder.iterdir()}))
+    except OSError:
+        return 0

@@ -13,11 +13,9 @@ workers), so an open PCP connection would hold the failover up for as long as it
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import select
-import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from . import dialect, receiver
+from .address import has_address
 from .configuration import AGENT, PASSWORDS, Config, as_service, load
 from .pgpool import client, parse_backends
 from .role import standby_file
@@ -214,18 +213,6 @@ def local_state(config: Config, now: float) -> dict[str, Any]:
         "postgres": service_state(config["postgresql"]["service"]),
         "pgpool": service_state(config["pgpool"]["service"]),
     }
-
-
-def has_address(address: str) -> bool:
-    """Whether this machine has an IPv4 address: only then can a socket be bound to it (ip(7), EADDRNOTAVAIL)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError as error:
-            if error.errno == errno.EADDRNOTAVAIL:
-                return False
-            raise
-    return True
 
 
 def service_state(service: str, services: Path = SERVICES, old_services: Path = OLD_SERVICES) -> dict[str, Any]:

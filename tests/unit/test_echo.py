@@ -57,16 +57,16 @@ def test_rounds_without_an_answer_are_counted_for_each_host(monkeypatch: pytest.
     monkeypatch.setattr("pgpool_lab.node.echo.socket.socket", lambda *words: fake)
     monkeypatch.setattr(echo, "PERIOD_SECONDS", 0.01)
     listener = echo.Listener(["10.9.0.1", "10.9.0.2"])
-    told: list[bytes] = []
-    listener.ask({}, told.append)
-    listener.ask({}, told.append)
+    told: list[tuple[str, bytes]] = []
+    listener.ask({}, lambda *said: told.append(said))
+    listener.ask({}, lambda *said: told.append(said))
     assert listener.missed == {"10.9.0.1": 0, "10.9.0.2": 2}
     # Somebody else's reply is no answer to this process.
     fake.replies.append((in_ip(b"\0" + request(os.getpid() + 1 & 0xFFFF, 1)[1:]), ("10.9.0.2", 0)))
-    listener.ask({}, told.append)
+    listener.ask({}, lambda *said: told.append(said))
     assert listener.missed == {"10.9.0.1": 0, "10.9.0.2": 3}
     fake.alive.append("10.9.0.2")
-    listener.ask({}, told.append)
+    listener.ask({}, lambda *said: told.append(said))
     assert listener.missed == {"10.9.0.1": 0, "10.9.0.2": 0}
     assert not told
 
@@ -76,12 +76,12 @@ def test_words_go_with_the_requests_and_are_heard_from_everybody_s(monkeypatch: 
     monkeypatch.setattr("pgpool_lab.node.echo.socket.socket", lambda *words: fake)
     monkeypatch.setattr(echo, "PERIOD_SECONDS", 0.01)
     listener = echo.Listener(["10.9.0.1", "10.9.0.2"])
-    told: list[bytes] = []
+    told: list[tuple[str, bytes]] = []
     for where in ("10.9.0.2", "10.9.0.9"):
         fake.replies.append((in_ip(request(7, 1, where.encode())), (where, 0)))
     fake.replies.append((in_ip(request(7, 1)), ("10.9.0.1", 0)))
-    listener.ask({"10.9.0.1": b"word"}, told.append)
-    assert sorted(told) == [b"10.9.0.2", b"10.9.0.9"], "the signature says whether it counts"
+    listener.ask({"10.9.0.1": b"word"}, lambda *said: told.append(said))
+    assert sorted(told) == [(where, where.encode()) for where in ("10.9.0.2", "10.9.0.9")]
     payloads = {where: heard.payload for packet, where in fake.sent if (heard := read(in_ip(packet)))}
     assert payloads == {"10.9.0.1": b"word", "10.9.0.2": b""}
 
@@ -95,7 +95,7 @@ def test_who_was_silent_lately_is_remembered_for_as_many_rounds(monkeypatch: pyt
     for number in range(ROUNDS + 3):
         if number == ROUNDS:
             fake.alive.append("10.9.0.1")
-        listener.ask({}, lambda payload: None)
+        listener.ask({}, lambda source, payload: None)
         seen.append(listener.lately_silent(1))
     assert seen == [[]] * (ROUNDS - 1) + [["10.9.0.1"]] * 2 + [[]] * 2
 

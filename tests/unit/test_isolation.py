@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from pgpool_lab.node import configuration, isolation, pgpool, replacement
-from pgpool_lab.node.echo import ROUNDS
+from pgpool_lab.node.echo import ROUNDS, Listener
 from pgpool_lab.node.isolation import cut_off
+from pgpool_lab.node.replacement import Claim
 
 CASES: dict[str, tuple[int, int, bool, bool]] = {
     "two, all well": (2, 1, True, False),
@@ -71,7 +72,7 @@ def test_a_primary_is_overruled_by_a_leader_that_others_hear(
 
 def test_other_peers_are_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pgpool_lab.node.echo.socket.socket", lambda *words: None)
-    first = isolation.listening(["10.9.0.1", "10.9.0.2"], None)
+    first = isolation.listening(["10.9.0.1", "10.9.0.2"], Listener([]))
     first.missed["10.9.0.1"] = ROUNDS
     assert isolation.listening(["10.9.0.1", "10.9.0.2"], first) is first
     assert isolation.listening(["10.9.0.1"], first).missed == {"10.9.0.1": 0}
@@ -92,54 +93,103 @@ class Enough(Exception):
     """The round that is looked at is over."""
 
 
-@pytest.mark.parametrize(
-    ("role", "spared", "expected"),
-    [
-        ("primary", 0, ["words to 10.9.0.2", "lab-vip yield", "lab-fence"]),
-        ("primary", 75, ["words to 10.9.0.2"] + ["lab-vip yield", "lab-fence"] * 2),
-        ("standby", 0, ["words to "]),
-    ],
-    ids=["a primary", "one that is being stopped already", "a standby"],
-)
-def test_a_primary_that_hears_of_its_replacement_stops_and_gives_the_virtual_ip_up(
-    role: str, spared: int, expected: list[str], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+GIVEN: dict[str, tuple[Claim, str, tuple[str, ...], list[str]]] = {
+    "another is primary": (Claim(3), "primary on 2", (), ["lab-fence"]),
+    "on its own timeline": (Claim(2), "primary on 2", (), []),
+    "it is a standby": (Claim(3), "standby", (), []),
+    "another is both": (Claim(3, holder=True), "primary on 2, holder", (), ["lab-vip down", "lab-fence"]),
+    "another is holder": (Claim(holder=True), "standby, holder", (), ["lab-vip down"]),
+    "it has missed that one": (Claim(holder=True), "standby, holder", ("10.9.0.2",), []),
+    "it is no holder": (Claim(holder=True), "standby", (), []),
+    "nothing is claimed": (Claim(), "primary on 2, holder", (), []),
+}
+
+
+@pytest.mark.parametrize(("claim", "role", "missed", "expected"), GIVEN.values(), ids=GIVEN.keys())
+def test_one_that_hears_of_its_replacement_gives_up_what_it_was(
+    claim: Claim,
+    role: str,
+    missed: tuple[str, ...],
+    expected: list[str],
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert during_a_round(claim, role, missed, tmp_path, monkeypatch) == expected
+
+
+def test_what_is_being_stopped_already_is_stopped_by_the_next_claim(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert during_a_round(Claim(3), "primary on 2", (), tmp_path, monkeypatch, exit_code=75) == ["lab-fence"] * 2
+
+
+def during_a_round(
+    claim: Claim,
+    role: str,
+    missed: tuple[str, ...],
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    exit_code: int = 0,
+) -> list[str]:
+    """What a node does that gets the same claim twice in a round; the programs that it starts don't end meanwhile."""
     done: list[str] = []
 
-    class Told:
-        def __init__(self) -> None:
-            self.missed = {"10.9.0.2": 0, "10.9.0.254": 0}
+    class Hears:
+        missed = dict.fromkeys(("10.9.0.2", "10.9.0.254"), 0)
 
-        def lately_silent(self, rounds: int) -> list[str]:
-            return ["10.9.0.2"]
+        def lately_silent(self, rounds: int) -> tuple[str, ...]:
+            return lately
 
         def ask(self, words: dict[str, bytes], told: Any) -> None:
-            done.append(f"words to {''.join(words)}")
-            told(b"word")
-            told(b"word")
+            told("10.9.0.2", b"claim")
+            told("10.9.0.2", b"claim")
             raise Enough
 
     class Ran:
-        returncode = spared
+        returncode = exit_code
+
+        def poll(self) -> None:
+            return None
 
     def ran(words: list[str], **options: Any) -> Ran:
         done.append(" ".join(words).rpartition("/")[2])
         return Ran()
 
+    lately = missed
     nodes = [{"name": "node0", "ip": "10.9.0.1"}, {"name": "node4", "ip": "10.9.0.2"}]
-    own = config(tmp_path) | {"name": "node0", "nodes": nodes, "gateway": "10.9.0.254"}
-    if role == "standby":
+    own = config(tmp_path) | {"name": "node0", "nodes": nodes, "gateway": "10.9.0.254", "vip": "10.9.0.9", "lab": "lab"}
+    if role.startswith("standby"):
         (tmp_path / "standby.signal").touch()
     monkeypatch.setattr(configuration, "load", lambda: own)
     monkeypatch.setattr(pgpool, "secrets", lambda: {"watchdog": "key"})
-    monkeypatch.setattr(isolation, "listening", lambda addresses, listener: Told())
-    monkeypatch.setattr(replacement, "words", lambda config, key, addresses: dict.fromkeys(addresses, b""))
-    monkeypatch.setattr(replacement, "replaced", lambda config, key, payload: True)
+    monkeypatch.setattr(isolation, "listening", lambda addresses, listener: Hears())
+    monkeypatch.setattr(isolation, "Listener", lambda addresses: None)
+    monkeypatch.setattr(isolation, "has_address", lambda address: role.endswith("holder"))
+    monkeypatch.setattr(replacement, "claimed", lambda config, key, payload: claim)
+    monkeypatch.setattr(replacement, "own_timeline", lambda config: 2)
     monkeypatch.setattr("pgpool_lab.node.isolation.subprocess.Popen", ran)
     monkeypatch.setattr("pgpool_lab.node.isolation.subprocess.run", ran)
     with pytest.raises(Enough):
         isolation.main()
-    assert done == expected
+    return done
+
+
+CLAIMS: dict[str, tuple[bool, bool, Claim]] = {
+    "primary": (True, False, Claim(2)),
+    "standby and holder": (False, True, Claim(holder=True)),
+    "both": (True, True, Claim(2, holder=True)),
+}
+
+
+@pytest.mark.parametrize(("primary", "holder", "expected"), CLAIMS.values(), ids=CLAIMS.keys())
+def test_a_node_claims_what_it_is(
+    primary: bool, holder: bool, expected: Claim, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replacement, "own_timeline", lambda config: 2)
+    monkeypatch.setattr(isolation, "has_address", lambda address: holder)
+    if not primary:
+        (tmp_path / "standby.signal").touch()
+    assert isolation.own_claim(config(tmp_path) | {"vip": "10.9.0.9"}) == expected
 
 
 def test_a_witness_is_a_peer_with_a_vote() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from components.cluster.node_configuration import dialect as words_of
 from pgpool_lab.node import dialect, receiver, watch
+from pgpool_lab.node.address import has_address
 from pgpool_lab.node.sessions import Session
 from pgpool_lab.versions.postgresql import traits
 from tests.unit.harness import postgresql
@@ -38,7 +39,7 @@ def answered(session: Session, seconds: float = 5.0) -> str | None:
 
 @pytest.mark.parametrize(("address", "held"), [("127.0.0.1", True), ("192.0.2.1", False)])
 def test_an_address_is_held_when_a_socket_can_be_bound_to_it(address: str, held: bool) -> None:
-    assert watch.has_address(address) is held
+    assert has_address(address) is held
 
 
 @pytest.mark.parametrize(
