@@ -36,8 +36,6 @@ After=lab-postgresql.service
 [Service]
 ExecStart=/usr/local/sbin/lab-node isolation
 Restart=on-failure
-# What gives the virtual IP up goes on.
-KillMode=process
 StandardOutput=append:/var/log/pgpool-lab/isolation.log
 """
 WITNESS = """# A witness that leads hands over when a node is back (the agent's witness.py). Started with pgpool.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import replacement
-from .address import has_address
+from .address import has_address, remove_address
 from .echo import Listener, silent
 from .role import standby_file
 from .script import FENCE
@@ -28,9 +28,6 @@ TOLD_ROUNDS = 60
 needs to be told once."""
 AGAIN_ROUNDS = 10
 """How often the others are asked while a peer stays silent: it takes an emulated processor a session of PCP."""
-
-VIRTUAL_IP = "/usr/local/sbin/lab-vip"
-"""The script that adds and removes the virtual IP."""
 
 
 def cut_off(members: int, reachable: int, *, gateway: bool) -> bool:
@@ -76,17 +73,14 @@ def main() -> int:
     key = secrets()["watchdog"]
     listener = Listener([])
     suspected = stopped = False
-    leaving: subprocess.Popen[bytes] | None = None
 
     def told(source: str, payload: bytes) -> None:
-        # Several claims may have waited, and this service lives for a moment yet.
-        nonlocal stopped, leaving
+        nonlocal stopped
         claim = replacement.claimed(config, key, payload)
         # It is this node that was away if it has not missed the other.
-        strange = claim.holder and source not in listener.lately_silent(TOLD_ROUNDS) and has_address(config["vip"])
-        if strange and (leaving is None or leaving.poll() is not None):
-            note(f"told that {source} holds the virtual IP; giving it up")
-            leaving = subprocess.Popen([VIRTUAL_IP, "down"], start_new_session=True)
+        if claim.holder and source not in listener.lately_silent(TOLD_ROUNDS) and remove_address(config["vip"]):
+            note(f"told that {source} holds the virtual IP; gave it up")
+        # Several claims may have waited, and this service lives for a moment yet.
         if not stopped and is_primary(config) and claim.timeline > replacement.own_timeline(config):
             note("told of a primary on a newer timeline; stopping PostgreSQL")
             stopped = stop()

@@ -97,8 +97,8 @@ GIVEN: dict[str, tuple[Claim, str, tuple[str, ...], list[str]]] = {
     "another is primary": (Claim(3), "primary on 2", (), ["lab-fence"]),
     "on its own timeline": (Claim(2), "primary on 2", (), []),
     "it is a standby": (Claim(3), "standby", (), []),
-    "another is both": (Claim(3, holder=True), "primary on 2, holder", (), ["lab-vip down", "lab-fence"]),
-    "another is holder": (Claim(holder=True), "standby, holder", (), ["lab-vip down"]),
+    "another is both": (Claim(3, holder=True), "primary on 2, holder", (), ["gives the virtual IP up", "lab-fence"]),
+    "another is holder": (Claim(holder=True), "standby, holder", (), ["gives the virtual IP up"]),
     "it has missed that one": (Claim(holder=True), "standby, holder", ("10.9.0.2",), []),
     "it is no holder": (Claim(holder=True), "standby", (), []),
     "nothing is claimed": (Claim(), "primary on 2, holder", (), []),
@@ -131,8 +131,16 @@ def during_a_round(
     monkeypatch: pytest.MonkeyPatch,
     exit_code: int = 0,
 ) -> list[str]:
-    """What a node does that gets the same claim twice in a round; the programs that it starts don't end meanwhile."""
+    """What a node does that gets the same claim twice in a round."""
     done: list[str] = []
+    held = ["10.9.0.9"] if role.endswith("holder") else []
+
+    def removed(address: str) -> bool:
+        if address not in held:
+            return False
+        held.remove(address)
+        done.append("gives the virtual IP up")
+        return True
 
     class Hears:
         missed = dict.fromkeys(("10.9.0.2", "10.9.0.254"), 0)
@@ -148,9 +156,6 @@ def during_a_round(
     class Ran:
         returncode = exit_code
 
-        def poll(self) -> None:
-            return None
-
     def ran(words: list[str], **options: Any) -> Ran:
         done.append(" ".join(words).rpartition("/")[2])
         return Ran()
@@ -164,10 +169,9 @@ def during_a_round(
     monkeypatch.setattr(pgpool, "secrets", lambda: {"watchdog": "key"})
     monkeypatch.setattr(isolation, "listening", lambda addresses, listener: Hears())
     monkeypatch.setattr(isolation, "Listener", lambda addresses: None)
-    monkeypatch.setattr(isolation, "has_address", lambda address: role.endswith("holder"))
+    monkeypatch.setattr(isolation, "remove_address", removed)
     monkeypatch.setattr(replacement, "claimed", lambda config, key, payload: claim)
     monkeypatch.setattr(replacement, "own_timeline", lambda config: 2)
-    monkeypatch.setattr("pgpool_lab.node.isolation.subprocess.Popen", ran)
     monkeypatch.setattr("pgpool_lab.node.isolation.subprocess.run", ran)
     with pytest.raises(Enough):
         isolation.main()
