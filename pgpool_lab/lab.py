@@ -87,6 +87,7 @@ class Lab:
         engine = replace(engine, variables={**engine.variables, "PULUMI_DEBUG_COMMANDS": "true"})
         recorded = engine.recorded()
         if not self.system:
+            hypervisor.refuse_paused(self.paths)
             removed = hypervisor.forget_unrecorded(self.paths, recorded)
             if removed:
                 console.print(f"  left by an interrupted run, removed: {len(removed)} objects")

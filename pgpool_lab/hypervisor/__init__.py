@@ -3,7 +3,7 @@
 from pgpool_lab.hypervisor.configuration import uri
 from pgpool_lab.hypervisor.connection import connect_check, program_check
 from pgpool_lab.hypervisor.daemon import PrivateLibvirt, start
-from pgpool_lab.hypervisor.leftovers import forget_unrecorded
+from pgpool_lab.hypervisor.leftovers import forget_unrecorded, refuse_paused
 from pgpool_lab.hypervisor.mirror import serve
 from pgpool_lab.hypervisor.namespace import enter
 from pgpool_lab.hypervisor.probe import DomainType, probe_domain_type
@@ -21,6 +21,7 @@ __all__ = [
     "forget_unrecorded",
     "probe_domain_type",
     "program_check",
+    "refuse_paused",
     "serve",
     "start",
     "stop",

@@ -60,6 +60,19 @@ def forget_unrecorded(lab: LabPaths, recorded: Iterable[str]) -> list[tuple[Kind
     return removed
 
 
+def refuse_paused(lab: LabPaths) -> None:
+    """Raise LabError while machines stand still: the engine takes them for stopped and fails to start them.
+
+    Whether they may go on is not known here: some may have gone back to a snapshot, and some not yet.
+    """
+    if paused := ask(lab, "list", "--state-paused", "--name").split():
+        names = ", ".join(sorted(name.removeprefix(f"{lab.name}-") for name in paused))
+        raise LabError(
+            f"paused, by a fault or a rewind that was broken off: {names}",
+            f"./lab fault heal --stack {lab.stack}; where that has nothing to heal, ./lab rewind {lab.stack}",
+        )
+
+
 def virsh(lab: LabPaths, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one virsh command on the private libvirt, for at most a minute."""
     command = ["virsh", "-q", "-c", uri(lab), *arguments]

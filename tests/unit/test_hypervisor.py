@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pgpool_lab.errors import LabError
-from pgpool_lab.hypervisor import check_disk, connect_check, daemon, enter
+from pgpool_lab.hypervisor import check_disk, connect_check, daemon, enter, leftovers
 from pgpool_lab.hypervisor.configuration import (
     Account,
     DeviceAccess,
@@ -23,7 +23,7 @@ from pgpool_lab.hypervisor.configuration import (
 )
 from pgpool_lab.hypervisor.connection import reason
 from pgpool_lab.hypervisor.daemon import prepare, script
-from pgpool_lab.hypervisor.leftovers import Kind, parse_volumes, unrecorded
+from pgpool_lab.hypervisor.leftovers import Kind, parse_volumes, refuse_paused, unrecorded
 from pgpool_lab.hypervisor.probe import boot_sector, guest_runs, probe_domain_type, virtualizes
 from pgpool_lab.hypervisor.processes import ancestors, has_mounts_of
 from pgpool_lab.hypervisor.removal import stop
@@ -229,3 +229,15 @@ def test_kvm_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp
     with pytest.raises(LabError, match="domain_type: kvm"):
         daemon.start(LabPaths("two-node", tmp_path), "kvm")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_update_does_not_begin_while_machines_stand_still(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lab = LabPaths("two-node", tmp_path)
+    paused: list[str] = []
+    monkeypatch.setattr(leftovers, "ask", lambda lab, *arguments: "".join(f"{name}\n" for name in paused))
+    refuse_paused(lab)
+    paused[:] = [lab.domain("node4"), lab.domain("node0")]
+    with pytest.raises(LabError, match="node0, node4") as raised:
+        refuse_paused(lab)
+    assert "./lab fault heal --stack two-node" in raised.value.remedy
+    assert "./lab rewind two-node" in raised.value.remedy

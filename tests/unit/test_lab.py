@@ -224,6 +224,7 @@ def test_a_refused_replacement_is_done_at_once_where_the_lab_was_never_whole(
     monkeypatch.setattr(toolchain, "take", lambda setting: None)
     monkeypatch.setattr(base, "obtain", lambda recipe: None)
     monkeypatch.setattr(hypervisor, "forget_unrecorded", lambda lab, recorded: [])
+    monkeypatch.setattr(hypervisor, "refuse_paused", lambda lab: None)
     monkeypatch.setattr(Lab, "_open", lambda lab, tools: Engine(paths, {}, ()))
     monkeypatch.setattr(Lab, "_replace_machines", lambda lab, engine, settings: steps.append("one after the other"))
     monkeypatch.setattr(rolling, "refused", lambda event_log: True)
