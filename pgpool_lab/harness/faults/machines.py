@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pgpool_lab.cluster.outputs import MachineOutput
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control, Moment
-from pgpool_lab.harness.faults.model import Fault, Target
+from pgpool_lab.harness.faults.model import BACK_SECONDS, Fault, Target
 from pgpool_lab.harness.timing import BOOT_SECONDS
 from pgpool_lab.waiting import wait_for
-
-RESUMED_SECONDS = 10.0
-"""Within this time a machine that goes on has done what it had begun: pgpool leads, PostgreSQL is primary."""
 
 MARK = "/run/pgpool-lab-reboot"
 """A file that a reboot removes: /run is kept in memory."""
@@ -69,7 +66,7 @@ class Paused(Fault):
 
     @property
     def aftermath_seconds(self) -> float:
-        return RESUMED_SECONDS
+        return BACK_SECONDS
 
     def inject(self, control: Control, target: Target) -> Moment:
         moment = control.machine(target.node, "suspend")

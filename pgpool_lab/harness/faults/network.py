@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pgpool_lab.cluster.outputs import NodeOutput
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control, Moment
-from pgpool_lab.harness.faults.model import Fault, NotInEffect, Target
+from pgpool_lab.harness.faults.model import BACK_SECONDS, Fault, NotInEffect, Target
 
 NOBODY = "02:00:00:00:00:01"
 """A locally administered address that no machine of a lab has."""
@@ -23,6 +23,10 @@ NOBODY = "02:00:00:00:00:01"
 @dataclass(frozen=True)
 class LinkDown(Fault):
     """The machine's interface loses its carrier: it reaches nobody and nobody reaches it, clients included."""
+
+    @property
+    def aftermath_seconds(self) -> float:
+        return BACK_SECONDS
 
     def inject(self, control: Control, target: Target) -> Moment:
         node = target.node
@@ -45,6 +49,10 @@ def link_is_down(text: str) -> bool:
 @dataclass(frozen=True)
 class Partition(Fault):
     """A node and its peers cannot reach each other; clients reach both sides."""
+
+    @property
+    def aftermath_seconds(self) -> float:
+        return BACK_SECONDS
 
     def inject(self, control: Control, target: Target) -> Moment:
         """Both sides at the same time, so that none talks to a deaf one for long."""

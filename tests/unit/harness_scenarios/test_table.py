@@ -8,6 +8,7 @@ import pytest
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults import FAULTS
+from pgpool_lab.harness.faults.model import BACK_SECONDS
 from pgpool_lab.harness.faults.table import JUMP_SECONDS
 from pgpool_lab.harness.scenarios import SCENARIOS, Scenario, scenario_named
 from pgpool_lab.harness.scenarios.expectations import EXPECTATIONS
@@ -90,6 +91,12 @@ def test_a_fault_of_open_outcome_expects_health_in_the_end_only(fault: str) -> N
 def test_a_clock_that_was_set_right_is_watched_until_its_heartbeats_are_heard_again(fault: str) -> None:
     *_, heal, after, restore, _, _ = scenario_named(f"{fault}-on-both").steps
     assert (heal, after, restore) == (Heal(), Watch(JUMP_SECONDS), Restore())
+
+
+@pytest.mark.parametrize("fault", ["machine-pause", "link-down", "partition"])
+def test_a_node_that_was_away_is_watched_when_it_is_heard_again_before_anything_is_mended(fault: str) -> None:
+    *_, heal, after, restore, _, _ = scenario_named(f"{fault}-on-both").steps
+    assert (heal, after, restore) == (Heal(), Watch(BACK_SECONDS), Restore())
 
 
 def test_every_client_is_back_after_whatever_was_awaited() -> None:
