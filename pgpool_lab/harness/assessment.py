@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
@@ -18,6 +19,7 @@ from pgpool_lab.harness.invariants.model import (
     Expectations,
     Resumption,
     Rows,
+    Violation,
 )
 from pgpool_lab.harness.invariants.table import splits
 from pgpool_lab.harness.machine import Machine
@@ -42,6 +44,12 @@ EVERYTHING = Struck(primary="silent", holder="silent")
 UNSENT_SECONDS = 10.0
 """How long before its end a primary may have acknowledged what no standby has received yet, on a busy machine."""
 
+STOPPED = Violation(
+    name="no split",
+    at=None,
+    sentence="the nodes that were cut from each other did not split: one side gave way, or no client could write",
+    evidence=(),
+)
 NEITHER = "the nodes that were cut from each other neither split nor stopped: the fault was not felt"
 
 
@@ -90,12 +98,14 @@ def assess(run: ScenarioRun, place: Place, rows: Mapping[str, Rows | None]) -> R
     outputs = place.outputs
     evidence = evidence_of(run, outputs, rows)
     disturbances = tuple(disturbances_of(run, outputs))
+    cut = answer_to_a_cut(evidence, disturbances)
     result = judge(
         subject_of(run, place),
         times_of(run),
         evidence,
         disturbances,
-        unmet=[*unmet(run), *([NEITHER] if unfelt(evidence, disturbances) else [])],
+        unmet=[*unmet(run), *([NEITHER] if cut == "neither" else [])],
+        told=[STOPPED] if cut == "stopped" else [],
     )
     return Recording(result, run.samples, run.ledger)
 
@@ -250,15 +260,22 @@ def unmet(run: ScenarioRun) -> list[str]:
     return sentences
 
 
-def unfelt(evidence: Evidence, disturbances: tuple[Disturbance, ...]) -> bool:
-    """Whether nodes that must split or stop did neither: one side gave way to the other, or no client could write."""
-    if not evidence.expected.may_split or splits(evidence):
-        return False
+def answer_to_a_cut(
+    evidence: Evidence, disturbances: tuple[Disturbance, ...]
+) -> Literal["split", "stopped", "neither"] | None:
+    """What nodes did that must split or stop; None for a run in which they need not.
+
+    They stopped when one side gave way to the other, or no client could write.
+    """
+    if not evidence.expected.may_split:
+        return None
+    if splits(evidence):
+        return "split"
     for disturbance in disturbances:
         felt = measure(evidence, disturbance.window)
         if felt.promotion_seconds is not None or lasted(felt.write_outage, disturbance.window):
-            return False
-    return True
+            return "stopped"
+    return "neither"
 
 
 def lasted(outage: Gap | None, window: Window) -> bool:

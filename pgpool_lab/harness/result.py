@@ -84,8 +84,8 @@ class Result(Document):
     counts: Counts
     violations: tuple[Violation, ...]
     expected: tuple[Violation, ...]
-    """What did not hold and is no failure here: a split of two nodes that are cut from each other, and what pgpool does
-    wherever it runs."""
+    """What did not hold and is no failure here: a split of two nodes that are cut from each other, or that they stopped
+    instead, and what no lab can prevent."""
     unmet: tuple[str, ...]
     """What the scenario expected and didn't see, and what kept it from its end."""
     passed: bool
@@ -99,8 +99,9 @@ def judge(
     disturbances: Sequence[Disturbance],
     *,
     unmet: Sequence[str] = (),
+    told: Sequence[Violation] = (),
 ) -> Result:
-    """Hold what was recorded against the invariants and the bounds."""
+    """Hold what was recorded against the invariants and the bounds; `told` is no failure, and belongs to `expected`."""
     episodes = tuple(episode(evidence, disturbance) for disturbance in disturbances)
     found = tuple(violations(evidence))
     within = all(one.within for part in episodes for one in part.comparisons)
@@ -110,7 +111,7 @@ def judge(
         episodes=episodes,
         counts=count(evidence),
         violations=found,
-        expected=tuple(tolerated(evidence)),
+        expected=(*tolerated(evidence), *told),
         unmet=tuple(unmet),
         passed=within and not found and not unmet,
     )

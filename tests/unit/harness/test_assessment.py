@@ -11,7 +11,7 @@ from pgpool_lab import waiting
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness import assessment
-from pgpool_lab.harness.assessment import NEITHER, Place, assess, evidence_of, watched_on
+from pgpool_lab.harness.assessment import NEITHER, STOPPED, Place, assess, evidence_of, watched_on
 from pgpool_lab.harness.bounds import FOLLOWING_SECONDS, Bounds, Struck, bounds
 from pgpool_lab.harness.faults import FAULTS
 from pgpool_lab.harness.invariants.model import ALONE_SECONDS, TOLD_SECONDS, UNAWARE_SECONDS, Resumption, Rows
@@ -315,7 +315,8 @@ def test_a_split_is_expected_of_nodes_that_are_cut_and_of_no_others() -> None:
 
 def test_nodes_that_are_cut_may_stop_instead() -> None:
     result = judged(run(CUT, HEAL, RESTORE, may_split=True))
-    assert (result.passed, result.expected) == (True, ())
+    assert (result.passed, result.expected) == (True, (STOPPED,))
+    assert judged(run(CUT, HEAL, RESTORE)).expected == ()
 
 
 def test_a_cut_that_nobody_felt_does_not_pass() -> None:
