@@ -77,11 +77,14 @@ def main() -> int:
     def told(source: str, payload: bytes) -> None:
         nonlocal stopped
         claim = replacement.claimed(config, key, payload)
-        # It is this node that was away if it has not missed the other.
-        if claim.holder and source not in listener.lately_silent(TOLD_ROUNDS) and remove_address(config["vip"]):
+        replaced = is_primary(config) and claim.timeline > replacement.own_timeline(config)
+        # Of two holders it is the one that was away if it has not missed the other. Those that were cut from each
+        # other both have: then it is the one whose primary was replaced.
+        away = replaced or source not in listener.lately_silent(TOLD_ROUNDS)
+        if claim.holder and away and remove_address(config["vip"]):
             note(f"told that {source} holds the virtual IP; gave it up")
         # Several claims may have waited, and this service lives for a moment yet.
-        if not stopped and is_primary(config) and claim.timeline > replacement.own_timeline(config):
+        if replaced and not stopped:
             note("told of a primary on a newer timeline; stopping PostgreSQL")
             stopped = stop()
 

@@ -100,6 +100,18 @@ GIVEN: dict[str, tuple[Claim, str, tuple[str, ...], list[str]]] = {
     "another is both": (Claim(3, holder=True), "primary on 2, holder", (), ["gives the virtual IP up", "lab-fence"]),
     "another is holder": (Claim(holder=True), "standby, holder", (), ["gives the virtual IP up"]),
     "it has missed that one": (Claim(holder=True), "standby, holder", ("10.9.0.2",), []),
+    "both have missed each other, and it was replaced": (
+        Claim(3, holder=True),
+        "primary on 2, holder",
+        ("10.9.0.2",),
+        ["gives the virtual IP up", "lab-fence"],
+    ),
+    "both have missed each other, and the other was": (
+        Claim(1, holder=True),
+        "primary on 2, holder",
+        ("10.9.0.2",),
+        [],
+    ),
     "it is no holder": (Claim(holder=True), "standby", (), []),
     "nothing is claimed": (Claim(), "primary on 2, holder", (), []),
 }
