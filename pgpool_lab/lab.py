@@ -87,10 +87,10 @@ class Lab:
         engine = replace(engine, variables={**engine.variables, "PULUMI_DEBUG_COMMANDS": "true"})
         recorded = engine.recorded()
         if not self.system:
-            hypervisor.refuse_paused(self.paths)
             removed = hypervisor.forget_unrecorded(self.paths, recorded)
             if removed:
                 console.print(f"  left by an interrupted run, removed: {len(removed)} objects")
+            hypervisor.refuse_paused(self.paths)
         if self.replacing.exists() and engine.whole():
             # What is left of it may be the primary's machine alone, which an update would take at once.
             self._replace_machines(engine, settings)

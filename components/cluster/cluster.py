@@ -181,8 +181,9 @@ class Cluster(pulumi.ComponentResource):
         postgres = [self._postgres(node, child) for node in self.nodes]
         copies = self._copies([*self.nodes, *witness], child, mesh)
         pgpool = [
-            # The copy on the machine itself; the first node compiled it. Not the mesh: what goes by that is changed on
-            # every node when one machine is replaced (pgpool_lab/rolling.py), and another pgpool's files before that.
+            # The copy on the machine itself, which takes the mesh; the first node compiled it. Nothing else does: what
+            # goes by the mesh is changed on every node when one machine is replaced (pgpool_lab/rolling.py), and
+            # another pgpool's files would be there before it.
             self._pgpool(index, node, child, copies[index - 1 : index])
             for index, node in enumerate([*self.nodes, *witness])
         ]

@@ -45,7 +45,7 @@ UNSENT_SECONDS = 10.0
 """How long before its end a primary may have acknowledged what no standby has received yet, on a busy machine."""
 
 STOPPED = Violation(
-    name="no split",
+    name="stopped instead",
     at=None,
     sentence="the nodes that were cut from each other did not split: one side gave way, or no client could write",
     evidence=(),

@@ -65,7 +65,8 @@ def take(control: Control, record: Record, name: str = HEALTHY) -> None:
         raise LabError(f"a snapshot would keep what is injected: {faults}", "./lab fault heal first")
     for node in control.outputs.machines:
         if (state := control.machine_state(node)) != "running":
-            raise LabError(f"{node.name} is {state}: a snapshot has all machines", "./lab up")
+            remedy = "./lab fault heal; ./lab rewind" if state == "paused" else "./lab up"
+            raise LabError(f"{node.name} is {state}: a snapshot has all machines", remedy)
     behind = clocks_behind(control)
     on_all(control, lambda node: delete(control, node, name))
 

@@ -68,8 +68,9 @@ def refuse_paused(lab: LabPaths) -> None:
     if paused := ask(lab, "list", "--state-paused", "--name").split():
         names = ", ".join(sorted(name.removeprefix(f"{lab.name}-") for name in paused))
         raise LabError(
-            f"paused, by a fault or a rewind that was broken off: {names}",
-            f"./lab fault heal --stack {lab.stack}; where that has nothing to heal, ./lab rewind {lab.stack}",
+            f"these machines are paused: {names}",
+            f"after a fault ./lab fault heal --stack {lab.stack}, after a rewind that was broken off ./lab rewind "
+            f"{lab.stack}; else ./lab run --stack {lab.stack} -- virsh resume {lab.domain('NODE')}",
         )
 
 

@@ -1,4 +1,4 @@
-"""Which addresses this machine has."""
+"""Which addresses this machine has, and taking one away."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import errno
 import fcntl
 import socket
 import struct
+from contextlib import suppress
 
 SIOCGIFCONF, SIOCSIFFLAGS = 0x8912, 0x8914
 """netdevice(7)."""
@@ -29,13 +30,15 @@ def has_address(address: str) -> bool:
 def remove_address(address: str) -> bool:
     """Take away an address that was added under a label of its own (`eth0:0`), as lab-vip does; whether it was there.
 
-    At once: a shell and `ip` take seconds of an emulated processor that is busy. Raises OSError without CAP_NET_ADMIN.
+    At once: a shell and `ip` take seconds of an emulated processor that is busy. It takes CAP_NET_ADMIN.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for label, found in labelled(control):
             if found == address and ":" in label:
                 # An interface is switched off by that, of a label only its address goes (net/ipv4/devinet.c).
-                fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH22x", label.encode(), 0))
+                with suppress(OSError):
+                    # A script may have taken it away meanwhile.
+                    fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH22x", label.encode(), 0))
                 return True
     return False
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from . import replacement
 from .address import has_address, remove_address
-from .echo import Listener, silent
+from .echo import ROUNDS, Listener, silent
 from .role import standby_file
 from .script import FENCE
 
@@ -73,6 +73,7 @@ def main() -> int:
     key = secrets()["watchdog"]
     listener = Listener([])
     suspected = stopped = False
+    held = 0
 
     def told(source: str, payload: bytes) -> None:
         nonlocal stopped
@@ -81,7 +82,8 @@ def main() -> int:
         # Of two holders it is the one that was away if it has not missed the other. Those that were cut from each
         # other both have: then it is the one whose primary was replaced.
         away = replaced or source not in listener.lately_silent(TOLD_ROUNDS)
-        if claim.holder and away and remove_address(config["vip"]):
+        # Who has just taken it was asked to, and may have it for a moment beside the one that gives it up.
+        if claim.holder and away and held > ROUNDS and remove_address(config["vip"]):
             note(f"told that {source} holds the virtual IP; gave it up")
         # Several claims may have waited, and this service lives for a moment yet.
         if replaced and not stopped:
@@ -93,6 +95,7 @@ def main() -> int:
         config = load()
         peers = peers_of(config)
         listener = listening([*peers, config["gateway"]], listener)
+        held = held + 1 if has_address(config["vip"]) else 0
         lately = listener.lately_silent(TOLD_ROUNDS)
         listener.ask(replacement.claims(config, key, own_claim(config), lately) if lately else {}, told)
         reachable = len(peers) - len(silent(listener.missed, peers))

@@ -143,9 +143,11 @@ def during_a_round(
     monkeypatch: pytest.MonkeyPatch,
     exit_code: int = 0,
 ) -> list[str]:
-    """What a node does that gets the same claim twice in a round."""
+    """What a node does that gets the same claim twice in a round, when it has been what it is for a while."""
     done: list[str] = []
     held = ["10.9.0.9"] if role.endswith("holder") else []
+    rounds: list[int] = []
+    told_in = 1 if "new" in role else ROUNDS + 1
 
     def removed(address: str) -> bool:
         if address not in held:
@@ -161,9 +163,11 @@ def during_a_round(
             return lately
 
         def ask(self, words: dict[str, bytes], told: Any) -> None:
-            told("10.9.0.2", b"claim")
-            told("10.9.0.2", b"claim")
-            raise Enough
+            rounds.append(len(rounds))
+            if len(rounds) == told_in:
+                told("10.9.0.2", b"claim")
+                told("10.9.0.2", b"claim")
+                raise Enough
 
     class Ran:
         returncode = exit_code
@@ -175,12 +179,14 @@ def during_a_round(
     lately = missed
     nodes = [{"name": "node0", "ip": "10.9.0.1"}, {"name": "node4", "ip": "10.9.0.2"}]
     own = config(tmp_path) | {"name": "node0", "nodes": nodes, "gateway": "10.9.0.254", "vip": "10.9.0.9", "lab": "lab"}
+    own |= {"pgpool": {"peer_lost_seconds": None}}
     if role.startswith("standby"):
         (tmp_path / "standby.signal").touch()
     monkeypatch.setattr(configuration, "load", lambda: own)
     monkeypatch.setattr(pgpool, "secrets", lambda: {"watchdog": "key"})
     monkeypatch.setattr(isolation, "listening", lambda addresses, listener: Hears())
     monkeypatch.setattr(isolation, "Listener", lambda addresses: None)
+    monkeypatch.setattr(isolation, "has_address", lambda address: address in held)
     monkeypatch.setattr(isolation, "remove_address", removed)
     monkeypatch.setattr(replacement, "claimed", lambda config, key, payload: claim)
     monkeypatch.setattr(replacement, "own_timeline", lambda config: 2)

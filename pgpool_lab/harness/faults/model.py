@@ -15,8 +15,8 @@ from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.waiting import bounded
 
 BACK_SECONDS = 10.0
-"""Within this time a machine that goes on, or is heard again, has done what it had begun: its pgpool leads, its
-PostgreSQL is primary."""
+"""How long a machine that goes on, or is heard again, is watched before anything is mended: its PostgreSQL may be
+primary and its pgpool lead, until somebody tells them."""
 EFFECT_SECONDS = 60.0
 """How long a fault may take until it shows: an orderly stop of an emulated, busy PostgreSQL takes seconds."""
 PAUSE_SECONDS = 0.5
