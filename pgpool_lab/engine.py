@@ -104,22 +104,22 @@ def has_resources(lab: LabPaths) -> bool:
 
 def recorded_libvirts(lab: LabPaths) -> set[str]:
     """URIs of the libvirts in which that state records anything, readable without the engine; empty for none."""
-    try:
-        resources = kept_resources(lab)
-    except (ValueError, KeyError):
-        return set()
-    found = [each.get("inputs") or {} for each in resources if each.get("type") == LIBVIRT_PROVIDER]
-    return {str(inputs["uri"]) for inputs in found if inputs.get("uri")}
+    return recorded_inputs(lab, LIBVIRT_PROVIDER, "uri")
 
 
 def recorded_networks(lab: LabPaths) -> set[str]:
     """Names of the libvirt networks which that state records; a lab's has the lab's name."""
+    return recorded_inputs(lab, LIBVIRT_NETWORK, "name")
+
+
+def recorded_inputs(lab: LabPaths, kind: str, name: str) -> set[str]:
+    """What the resources of a kind were given under a name, in that state; empty where it cannot be read."""
     try:
         resources = kept_resources(lab)
     except (ValueError, KeyError):
         return set()
-    found = [each.get("inputs") or {} for each in resources if each.get("type") == LIBVIRT_NETWORK]
-    return {str(inputs["name"]) for inputs in found if inputs.get("name")}
+    found = [each.get("inputs") or {} for each in resources if each.get("type") == kind]
+    return {str(inputs[name]) for inputs in found if inputs.get(name)}
 
 
 def kept_resources(lab: LabPaths) -> list[dict[str, Any]]:
