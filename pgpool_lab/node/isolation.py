@@ -87,8 +87,7 @@ def main() -> int:
             note(f"told that {source} holds the virtual IP; gave it up")
         # Several claims may have waited, and this service lives for a moment yet.
         if replaced and not stopped:
-            note("told of a primary on a newer timeline; stopping PostgreSQL")
-            stopped = stop()
+            stopped = stop("told of a primary on a newer timeline")
 
     while True:
         # Every time: a witness can come or go while PostgreSQL runs.
@@ -101,15 +100,11 @@ def main() -> int:
         reachable = len(peers) - len(silent(listener.missed, peers))
         gateway = not silent(listener.missed, [config["gateway"]])
         if cut_off(len(peers) + 1, reachable, gateway=gateway) and is_primary(config):
-            seen = f"{reachable} of {len(peers)} peers and {'the' if gateway else 'no'} gateway answer"
-            note(f"cut off: {seen}; stopping PostgreSQL, since another may be promoted")
-            stop()
+            stop(f"cut off: {reachable} of {len(peers)} peers and {'the' if gateway else 'no'} gateway answer")
         suspects, suspected = suspected, bool(away := followed_elsewhere(config, listener.missed))
         # Once may be a moment of an election.
         if suspects and suspected and is_primary(config):
-            seen = f"{' and '.join(away)} leads for others and does not answer"
-            note(f"cut off: {seen}; stopping PostgreSQL, since another may be promoted")
-            stop()
+            stop(f"cut off: {' and '.join(away)} leads for others and does not answer")
 
 
 def followed_elsewhere(config: Mapping[str, Any], missed: Mapping[str, int]) -> list[str]:
@@ -147,6 +142,7 @@ def note(why: str) -> None:
         print(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {why}", flush=True)
 
 
-def stop() -> bool:
+def stop(why: str) -> bool:
     """Stop PostgreSQL at once: a clean stop would wait for standbys that it cannot reach. Gives whether it was done."""
+    note(f"{why}; stopping PostgreSQL")
     return subprocess.run([FENCE], check=False).returncode == 0

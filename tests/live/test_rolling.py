@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from pgpool_lab.settings.model import NodeSettings
 from tests.live.beside import STACK, Checkout
 from tests.live.lab import LiveLab
 
@@ -19,7 +20,7 @@ def memory_kib(checkout: Checkout, node: str) -> int:
 def with_more_memory(settings: str) -> str:
     """A stack's settings with larger machines."""
     given = re.search(r" memory_mib: (\d+)", settings)
-    more = int(given[1] if given else 768) + 32
+    more = int(given[1] if given else NodeSettings.model_fields["memory_mib"].default) + 32
     return re.sub(r" +memory_mib: \d+\n", "", settings).replace("      ip: ", f"      memory_mib: {more}\n      ip: ")
 
 
