@@ -32,7 +32,7 @@ __all__ = [
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is so with exactly two nodes, or with a witness, when the lab under test is not so.
+    """Leave out what is so with a number of nodes, or with a witness, when the lab under test is not so.
 
     What takes long is left out unless everything is asked for.
     """
@@ -42,6 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     settings = Lab(LabPaths(stack)).settings
     untrue = {
         "two_nodes": len(settings.nodes) != 2,
+        "three_nodes": len(settings.nodes) != 3,
         "witness": not settings.witness,
         "everything": os.environ.get(testing.SCENARIOS) != "all",
     }

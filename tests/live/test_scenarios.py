@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 import psycopg2
 import pytest
@@ -12,10 +11,10 @@ from pgpool_lab.cluster.client import vip_mac
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.timing import failover_seconds
-from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload
 from pgpool_lab.waiting import wait_for
 from tests.live.conftest import UP
+from tests.live.kept import assert_nothing_lost
 from tests.live.lab import LiveLab
 
 pytestmark = pytest.mark.two_nodes
@@ -36,30 +35,6 @@ def wait_for_state(lab: LiveLab, *, primary: str, holder: str) -> None:
         seconds=failover_seconds(lab.outputs.timings),
         what=f"primary {primary}, virtual IP on {holder}",
     )
-
-
-UNSENT_SECONDS = 1.0
-"""Asynchronous replication: what was acknowledged so shortly before the primary's power went may be lost with it."""
-
-
-def assert_nothing_lost(lab: LiveLab, workload: Workload, *, power_lost: float | None = None) -> None:
-    """Every acknowledged row is on every node, asked from its own PostgreSQL; the clients are stopped."""
-    sent = {
-        write.number
-        for write in workload.stop().acknowledged
-        if power_lost is None or write.done is None or abs(write.done - power_lost) > UNSENT_SECONDS
-    }
-    wait_for(
-        lambda: missing(sent, table.final_rows(lab.outputs, lab.nodes)),
-        lambda seen: not any(seen.values()),
-        seconds=30,
-        what="every node has every acknowledged row",
-    )
-
-
-def missing(sent: set[int], found: Mapping[str, tuple[int, ...] | None]) -> dict[str, set[int]]:
-    """By node, the rows of `sent` that it doesn't have."""
-    return {name: sent - set(numbers or ()) for name, numbers in found.items()}
 
 
 def test_before_each_the_standby_streams_and_the_first_node_holds_everything(ready: LiveLab) -> None:
