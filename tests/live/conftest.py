@@ -16,6 +16,7 @@ from pgpool_lab.harness.workload.workload import Workload, running
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.settings.presets import preset_of
+from pgpool_lab.versions.numbers import parse
 from tests.live.beside import checkout
 from tests.live.evidence import pytest_runtest_makereport
 from tests.live.lab import LiveLab
@@ -34,7 +35,7 @@ __all__ = [
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is so with a number of nodes, or with a witness, when the lab under test is not so.
 
-    What takes long is left out unless everything is asked for.
+    So is what the lab's PostgreSQL is too old for. What takes long is left out unless everything is asked for.
     """
     stack = os.environ.get("LAB_STACK")
     if stack is None:
@@ -46,7 +47,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         "witness": not settings.witness,
         "everything": os.environ.get(testing.SCENARIOS) != "all",
     }
-    left_out = [item for item in items if any(item.get_closest_marker(marker) for marker, so in untrue.items() if so)]
+    version = parse(settings.postgresql.version)
+    left_out = [
+        item
+        for item in items
+        if any(item.get_closest_marker(marker) for marker, so in untrue.items() if so)
+        or any(parse(marker.args[0]) > version for marker in item.iter_markers("since_postgresql"))
+    ]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
 

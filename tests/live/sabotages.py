@@ -10,6 +10,7 @@ from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.invariants.model import TOLD_SECONDS
 from pgpool_lab.harness.scenarios.model import Arrangement, Await, Inject, Restore, Role, Scenario, Step, Watch
 from pgpool_lab.harness.workload.table import TABLE
+from tests.live.direct_sql import alter_system
 from tests.live.saboteur import Ground, Sabotage
 
 KEPT = ".sabotaged"
@@ -99,10 +100,8 @@ def promote_the_laggard(ground: Ground) -> None:
     body = promotion_of(ground.control.outputs, laggard)
     for node in ground.control.outputs.nodes:
         ground.control.shell(node, replace_script(node.scripts.failover, body))
-    with direct(ground.control.outputs, laggard) as connection:
-        # The WAL receiver ends with it (PostgreSQL manual, primary_conninfo: since 13 it can be reloaded).
-        rows(connection, "ALTER SYSTEM SET primary_conninfo = ''")
-        rows(connection, "SELECT pg_reload_conf()")
+    # The WAL receiver ends with it (PostgreSQL manual, primary_conninfo: since 13 it can be reloaded).
+    alter_system(ground.control.outputs, laggard, "SET primary_conninfo = ''")
 
 
 def promotion_of(outputs: LabOutputs, node: NodeOutput) -> str:
@@ -117,9 +116,7 @@ def promotion_of(outputs: LabOutputs, node: NodeOutput) -> str:
 
 def forget_the_laggard(ground: Ground) -> None:
     put_failover_back(ground)
-    with direct(ground.control.outputs, ground.standbys[-1]) as connection:
-        rows(connection, "ALTER SYSTEM RESET primary_conninfo")
-        rows(connection, "SELECT pg_reload_conf()")
+    alter_system(ground.control.outputs, ground.standbys[-1], "RESET primary_conninfo")
 
 
 # --- two of what there must be one of

@@ -5,42 +5,33 @@ from __future__ import annotations
 import pytest
 
 from pgpool_lab.cluster.outputs import NodeOutput
-from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.timing import RETURN_SECONDS, failover_seconds
 from pgpool_lab.harness.workload.workload import Workload
 from pgpool_lab.waiting import wait_for
+from tests.live.direct_sql import alter_system, sql
 from tests.live.kept import assert_nothing_lost
 from tests.live.lab import LiveLab
 
-pytestmark = [pytest.mark.three_nodes, pytest.mark.everything]
-
-
-def sql(lab: LiveLab, node: NodeOutput, *statements: str) -> list[dict[str, object]]:
-    """Statements on one node's own PostgreSQL; the rows of the last."""
-    with direct(lab.outputs, node) as connection:
-        return [rows(connection, statement) for statement in statements][-1]
-
-
-def set_on(lab: LiveLab, node: NodeOutput, change: str) -> None:
-    sql(lab, node, f"ALTER SYSTEM {change}", "SELECT pg_reload_conf()")
+# primary_conninfo can be reloaded, and wal_keep_size is there, since then (manual, release notes).
+pytestmark = [pytest.mark.three_nodes, pytest.mark.everything, pytest.mark.since_postgresql("13")]
 
 
 def remove_wal(lab: LiveLab, primary: NodeOutput, standby: NodeOutput, segment: str) -> None:
     """Have both give up a segment, as they would some hundred megabytes later."""
     for node in (primary, standby):
-        set_on(lab, node, "SET wal_keep_size = 0")
+        alter_system(lab.outputs, node, "SET wal_keep_size = 0")
     for _ in range(2):
         # A restartpoint takes a checkpoint of the primary's for its own, once it is replayed.
-        sql(lab, primary, "SELECT pg_switch_wal()", "CHECKPOINT")
+        sql(lab.outputs, primary, "SELECT pg_switch_wal()", "CHECKPOINT")
     for node in (primary, standby):
         wait_until_gone(lab, node, segment)
-        set_on(lab, node, "RESET wal_keep_size")
+        alter_system(lab.outputs, node, "RESET wal_keep_size")
 
 
 def wait_until_gone(lab: LiveLab, node: NodeOutput, segment: str) -> None:
     look = f"SELECT name FROM pg_ls_waldir() WHERE name = '{segment}'"
     wait_for(
-        lambda: sql(lab, node, "CHECKPOINT", look),
+        lambda: sql(lab.outputs, node, "CHECKPOINT", look),
         lambda there: not there,
         seconds=60,
         what=f"{node.name} no longer has {segment}",
@@ -58,14 +49,14 @@ def test_a_standby_whose_wal_is_gone_copies_the_new_primary_and_serves_again(
     first, second, third = ready.nodes
     before = set_aside(ready, third)
     # The WAL receiver ends, and begins again when the setting is gone (manual, primary_conninfo).
-    set_on(ready, third, "SET primary_conninfo = ''")
-    [received] = sql(ready, third, "SELECT pg_last_wal_receive_lsn() AS position")
-    [needed] = sql(ready, first, f"SELECT pg_walfile_name('{received['position']}') AS segment")
+    alter_system(ready.outputs, third, "SET primary_conninfo = ''")
+    [received] = sql(ready.outputs, third, "SELECT pg_last_wal_receive_lsn() AS position")
+    [needed] = sql(ready.outputs, first, f"SELECT pg_walfile_name('{received['position']}') AS segment")
     remove_wal(ready, first, second, str(needed["segment"]))
-    set_on(ready, third, "RESET primary_conninfo")
+    alter_system(ready.outputs, third, "RESET primary_conninfo")
     ready.shell(first, f"systemctl stop {first.services.postgresql}")
     wait_for(
-        lambda: sql(ready, second, "SELECT application_name AS name, state FROM pg_stat_replication"),
+        lambda: sql(ready.outputs, second, "SELECT application_name AS name, state FROM pg_stat_replication"),
         lambda seen: seen == [{"name": third.name, "state": "streaming"}],
         seconds=failover_seconds(ready.outputs.timings) + RETURN_SECONDS,
         what=f"{third.name} streams from {second.name}",

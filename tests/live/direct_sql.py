@@ -1,0 +1,19 @@
+"""SQL on one node's own PostgreSQL, past pgpool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
+from pgpool_lab.harness.clients import direct, rows
+
+
+def sql(outputs: LabOutputs, node: NodeOutput, *statements: str) -> list[dict[str, Any]]:
+    """Statements on one connection; the rows of the last."""
+    with direct(outputs, node) as connection:
+        return [rows(connection, statement) for statement in statements][-1]
+
+
+def alter_system(outputs: LabOutputs, node: NodeOutput, change: str) -> None:
+    """Set or reset a setting that a reload is enough for, such as `SET wal_keep_size = 0`."""
+    sql(outputs, node, f"ALTER SYSTEM {change}", "SELECT pg_reload_conf()")
