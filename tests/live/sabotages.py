@@ -6,11 +6,10 @@ import shlex
 from pathlib import PurePosixPath
 
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
-from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.invariants.model import TOLD_SECONDS
 from pgpool_lab.harness.scenarios.model import Arrangement, Await, Inject, Restore, Role, Scenario, Step, Watch
 from pgpool_lab.harness.workload.table import TABLE
-from tests.live.direct_sql import alter_system
+from tests.live.direct_sql import alter_system, sql
 from tests.live.saboteur import Ground, Sabotage
 
 KEPT = ".sabotaged"
@@ -64,9 +63,7 @@ def do_the_failover(ground: Ground) -> None:
     """Put the script back, and do by hand what it had to do."""
     put_failover_back(ground)
     standby = ground.standbys[0]
-    with direct(ground.control.outputs, standby) as connection:
-        waits = rows(connection, "SELECT 1 WHERE pg_is_in_recovery()")
-    if waits:
+    if sql(ground.control.outputs, standby, "SELECT 1 WHERE pg_is_in_recovery()"):
         ground.control.shell(standby, f"runuser -u postgres -- {promotion(standby)}")
 
 
@@ -149,8 +146,8 @@ def first_primary_only(ground: Ground) -> None:
 
 def delete_a_row(ground: Ground) -> None:
     """The oldest: its client was told long ago that it is kept."""
-    with direct(ground.control.outputs, ground.primary) as connection:
-        rows(connection, f"DELETE FROM {TABLE} WHERE number = (SELECT min(number) FROM {TABLE})")
+    oldest = f"SELECT min(number) FROM {TABLE}"
+    sql(ground.control.outputs, ground.primary, f"DELETE FROM {TABLE} WHERE number = ({oldest})")
 
 
 def nothing(ground: Ground) -> None:

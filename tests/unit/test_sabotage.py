@@ -15,7 +15,7 @@ from pgpool_lab.harness.invariants.roles import TWO_HOLDERS_SECONDS
 from pgpool_lab.harness.invariants.table import INVARIANTS
 from pgpool_lab.harness.scenarios.expectations import EXPECTATIONS
 from pgpool_lab.harness.scenarios.model import Await, Inject, Restore, Watch
-from tests.live import sabotages, saboteur
+from tests.live import direct_sql, sabotages, saboteur
 from tests.live.sabotages import SABOTAGES, put_back, replace_script
 from tests.live.saboteur import Ground, Sabotage, Saboteur, given_away
 from tests.unit.harness.synthetic import recording
@@ -48,8 +48,8 @@ class Database:
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Database:
     made = Database()
-    monkeypatch.setattr(sabotages, "direct", made.direct)
-    monkeypatch.setattr(sabotages, "rows", made.rows)
+    monkeypatch.setattr(direct_sql, "direct", made.direct)
+    monkeypatch.setattr(direct_sql, "rows", made.rows)
     return made
 
 
