@@ -282,6 +282,7 @@ class Lab:
 
     def bench(self) -> Bench:
         """Measure bare machines, then build the lab from nothing and measure its phases; it is left as it is then."""
+        refuse_given_outputs()
         if has_resources(self.paths):
             raise LabError(f"the lab {self.paths.stack} exists", f"./lab down {self.paths.stack}, then measure")
         settings = self.settings

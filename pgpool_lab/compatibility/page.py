@@ -43,7 +43,8 @@ what lies in the folders `LAB_PGPOOL_SAMPLES` and `LAB_POSTGRESQL_BINARIES` (`te
 
 | word | meaning |
 | --- | --- |
-| **live** | live-tested: the runbook's three scenarios passed on a lab of these versions, and no test failed on it |
+| **live** | live-tested: the runbook's three scenarios passed on a lab of these versions (with three nodes \
+`procedure-a` and `-b` stand for the first two), and of each test the last result is no failure |
 | fails | tests failed on a lab of these versions, or the samples or the program of one refused a configuration |
 | configuration | configuration-tested: that release's own samples name every parameter of the `pgpool.conf`, and that \
 version's own server program has read the `postgresql.conf`, which the lab renders for them |

@@ -450,6 +450,15 @@ def test_a_lab_is_brought_up_where_it_is(
         Lab(paths, system).up()
 
 
+@pytest.mark.parametrize("command", [Lab.up, Lab.down, Lab.bench], ids=lambda command: command.__name__)
+def test_what_builds_or_removes_a_lab_is_refused_for_one_that_was_built_elsewhere(
+    command: Callable[[Lab], object], paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_OUTPUTS", "outputs.json")
+    with pytest.raises(LabError, match=r"^LAB_OUTPUTS: outputs.json tells of a lab that was built elsewhere"):
+        command(Lab(paths))
+
+
 def test_a_lab_that_was_built_elsewhere_is_known_by_its_outputs(
     paths: LabPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
