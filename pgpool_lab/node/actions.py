@@ -224,8 +224,9 @@ def rewind(config: Config, primary: str) -> None:
     refuse_if_primary(config)
     log(f"rewinding to {primary}")
     before = source_state(config, source)
-    stop(config)
+    # First: where it fails this node stays what it is.
     psql(config, source["ip"], "CHECKPOINT", seconds=120)
+    stop(config)
     server = f"host={source['ip']} port={postgres['port']} user={config['users']['superuser']} dbname=postgres"
     program = Path(postgres["bin"], "pg_rewind")
     options = dialect.of(config)["rewind_options"]

@@ -13,6 +13,7 @@ from typing import IO, Any
 from . import health, locks, pgpool
 from .answer import FORMATION_SECONDS, all_facts, settled_facts
 from .configuration import AGENT, Config, Refused, StepFailed, log, node, witnesses
+from .isolation import cut_off
 from .join import Plan, Refusal, Wait, answer_of, decide
 from .preference import preferred
 
@@ -93,7 +94,7 @@ def ask(config: Config, names: Sequence[str], *, settled: bool = False) -> Answe
                 answers[name] = json.loads(on_node(config, name, ["facts", "--settled"], seconds=seconds))
             else:
                 answers[name] = json.loads(on_node(config, name, ["facts"], seconds=ASK_SECONDS))
-        except (StepFailed, ValueError) as failure:
+        except (StepFailed, OSError, ValueError) as failure:
             log(f"{name}: {failure}")
 
     threads = [threading.Thread(target=put, args=(name,)) for name in answers]
@@ -111,7 +112,7 @@ def join(
     done: list[str] = []
     rounds = 0
     silent_since: float | None = None
-    began = time.monotonic()
+    expected_since: float | None = None
     with locks.JOIN.open("w") as lock:
         answers = claim(config, lock)
         if initialised:
@@ -127,15 +128,13 @@ def join(
             if busy := being_changed(decision, answers):
                 # A failover's own steps: what they make of the node is decided on then.
                 decision = Wait(busy, "another step changes its PostgreSQL", "see failover.log and join.log there")
-            elif (
-                force_primary is None
-                and time.monotonic() - began < FAILOVER_SECONDS
-                and (expected := successor(decision, answers))
-            ):
-                log(f"nobody is primary: waiting for pgpool, which may be making {expected} one")
-                time.sleep(1)
-                answers = ask_all(config)
-                continue
+            elif force_primary is None and (expected := successor(decision, answers)):
+                expected_since = expected_since or time.monotonic()
+                if time.monotonic() - expected_since < FAILOVER_SECONDS:
+                    log(f"nobody is primary: waiting for pgpool, which may be making {expected} one")
+                    time.sleep(1)
+                    answers = ask_all(config)
+                    continue
             match decision:
                 case Refusal(reason, remedy):
                     raise Refused(f"{reason}; {remedy}")
@@ -371,6 +370,8 @@ def rejoin(config: Config, name: str, force_primary: str | None = None) -> dict[
     Of the others only those are waited for that take part already: nodes that are down or follow nobody, and pgpools
     without a place in the watchdog cluster, stay as they are, each for a rejoin of its own.
     """
+    if force_primary is not None:
+        refuse_without_majority(*ask_members(config))
     result = bring_back(config, name, force_primary)
     tell_witness(config, "pgpool-apply")
     answers, witness = ask_members(config, settled=True)
@@ -378,6 +379,17 @@ def rejoin(config: Config, name: str, force_primary: str | None = None) -> dict[
     absent = {other for other in health.absentees(answers) if other != name}
     absent |= {other for other, facts in witness.items() if facts is None}
     return result | settle(config, stopped, absent, (answers, witness))
+
+
+def refuse_without_majority(answers: Answers, witness: Answers) -> None:
+    """Raise Refused where a primary that is started would stop itself: others might promote another (`isolation`)."""
+    said = {**answers, **witness}
+    silent = [name for name, facts in said.items() if facts is None]
+    if cut_off(len(said), len(said) - len(silent) - 1, gateway=True):
+        raise Refused(
+            f"{', '.join(silent)} do not answer: a primary that reaches no majority stops itself; bring one of them "
+            "back first, ./lab up does"
+        )
 
 
 def bring_back(config: Config, name: str, force_primary: str | None = None) -> dict[str, Any]:

@@ -20,11 +20,19 @@ from typing import Any, NamedTuple
 from . import advisory, dialect
 from .connections import drop_connections
 from .follow import succeeding
-from .script import CONFIGURATION, end_postgresql, log, on_node, start_on_node, through
+from .script import CONFIGURATION, FENCE, end_postgresql, log, on_node, over_ssh, start, start_on_node, through
 from .standing import PROBE_SECONDS, Answer, Failed, Question, psql
 
-FENCE_SECONDS = 3
-"""How long the attempt to stop the old primary may take: it delays the promotion."""
+FENCE_SECONDS = 5
+"""How long the attempt to stop the old primary may take: it delays the promotion. The fence itself waits for up to
+three seconds where that is being stopped already, after a login."""
+LATE_LOGIN_SECONDS = 10
+"""How long a host that was not fenced in time may take to be reached after the promotion. One that is away for longer
+is told what happened (replacement.py)."""
+NOBODY = "nothing listens there"
+"""What is said of an old primary that has ended by itself."""
+UNREACHABLE = "it cannot be reached"
+"""How what is said of a host that takes no connection begins."""
 UNDER_WAY = "a clean stop is under way"
 """What the fence says when the agent is stopping that PostgreSQL."""
 STOPPED = "stopped"
@@ -75,22 +83,23 @@ def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     try:
         socket.create_connection((node["ip"], port), timeout=PROBE_SECONDS).close()
     except ConnectionRefusedError:
-        return "nothing listens there"
+        return NOBODY
     except ConnectionAbortedError:
         # It was there, and was dropped with the others: `main` does that meanwhile.
         pass
     except OSError as failure:
-        return f"it cannot be reached ({failure})"
+        return f"{UNREACHABLE} ({failure})"
     return end_postgresql(node, FENCE_SECONDS, here=node["name"] == config["name"]) or STOPPED
 
 
 def asks_again(fenced: str, asked: int, answered: int, replication: str) -> bool:
     """Whether the first answers, given beside the fence, may name the wrong one of several standbys.
 
-    A primary that the fence has ended may have written until then. And where a commit waits for any of them, the one
-    that was not heard may be the only one that has a row.
+    A primary that was there may have written until the fence ended it, or has since ended. And where a commit waits for
+    any of them, the one that was not heard may be the only one that has a row.
     """
-    return asked > 1 and (fenced == STOPPED or (answered < asked and replication == "sync"))
+    was_there = fenced != NOBODY and not fenced.startswith(UNREACHABLE)
+    return asked > 1 and (was_there or (answered < asked and replication == "sync"))
 
 
 def wait_for_end(config: Mapping[str, Any], node: Mapping[str, Any]) -> None:
@@ -116,7 +125,7 @@ def promote(config: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
     for it (before PostgreSQL 12) it is the agent's step there, which takes a lock as well.
     """
     if not dialect.of(config)["promotes_by_sql"]:
-        failure = on_node(node, "promote", PROMOTION_SECONDS + 5)
+        failure = on_node(node, "promote --unasked", PROMOTION_SECONDS + 5)
         if failure:
             log(f"{node['name']}: {failure}")
         return not failure
@@ -158,7 +167,8 @@ def main(arguments: Sequence[str]) -> int:
     dropping.join()
     log(f"fencing {failed['name']}: {fenced}")
     # ssh may say more than the fence does.
-    if UNDER_WAY in fenced or any(answer.preferred for answer in question.answers()):
+    planned = UNDER_WAY in fenced or any(answer.preferred for answer in question.answers())
+    if planned:
         log(f"a planned stop: waiting until {failed['name']} has ended")
         wait_for_end(config, failed)
         question = Question(config, others)
@@ -177,6 +187,9 @@ def main(arguments: Sequence[str]) -> int:
     target = next(node for node in others if node["name"] == decision.promote)
     done = promote(config, target)
     log(f"{decision.promote} {'is primary' if done else 'was not promoted'}")
+    if done and not planned and fenced not in (NOBODY, STOPPED):
+        # It may have been busy, or away, for a moment: it must not go on beside the new one.
+        start(over_ssh(failed, FENCE, LATE_LOGIN_SECONDS))
     if done and config["postgresql"]["replication"] == "sync":
         # No commit returns before a standby has it, and pgpool's own command comes later, among all that clients do.
         for node in others:

@@ -24,6 +24,8 @@ USAGE = """usage: lab-node facts [--settled]
 
 LOOK_SECONDS = 1
 """Who looks whether a lock is held has it for a moment (locks.is_held)."""
+UNASKED = ["--unasked"]
+"""Options of a promotion that a failover waits for: the node is not asked what it is then."""
 PROMOTION_SECONDS = 30
 """How long a promotion waits for another step; the failover script waits no longer than that for its end, either."""
 
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     except Refused as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         return 3
-    except (StepFailed, RuntimeError) as failure:
+    except (StepFailed, RuntimeError, OSError, ValueError) as failure:
         print(f"failed: {failure}", file=sys.stderr)
         return 1
     if result is None:
@@ -143,7 +145,10 @@ def forced_primary(options: Sequence[str]) -> str | None:
 
 
 def act(config: dict[str, object], verb: str, options: list[str]) -> object | None:
-    """One action on this node's PostgreSQL; gives the facts after it, or that it was stopped."""
+    """One action on this node's PostgreSQL; gives the facts after it, where somebody wants to know them.
+
+    A pgpool in a failover answers nobody, and that waits for a promotion.
+    """
     from . import actions, locks
     from .answer import all_facts
     from .configuration import StepFailed
@@ -162,7 +167,7 @@ def act(config: dict[str, object], verb: str, options: list[str]) -> object | No
                 return actions.reload(config, primary)
         if not change(config, verb, options):
             return None
-    return all_facts(config)
+    return {"node": config["name"], "promoted": True} if options == UNASKED else all_facts(config)
 
 
 def wait_to_promote(lock: IO[str]) -> bool:
@@ -207,7 +212,7 @@ def change(config: dict[str, object], verb: str, options: list[str]) -> bool:
             actions.initialise(config)
         case ["start-primary"]:
             actions.start_primary(config)
-        case ["promote"]:
+        case ["promote"] | ["promote", "--unasked"]:
             actions.promote(config)
         case ["restart"]:
             actions.restart(config)

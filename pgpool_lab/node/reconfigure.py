@@ -117,6 +117,7 @@ def reconfigure(config: Config) -> list[str]:
         answers = claim(config, lock)
         needed = unread(answers)
         if needed.without_pgpool:
+            refuse_silent(answers)
             done += stop_pgpool(config, answers)
         for name in needed.stop:
             on_node(config, name, ["local", "stop"], seconds=STEP_SECONDS)
@@ -133,6 +134,7 @@ def reconfigure(config: Config) -> list[str]:
         if not plan.order:
             return done
         if not needed.without_pgpool:
+            refuse_silent(answers)
             done += stop_pgpool(config, answers)
         for name in plan.order:
             if plan.replayed and name != needed.primary:
@@ -141,6 +143,15 @@ def reconfigure(config: Config) -> list[str]:
             done.append(f"restart {name}")
         wait_until_streaming(config, needed.primary, standbys_of(needed.primary, answers))
     return done
+
+
+def refuse_silent(answers: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """Raise Refused while a node does not answer: its pgpool may run, would see a failure and promote another."""
+    if silent := [name for name, facts in answers.items() if facts is None]:
+        raise Refused(
+            f"{', '.join(silent)}: no answer, and a pgpool there would take a restart of the primary for its failure; "
+            "repeat ./lab up when it answers"
+        )
 
 
 def role(name: str, primary: str) -> list[str]:

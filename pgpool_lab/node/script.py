@@ -5,7 +5,6 @@ Start-up time counts here, on emulated processors: the standard library's heavy 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -33,10 +32,10 @@ def log(message: str) -> None:
     moment = time.time()
     stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(moment)) + f".{int(moment * 1000) % 1000:03d}"
     line = f"{stamp} [{os.getpid()}] {message}\n"
-    with open(LOG, "a") as stream:  # noqa: PTH123 -- pathlib costs start-up time
+    # The disk may be full, and whoever called may have gone; the step goes on.
+    with suppress(OSError), open(LOG, "a") as stream:  # noqa: PTH123 -- pathlib costs start-up time
         stream.write(line)
-    # Whoever called may have gone; the step goes on.
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         sys.stderr.write(line)
 
 

@@ -201,6 +201,43 @@ def test_what_the_script_does_and_says(
 
 
 @pytest.mark.parametrize(
+    ("fenced", "promoted", "again"),
+    [
+        ("stopped", True, False),
+        ("nothing listens there", True, False),
+        ("it cannot be reached (timed out)", True, True),
+        ("no answer within 5 s", True, True),
+        ("no answer within 5 s", False, False),
+        ("a clean stop is under way", True, False),
+    ],
+)
+def test_who_was_not_fenced_in_time_is_fenced_beside_the_new_primary(
+    fenced: str,
+    promoted: bool,
+    again: bool,
+    steps: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def promote(config: Any, node: Any) -> bool:
+        steps.append("promote")
+        return promoted
+
+    called(CONFIG, "node0", [standby("node4"), standby("node5")], tmp_path, monkeypatch)
+    monkeypatch.setattr(failover, "fence", lambda config, node: fenced)
+    monkeypatch.setattr(failover, "wait_for_end", lambda config, node: None)
+    monkeypatch.setattr(failover, "promote", promote)
+    monkeypatch.setattr(failover, "start", lambda words: steps.append(" ".join(words[-2:])))
+    failover.main(["0", "node0", "0", "1", "node4", "node0"])
+    assert steps == ["promote", *(["postgres@node0 sudo -n /usr/local/sbin/lab-fence"] if again else [])]
+
+
+def test_a_full_disk_keeps_no_failover_from_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "LOG", "/dev/full")
+    script.log("called: 0 node0 0 1 node4 node0")
+
+
+@pytest.mark.parametrize(
     ("replication", "promoted", "expected"),
     [("sync", True, ["node5: succeed --old node0"]), ("sync", False, []), ("async", True, [])],
 )
@@ -350,6 +387,8 @@ def test_what_went_wrong_is_told(program: str, said: str) -> None:
         ("nothing listens there", 2, 2, "sync", False),
         ("nothing listens there", 2, 1, "async", False),
         ("it cannot be reached (timed out)", 2, 1, "sync", True),
+        ("it cannot be reached (timed out)", 2, 2, "async", False),
+        ("no answer within 5 s", 2, 2, "async", True),
     ],
 )
 def test_standbys_are_asked_again_where_the_first_answers_may_name_the_wrong_one(

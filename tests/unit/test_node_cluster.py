@@ -122,9 +122,10 @@ def test_join_waits_for_the_step_that_a_failover_has_under_way(monkeypatch: pyte
 STOPPED = PRIMARY | {"running": False, "in_recovery": None, "control_state": "in production"}
 
 
+@pytest.mark.parametrize("silent", [0, 100], ids=["asked at once", "the old primary was silent for long"])
 @pytest.mark.parametrize("promotes", [True, False], ids=["pgpool promotes the standby", "pgpool does nothing"])
 def test_the_old_primary_is_not_started_while_pgpool_may_promote_another(
-    promotes: bool, monkeypatch: pytest.MonkeyPatch
+    promotes: bool, silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = {"pgpool": {"running": True}}
     lost: cluster.Answers = {each: facts(**STANDBY) | runs for each in NODES}
@@ -133,8 +134,8 @@ def test_the_old_primary_is_not_started_while_pgpool_may_promote_another(
     asked: list[cluster.Answers] = []
 
     def ask_all(config: Any) -> cluster.Answers:
-        asked.append(promoted if promotes and len(asked) > 1 else lost)
-        return asked[-1]
+        asked.append(promoted if promotes and len(asked) > silent + 1 else lost)
+        return asked[-1] | ({"node0": None} if len(asked) <= silent else {})
 
     class Decided(Exception):
         pass
@@ -191,7 +192,9 @@ def test_what_runs_already_takes_its_settings_before_the_join(
     assert main.dispatch(["join", *options]) == {"actions": [*expected, "node4: clone"]}
 
 
-@pytest.mark.parametrize(("failure", "code"), [(Refused("two primaries"), 3), (StepFailed("initdb"), 1), (None, 0)])
+@pytest.mark.parametrize(
+    ("failure", "code"), [(Refused("two primaries"), 3), (StepFailed("initdb"), 1), (OSError("no space"), 1), (None, 0)]
+)
 def test_exit_codes(failure: Exception | None, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def dispatch(arguments: Sequence[str]) -> object:
         if failure is not None:
@@ -226,11 +229,12 @@ def test_of_two_promotions_the_second_waits_and_no_longer_than_its_script(
         locks.take(lock)
         threading.Timer(0.3, locks.release, [lock]).start()
         assert main.act({"name": "node4"}, "promote", []) == {}
+        assert main.act({"name": "node4"}, "promote", ["--unasked"]) == {"node": "node4", "promoted": True}
         locks.take(lock)
         monkeypatch.setattr(main, "PROMOTION_SECONDS", 0.2)
         with pytest.raises(StepFailed, match="another step"):
             main.act({"name": "node4"}, "promote", [])
-    assert done == ["promote"]
+    assert done == ["promote", "promote"]
     assert main.PROMOTION_SECONDS < failover.PROMOTION_SECONDS + 5
 
 

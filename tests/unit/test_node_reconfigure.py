@@ -182,6 +182,15 @@ def test_pgpool_sees_no_change_of_the_way_to_log_in(run: Any) -> None:
     assert [step.split()[1] for step in nodes.told] == ["pgpool-stop"] * 3 + ["reload"] * 3 + ["restart"]
 
 
+@pytest.mark.parametrize("what", [["settings"], BOTH], ids=["a restart", "another way to log in"])
+def test_no_primary_is_restarted_while_a_pgpool_may_see_it(run: Any, what: list[str]) -> None:
+    given = answers(node4=what, node5=what) | {"node0": None}
+    nodes = Nodes(given, {"node4": [PORT]})
+    with pytest.raises(Refused, match=r"^node0: no answer"):
+        run(nodes)
+    assert {step.split()[1] for step in nodes.told} <= {"reload"}
+
+
 def test_no_restart_after_one_that_failed(run: Any) -> None:
     nodes = Nodes(answers(**{name: ["settings"] for name in NODES}), {name: [PORT] for name in NODES}, "node4 restart")
     with pytest.raises(StepFailed):

@@ -147,7 +147,7 @@ def test_the_failover_promotes_through_the_agent_where_there_is_no_function(
     monkeypatch.setattr(failover, "on_node", lambda node, words, seconds: recording(asked)([words]))
     assert failover.promote(config, config["nodes"][1])
     assert ("pg_promote" in asked[0][0]) == by_sql
-    assert (asked == [["promote"]]) != by_sql
+    assert (asked == [["promote --unasked"]]) != by_sql
     monkeypatch.setattr(failover, "on_node", lambda node, words, seconds: "no answer")
     assert failover.promote(config, config["nodes"][1]) == by_sql
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -115,6 +115,28 @@ def test_one_node_comes_back_while_another_is_down(changes: list[tuple[str, Any]
             changed(nodes.answers, name, "pgpool", "backends", 2, "status", to="down")
     assert cluster.rejoin(CONFIG, "node4")["primary"] == "node0"
     assert nodes.done == ["join of node4", "node4: local pgpool-apply"]
+
+
+@pytest.mark.parametrize(
+    ("others", "silent", "refused"),
+    [
+        (["node4", "node5"], ["node4"], False),
+        (["node4", "node5"], ["node4", "node5"], True),
+        (["node4"], ["node4"], False),
+        (["node4", "witness"], ["node4", "witness"], True),
+    ],
+    ids=["two of three are left", "one of three", "one of two", "one of two that have a witness"],
+)
+def test_nobody_is_made_primary_who_would_stop_for_want_of_a_majority(
+    others: list[str], silent: list[str], refused: bool, nodes: Nodes
+) -> None:
+    """`isolation` decides who stops; one of two asks the gateway, which it can."""
+    facts = nodes.answers["node0"]
+    said = {name: None if name in silent else facts for name in ["node0", *others]}
+    witness = {name: said.pop(name) for name in ["witness"] if name in said}
+    refusal = pytest.raises(Refused, match="a primary that reaches no majority stops itself")
+    with refusal if refused else nullcontext():
+        cluster.refuse_without_majority(said, witness)
 
 
 def test_the_node_itself_is_waited_for(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
