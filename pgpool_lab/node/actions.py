@@ -31,6 +31,8 @@ START_SECONDS = 300
 """A stop with its checkpoint and a start with crash recovery, emulated and starved."""
 STREAM_SECONDS = START_SECONDS + 120
 """How long a started standby may take until it streams: its own recovery, and its primary's start at the same time."""
+STILL_SECONDS = 3
+"""A standby that has replayed nothing for so long has replayed what it has: little is left when it takes logins."""
 RELOAD_SECONDS = 30
 RECONNECT_SECONDS = 12
 """A standby tries again every 5 s unless told otherwise (wal_retrieve_retry_interval): earlier nothing is known."""
@@ -99,9 +101,7 @@ def promote(config: Config) -> None:
     log("promoting")
     directory = Path(config["postgresql"]["data_directory"])
     if not service_active(config["postgresql"]["service"]):
-        write_replication_conf(config, None)
-        make_standby(config, directory, None)
-        start(config)
+        start_alone(config)
     if not facts.asked(config)["in_recovery"]:
         return
     if dialect.of(config)["promotes_by_sql"]:
@@ -111,6 +111,27 @@ def promote(config: Config) -> None:
         wait_until_promoted(config)
     if facts.asked(config)["in_recovery"]:
         raise StepFailed(f"the standby was not promoted within {PROMOTE_SECONDS} s")
+
+
+def start_standby(config: Config) -> None:
+    """Start a stopped standby as what it is, following nobody; returns when it has replayed all WAL that it has."""
+    log("starting as a standby of nobody")
+    start_alone(config)
+    deadline = time.monotonic() + START_SECONDS
+    position, since = facts.asked(config)["lsn"], time.monotonic()
+    while time.monotonic() - since < STILL_SECONDS:
+        time.sleep(0.3)
+        if (now := facts.asked(config)["lsn"]) != position:
+            position, since = now, time.monotonic()
+        if time.monotonic() > deadline:
+            raise StepFailed(f"it has replayed up to {position} and goes on after {START_SECONDS} s; repeat later")
+
+
+def start_alone(config: Config) -> None:
+    """Start a stopped standby that follows nobody."""
+    write_replication_conf(config, None)
+    make_standby(config, Path(config["postgresql"]["data_directory"]), None)
+    start(config)
 
 
 def wait_until_promoted(config: Config) -> None:

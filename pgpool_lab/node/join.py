@@ -37,7 +37,7 @@ class Action(NamedTuple):
     """One step on one node."""
 
     verb: str
-    """`initialise`, `start-primary`, `promote`, `follow`, `follow-or-clone`, `clone`, `rewind`."""
+    """`initialise`, `start-primary`, `start-standby`, `promote`, `follow`, `follow-or-clone`, `clone`, `rewind`."""
     node: str
     primary: str
 
@@ -159,7 +159,10 @@ def unanswered(answer: Answer) -> Wait | None:
 def find_primary(
     answers: Sequence[Answer], *, first: str, initialised: bool, force_primary: str | None, rejoin: str | None
 ) -> Plan | Wait | Refusal:
-    """Rule 3: nobody is primary, so all must answer before one is chosen. Its standbys are started with it."""
+    """Rule 3: nobody is primary, so all must answer before one is chosen. Its standbys are started with it.
+
+    Of several standbys none is chosen before all of them run: what is known of a stopped one is less than it has.
+    """
     by_name = {answer.name: answer for answer in answers}
     with_data = [answer for answer in answers if answer.reachable and answer.data == "present"]
     if force_primary is not None:
@@ -183,11 +186,25 @@ def find_primary(
             )
         return Plan(first, (Action("initialise", first, first),))
     best = max(with_data, key=lambda answer: (answer.timeline, was_primary(answer), answer.lsn))
+    if stopped := unknown_rivals(best, with_data):
+        return Plan(best.name, tuple(Action("start-standby", answer.name, answer.name) for answer in stopped))
     others = [answer for answer in answers if answer is not best and rejoin in (None, answer.name)]
     start = Action(start_verb(best), best.name, best.name)
     verb = "follow" if rejoin is None else "follow-or-clone"
     follows = [Action(verb, other.name, best.name) for other in others if at_once(other, best)]
     return Plan(best.name, (start, *follows))
+
+
+def unknown_rivals(best: Answer, with_data: Sequence[Answer]) -> list[Answer]:
+    """The stopped ones among several standbys of which any may have the most WAL.
+
+    pg_control knows how much a standby must have replayed to be consistent, not how much it has received (manual,
+    "pg_controldata"; xlog.c, UpdateMinRecoveryPoint).
+    """
+    rivals = [answer for answer in with_data if answer.timeline == best.timeline]
+    if len(rivals) == 1 or start_verb(best) != "promote":
+        return []
+    return [answer for answer in rivals if not answer.running]
 
 
 def at_once(answer: Answer, best: Answer) -> bool:

@@ -212,6 +212,8 @@ def change(config: dict[str, object], verb: str, options: list[str]) -> bool:
             actions.initialise(config)
         case ["start-primary"]:
             actions.start_primary(config)
+        case ["start-standby"]:
+            actions.start_standby(config)
         case ["promote"] | ["promote", "--unasked"]:
             actions.promote(config)
         case ["restart"]:

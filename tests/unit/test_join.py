@@ -143,7 +143,7 @@ PLANS: dict[str, tuple[Decision, Plan]] = {
         plan("node0", ("start-primary", "node0"), ("follow-or-clone", "node5")),
     ),
     "all down, the next primary is promoted, so that nobody follows it yet": (
-        decided(stopped("node0"), stopped("node4", lsn=900)),
+        decided(standby("node0"), standby("node4", lsn=900)),
         plan("node0", ("promote", "node0")),
     ),
     "all down after a power cut": (
@@ -162,7 +162,15 @@ PLANS: dict[str, tuple[Decision, Plan]] = {
         plan("node4", ("start-primary", "node4")),
     ),
     "all standbys, the most WAL": (
-        decided(stopped("node0", lsn=900), stopped("node4", lsn=1000), stopped("node5", lsn=950)),
+        decided(standby("node0", lsn=900), standby("node4", lsn=1000), standby("node5", lsn=950)),
+        plan("node4", ("promote", "node4")),
+    ),
+    "all standbys, and a stopped one may have more than is known": (
+        decided(stopped("node0", lsn=900), standby("node4", lsn=1000), stopped("node5", lsn=950)),
+        Plan("node4", tuple(Action("start-standby", name, name) for name in ("node0", "node5"))),
+    ),
+    "all standbys, and a stopped one is left behind": (
+        decided(stopped("node0", lsn=900), stopped("node4", timeline=2, lsn=800)),
         plan("node4", ("promote", "node4")),
     ),
     "a running standby without a primary": (

@@ -264,3 +264,29 @@ def test_a_node_that_is_promoted_while_it_follows_keeps_its_data(
     assert service.told == ["reload"]
     assert directory.exists()
     assert list(directory.iterdir()) == [], "the fence spares who looks like a standby"
+
+
+@pytest.mark.parametrize("positions", [["0/100"], ["0/100", "0/200", "0/300"]], ids=["nothing was left", "some was"])
+def test_a_standby_of_nobody_has_replayed_what_it_has(
+    positions: list[str], config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter([*positions, *[positions[-1]] * 10])
+    asked: list[str] = []
+    clock = iter(range(10_000))
+
+    def ask(config: Any) -> dict[str, str]:
+        asked.append(next(told))
+        return {"lsn": asked[-1]}
+
+    monkeypatch.setattr(actions, "start_alone", lambda config: None)
+    monkeypatch.setattr(actions, "log", lambda message: None)
+    monkeypatch.setattr(facts, "asked", ask)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(actions, "STILL_SECONDS", 10)
+    actions.start_standby(config)
+    assert asked[: len(positions)] == positions
+    assert asked.count(positions[-1]) > 1, "it goes on looking for a while"
+    monkeypatch.setattr(facts, "asked", lambda config: {"lsn": str(next(clock))})
+    with pytest.raises(StepFailed, match="goes on after"):
+        actions.start_standby(config)
