@@ -353,7 +353,10 @@ def wait_until_streaming(config: Config, primary: str) -> None:
             raise StepFailed("it was promoted meanwhile")
         passed = time.monotonic() - started
         if passed > STREAM_SECONDS:
-            raise StepFailed(f"it does not stream from {primary} after {STREAM_SECONDS} s; see postgresql.log")
+            raise StepFailed(
+                f"it does not stream from {primary} after {STREAM_SECONDS} s; postgresql.log says why, and "
+                f"./lab rejoin {config['name']} gives up what only it has"
+            )
         if passed > RECONNECT_SECONDS and state["lsn"] and wal_is_gone(config, primary, state["lsn"]):
             raise StepFailed(
                 f"{primary} no longer has the WAL from {state['lsn']} on; ./lab rejoin {config['name']} copies its data"
