@@ -10,6 +10,7 @@ from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.bounds import Bounds, Struck, Watched, bounds
 from pgpool_lab.harness.faults import FAULTS, Losses
+from pgpool_lab.harness.faults.model import BACK_SECONDS
 from pgpool_lab.harness.invariants.model import (
     ALONE_SECONDS,
     DELAY_SECONDS,
@@ -41,8 +42,11 @@ LOGIN_SECONDS = 5.0
 EVERYTHING = Struck(primary="silent", holder="silent")
 """Its bounds are made of every parameter that any bound is made of."""
 
-UNSENT_SECONDS = 10.0
-"""How long before its end a primary may have acknowledged what no standby has received yet, on a busy machine."""
+UNSENT_SECONDS = 3.0
+"""How long before its end a primary may have acknowledged what no standby has received yet, on a busy machine. Clients
+write for longer before the first fault: some of those rows must not be lost."""
+MERGED_SECONDS = BACK_SECONDS
+"""Within this time nodes that were cut from each other know again who is primary and holder."""
 
 STOPPED = Violation(
     name="stopped instead",
@@ -139,11 +143,11 @@ def evidence_of(run: ScenarioRun, outputs: LabOutputs, rows: Mapping[str, Rows |
         replication=outputs.replication,
         macs=macs_of(outputs),
         losable=(
-            *(losable(event, run) for event in run.events if takes_rows(event)),
+            *(losable(event, run) for event in run.events if takes_rows(event, run, outputs)),
             *((one.earliest, one.told) for one in resumed),
         ),
         resumed=resumed,
-        may_split=run.may_split,
+        split=split_window(run) if run.may_split else None,
         delay_seconds=factor() * DELAY_SECONDS,
         told_seconds=factor() * (ALONE_SECONDS if fail_over_alone(outputs) else TOLD_SECONDS),
         told_until=min((event.earliest for event in run.events if parts_views(event)), default=run.ended),
@@ -202,12 +206,28 @@ def struck_by(losses: Losses | None, event: Event, nodes: tuple[str, ...]) -> St
     return None if struck.primary is None and struck.holder is None else struck
 
 
-def takes_rows(event: Event) -> bool:
-    """Whether an event may take acknowledged rows from a cluster that replicates asynchronously."""
+def takes_rows(event: Event, run: ScenarioRun, outputs: LabOutputs) -> bool:
+    """Whether an event may take acknowledged rows from a cluster that replicates asynchronously.
+
+    Nobody is promoted where all nodes are struck at once: the primary comes back with all that it has written.
+    """
+    if event.kind != "fault":
+        return False
+    if FAULTS[event.name].parts_nodes:
+        return True
     losses = losses_of(event)
-    if losses is None:
-        return event.kind == "fault"
-    return losses.rows and bool(set(event.nodes) & set(event.primaries))
+    together = {node for other in run.events if other.step == event.step for node in other.nodes}
+    alone = together == {node.name for node in outputs.nodes}
+    struck = bool(set(event.nodes) & set(event.primaries))
+    return struck and not alone and (losses is None or losses.rows)
+
+
+def split_window(run: ScenarioRun) -> tuple[float, float]:
+    """From when nodes are cut from each other until they have had the time to know of each other again."""
+    cuts = [event for event in run.events if event.kind == "fault" and FAULTS[event.name].parts_nodes]
+    begin = min((cut.earliest for cut in cuts), default=run.ended)
+    mended = [event.latest for event in run.events if event.kind == "heal" and event.earliest >= begin]
+    return begin, min(mended, default=run.ended) + factor() * MERGED_SECONDS
 
 
 def losable(event: Event, run: ScenarioRun) -> tuple[float, float]:
@@ -267,7 +287,7 @@ def answer_to_a_cut(
 
     They stopped when one side gave way to the other, or no client could write.
     """
-    if not evidence.expected.may_split:
+    if evidence.expected.split is None:
         return None
     if splits(evidence):
         return "split"

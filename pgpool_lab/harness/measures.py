@@ -115,9 +115,10 @@ def count(evidence: Evidence) -> Counts:
 
 
 def longest(gaps: Iterable[Gap], window: Window) -> Gap | None:
-    """The longest gap that shares a moment with the window."""
+    """The longest gap that shares a moment with the window; one that was not over then is longer than any other."""
     inside = (gap for gap in gaps if gap.end >= window.fault and gap.begin <= window.end)
-    return max((part for gap in inside if (part := until(gap, window.end))), key=lambda gap: gap.seconds, default=None)
+    parts = (part for gap in inside if (part := until(gap, window.end)))
+    return max(parts, key=lambda gap: (not gap.over, gap.seconds), default=None)
 
 
 def until(gap: Gap, end: float) -> Gap | None:

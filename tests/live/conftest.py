@@ -10,6 +10,7 @@ import pytest
 from pgpool_lab import testing
 from pgpool_lab.compatibility import documents
 from pgpool_lab.engine import Engine
+from pgpool_lab.harness.faults import Injector, Record
 from pgpool_lab.harness.measurements.document import commit
 from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload, running
@@ -92,6 +93,7 @@ def engine(lab: LiveLab) -> Engine:
 @pytest.fixture
 def ready(lab: LiveLab) -> LiveLab:
     """The lab as every scenario finds it, whatever the one before left."""
+    Injector(lab, Record(LabPaths(lab.stack).faults)).heal_all()
     lab.bring_back()
     return lab
 

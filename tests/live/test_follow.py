@@ -8,7 +8,7 @@ from pgpool_lab.cluster.outputs import NodeOutput
 from pgpool_lab.harness.timing import RETURN_SECONDS, failover_seconds
 from pgpool_lab.harness.workload.workload import Workload
 from pgpool_lab.waiting import wait_for
-from tests.live.direct_sql import alter_system, sql
+from tests.live.direct_sql import alter_system, deaf, sql
 from tests.live.kept import assert_nothing_lost
 from tests.live.lab import LiveLab
 
@@ -48,12 +48,10 @@ def test_a_standby_whose_wal_is_gone_copies_the_new_primary_and_serves_again(
 ) -> None:
     first, second, third = ready.nodes
     before = set_aside(ready, third)
-    # The WAL receiver ends, and begins again when the setting is gone (manual, primary_conninfo).
-    alter_system(ready.outputs, third, "SET primary_conninfo = ''")
-    [received] = sql(ready.outputs, third, "SELECT pg_last_wal_receive_lsn() AS position")
-    [needed] = sql(ready.outputs, first, f"SELECT pg_walfile_name('{received['position']}') AS segment")
-    remove_wal(ready, first, second, str(needed["segment"]))
-    alter_system(ready.outputs, third, "RESET primary_conninfo")
+    with deaf(ready.outputs, third):
+        [received] = sql(ready.outputs, third, "SELECT pg_last_wal_receive_lsn() AS position")
+        [needed] = sql(ready.outputs, first, f"SELECT pg_walfile_name('{received['position']}') AS segment")
+        remove_wal(ready, first, second, str(needed["segment"]))
     ready.shell(first, f"systemctl stop {first.services.postgresql}")
     wait_for(
         lambda: sql(ready.outputs, second, "SELECT application_name AS name, state FROM pg_stat_replication"),

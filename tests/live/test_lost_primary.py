@@ -10,7 +10,7 @@ from pgpool_lab.harness.timing import failover_seconds
 from pgpool_lab.harness.workload.workload import Workload
 from pgpool_lab.node.join import parse_lsn
 from pgpool_lab.waiting import wait_for
-from tests.live.direct_sql import alter_system, sql
+from tests.live.direct_sql import deaf, sql
 from tests.live.kept import assert_nothing_lost
 from tests.live.lab import LiveLab
 
@@ -40,21 +40,20 @@ def test_the_standby_with_the_most_rows_is_promoted_though_its_control_file_know
     # The second one's control file is told how far it is, and from then on it receives nothing.
     for node in (first, second):
         sql(ready.outputs, node, "CHECKPOINT")
-    alter_system(ready.outputs, second, "SET primary_conninfo = ''")
-    workload.wait_until_written(seconds=WRITE_SECONDS)
-    for node in ready.nodes:
-        ready.shell(node, f"systemctl stop {node.services.pgpool}")
-    written = position(ready, first, "pg_current_wal_flush_lsn")
-    wait_for(
-        lambda: position(ready, third, "pg_last_wal_receive_lsn"),
-        lambda received: received >= written,
-        seconds=WRITE_SECONDS,
-        what=f"{third.name} has everything",
-    )
-    for node in (third, second, first):
-        ready.shell(node, f"systemctl kill --signal=SIGKILL {node.services.postgresql}")
+    with deaf(ready.outputs, second):
+        workload.wait_until_written(seconds=WRITE_SECONDS)
+        for node in ready.nodes:
+            ready.shell(node, f"systemctl stop {node.services.pgpool}")
+        written = position(ready, first, "pg_current_wal_flush_lsn")
+        wait_for(
+            lambda: position(ready, third, "pg_last_wal_receive_lsn"),
+            lambda received: received >= written,
+            seconds=WRITE_SECONDS,
+            what=f"{third.name} has everything",
+        )
+        for node in (third, second, first):
+            ready.shell(node, f"systemctl kill --signal=SIGKILL {node.services.postgresql}")
     ready.shell(first, f"find {first.data_directory} -mindepth 1 -delete")
-    ready.shell(second, f"sed -i /primary_conninfo/d {second.data_directory}/postgresql.auto.conf")
     assert known_of(ready, second) > known_of(ready, third), "the third one's control file tells of more"
 
     ready.agent(first, "start")

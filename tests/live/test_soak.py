@@ -17,6 +17,7 @@ def test_a_soak_goes_on_until_its_time_is_up_and_nothing_is_violated(
     lab: LiveLab, reports: Path, request: pytest.FixtureRequest
 ) -> None:
     soak = Soak(lab.stack, lab.outputs, LabPaths(lab.stack).faults, reports, print)
-    result = soak.run(seed=2026, minutes=1)
+    result = soak.run(seed=2026, minutes=4)
     request.config.stash[RESULTS] += soak.results
     assert result.passed, result.verdict
+    assert len(result.strikes) > 1

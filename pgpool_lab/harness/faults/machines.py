@@ -13,6 +13,8 @@ from pgpool_lab.waiting import wait_for
 
 MARK = "/run/pgpool-lab-reboot"
 """A file that a reboot removes: /run is kept in memory."""
+LOOK_SECONDS = 20
+"""How long a busy machine may take to say whether it is there."""
 
 
 def wait_for_login(control: Control, node: MachineOutput) -> None:
@@ -41,19 +43,27 @@ class Rebooted(Fault):
 
     def inject(self, control: Control, target: Target) -> Moment:
         """It shows when the machine no longer takes logins, or has forgotten the mark."""
-
-        def rebooting() -> bool:
-            try:
-                return control.shell(target.node, f"[ ! -e {MARK} ] || echo there", seconds=20).strip() != "there"
-            except LabError:
-                return True
-
         moment = control.act(target.node, f"touch {MARK}\nsystemctl --no-block reboot")
-        self.await_effect(rebooting, target.node, "rebooting")
+        self.await_effect(lambda: forgotten(control, target.node, silent=True), target.node, "rebooting")
         return moment
 
     def heal(self, control: Control, target: Target) -> None:
-        wait_for_login(control, target.node)
+        """A login alone may be one of before: a busy machine goes down slowly."""
+        wait_for(
+            lambda: forgotten(control, target.node, silent=False),
+            bool,
+            seconds=BOOT_SECONDS,
+            what=f"{target.node.name} takes ssh logins after its reboot",
+            pause=1,
+        )
+
+
+def forgotten(control: Control, node: MachineOutput, *, silent: bool) -> bool:
+    """Whether a machine has forgotten the mark; `silent` where it takes no login."""
+    try:
+        return control.shell(node, f"[ ! -e {MARK} ] || echo there", seconds=LOOK_SECONDS).strip() != "there"
+    except LabError:
+        return silent
 
 
 @dataclass(frozen=True)

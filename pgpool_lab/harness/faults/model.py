@@ -70,6 +70,11 @@ class Fault(ABC):
         return False
 
     @property
+    def parts_nodes(self) -> bool:
+        """Whether it cuts nodes from each other that are all still there for clients."""
+        return False
+
+    @property
     def aftermath_seconds(self) -> float:
         """How long after healing the cluster may still come to harm by it."""
         return 0.0

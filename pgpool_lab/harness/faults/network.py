@@ -51,6 +51,10 @@ class Partition(Fault):
     """A node and its peers cannot reach each other; clients reach both sides."""
 
     @property
+    def parts_nodes(self) -> bool:
+        return True
+
+    @property
     def aftermath_seconds(self) -> float:
         return BACK_SECONDS
 

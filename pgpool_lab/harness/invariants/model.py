@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -56,8 +56,9 @@ class Expectations:
     synchronous never may."""
     resumed: tuple[Resumption, ...] = ()
     """When primaries' machines that stood still went on."""
-    may_split: bool = False
-    """Whether two holders and two primaries are what this scenario may lead to on this lab."""
+    split: tuple[float, float] | None = None
+    """Between which times, `time.monotonic()`, two holders and two primaries are what this scenario may lead to on this
+    lab; None: never."""
     told_until: float = math.inf
     """Until when every pgpool that answers can have been told what the others know, `time.monotonic()`: mending, or a
     fault that may cut one off, ends it."""
@@ -89,6 +90,11 @@ class Evidence:
         for sample in sorted(nodes, key=lambda sample: sample.latest):
             found.setdefault(sample.node, []).append(sample)
         return found
+
+    def between(self, begin: float, end: float) -> Evidence:
+        """With the samples alone that were asked for and answered in that time."""
+        inside = tuple(sample for sample in self.samples if begin <= sample.earliest and sample.latest <= end)
+        return replace(self, samples=inside)
 
     def last(self) -> dict[str, NodeSample]:
         """Each node's last sample."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from pgpool_lab.harness.invariants import beliefs, reads, roles, rows
@@ -41,11 +42,15 @@ INVARIANTS: tuple[Invariant, ...] = (
 )
 
 
+SHOWING = [invariant for invariant in INVARIANTS if invariant.split == "shows"]
+"""Those whose violation is a split."""
+
+
 def violations(evidence: Evidence) -> list[Violation]:
     """Everything that did not hold in one run and had to, in the table's order."""
     split = splits(evidence)
     binding = [invariant for invariant in INVARIANTS if not invariant.defect]
-    return [violation for violation in found(evidence, binding) if violation not in split]
+    return [*(violation for violation in found(evidence, binding) if violation not in split), *untimely(evidence)]
 
 
 def tolerated(evidence: Evidence) -> list[Violation]:
@@ -55,11 +60,19 @@ def tolerated(evidence: Evidence) -> list[Violation]:
 
 def splits(evidence: Evidence) -> list[Violation]:
     """A split where one may be, with what follows from it; empty where it may not be or was not seen."""
-    if not evidence.expected.may_split:
+    if evidence.expected.split is None:
         return []
-    shown = found(evidence, [invariant for invariant in INVARIANTS if invariant.split == "shows"])
+    shown = found(evidence, SHOWING)
     followed = found(evidence, [invariant for invariant in INVARIANTS if invariant.split == "follows"])
     return [*shown, *followed] if shown else []
+
+
+def untimely(evidence: Evidence) -> list[Violation]:
+    """A split before the nodes were cut from each other, or one that goes on long after they are not any more."""
+    if evidence.expected.split is None:
+        return []
+    begin, end = evidence.expected.split
+    return [*found(evidence.between(-math.inf, begin), SHOWING), *found(evidence.between(end, math.inf), SHOWING)]
 
 
 def found(evidence: Evidence, invariants: Iterable[Invariant]) -> list[Violation]:

@@ -108,6 +108,11 @@ def target_answers(seen: Evidence) -> str:
     return f"{listed(silent)} does not answer" if silent else ""
 
 
+def all_answer(seen: Evidence) -> str:
+    silent = [name for name in seen.now.nodes if name not in seen.latest]
+    return f"{listed(silent)} does not answer" if silent else ""
+
+
 def standbys(seen: Evidence) -> list[str]:
     """Who is a standby, and who was one and is neither struck nor promoted: one that follows by a restart is away."""
     remain = set(seen.before.standbys) - set(seen.now.primaries) - set(seen.targets)
@@ -185,6 +190,7 @@ ALL = (
     Expectation("one-of-each", "one node is primary and one node holds the virtual IP", one_of_each),
     Expectation("target-no-primary", "the struck nodes have not been primary since", target_no_primary),
     Expectation("target-answers", "the struck nodes answer", target_answers),
+    Expectation("all-answer", "every node answers", all_answer),
     Expectation("standbys-follow", "every standby that was not struck streams from the primary", standbys_follow),
     Expectation(
         "standbys-attached", "every running pgpool holds every standby that was not struck for up", standbys_attached

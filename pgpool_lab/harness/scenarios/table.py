@@ -177,13 +177,8 @@ def on_role(fault: Fault, role: Role) -> Scenario:
         f"{fault.sentence.split(';')[0]}; struck: {role}",
         STRUCK[role],
         (Inject(fault.name, role), *consequences(fault, role), Heal(), *aftermath(fault), Restore()),
-        may_split=splits(fault),
+        may_split=fault.parts_nodes,
     )
-
-
-def splits(fault: Fault) -> bool:
-    """Whether nodes that are cut from each other are all still there for clients."""
-    return fault.name == "partition"
 
 
 def consequences(fault: Fault, role: Role) -> tuple[Step, ...]:
@@ -235,7 +230,7 @@ def until_all_are_back(scenario: Scenario) -> Scenario:
     for step in scenario.steps:
         steps.append(step)
         if isinstance(step, Restore):
-            steps.append(expect("one-of-each", *OTHERS_SERVE, "writes-flow"))
+            steps.append(expect("all-answer", "one-of-each", *OTHERS_SERVE, "writes-flow"))
         if isinstance(steps[-1], Await):
             steps.append(expect("clients-back"))
     return replace(scenario, steps=tuple(steps))

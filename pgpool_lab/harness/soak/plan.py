@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pgpool_lab.harness.faults import FAULTS
 from pgpool_lab.harness.scenarios.model import Arrangement, Heal, InjectOn, Restore, Role, Scenario, Watch
-from pgpool_lab.harness.scenarios.table import aftermath, consequences, splits, until_all_are_back
+from pgpool_lab.harness.scenarios.table import aftermath, consequences, until_all_are_back
 
 WEIGHTS: dict[str, int] = {
     "pgpool-stop": 3,
@@ -86,7 +86,7 @@ def scenario_of(strike: Strike, *, holder: str, primary: str) -> Scenario:
             *aftermath(fault),
             Restore(),
         ),
-        may_split=splits(fault),
+        may_split=fault.parts_nodes,
     )
     return until_all_are_back(scenario)
 

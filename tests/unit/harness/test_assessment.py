@@ -19,7 +19,7 @@ from pgpool_lab.harness.machine import Machine
 from pgpool_lab.harness.measures import Gap, Window
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.samples import Sample
-from pgpool_lab.harness.scenarios import ScenarioRun
+from pgpool_lab.harness.scenarios import ScenarioRun, runner
 from pgpool_lab.harness.scenarios.run import Event, Kind, Outcome
 from tests.unit import lab_outputs
 from tests.unit.harness import runs
@@ -29,6 +29,8 @@ MACHINE = Machine(
     processor="AMD EPYC 9R14", cores=2, memory_mib=7900, kernel="6.1.0", domain_type="qemu", node_processors=1
 )
 NUMBERS = tuple(write.number for write in ledger().acknowledged)
+LATE = max(write.number for write in ledger().acknowledged if write.done is not None and write.done < FAULT - 1)
+"""A row that was acknowledged a second before the fault."""
 
 
 def outputs(replication: str = "async", nodes: int = 3, **timings: int) -> LabOutputs:
@@ -234,6 +236,8 @@ LOSING: dict[str, tuple[Event, bool]] = {
     "an orderly stop": (event("postgresql-stop-fast"), False),
     "a lost pgpool": (event("pgpool-kill"), False),
     "a dead standby": (event("machine-power-off", "node5"), False),
+    "the primary's clock": (event("clock-back"), True),
+    "a standby's clock": (event("clock-back", "node5"), False),
     "a switchover": (event("switchover", "node4", kind="switchover"), False),
 }
 
@@ -241,17 +245,18 @@ LOSING: dict[str, tuple[Event, bool]] = {
 @pytest.mark.parametrize(("given", "may_lose"), LOSING.values(), ids=LOSING.keys())
 def test_rows_may_be_lost_only_where_a_primary_takes_them_with_it(given: Event, may_lose: bool) -> None:
     made = run(given, HEAL, RESTORE)
-    rows = dict.fromkeys(NAMES, tuple(number for number in NUMBERS if number != 150))
+    rows = dict.fromkeys(NAMES, tuple(number for number in NUMBERS if number != LATE))
     found = {one.name for one in judged(made, rows=rows).violations}
     assert ("acknowledged rows" in found) == (not may_lose)
-    assert judged(made, rows=rows).counts.lost == (150,)
+    assert judged(made, rows=rows).counts.lost == (LATE,)
     sync = {one.name for one in judged(made, outputs("sync"), rows).violations}
     assert "acknowledged rows" in sync
 
 
 EXCUSED: dict[str, tuple[Event, float, bool]] = {
     "acknowledged long before the fault": (event(), FAULT - 15, False),
-    "acknowledged just before it": (event(), FAULT - 5, True),
+    "acknowledged some seconds before it": (event(), FAULT - 5, False),
+    "acknowledged just before it": (event(), FAULT - 2, True),
     "acknowledged by the new primary": (event(), 1060, False),
     "acknowledged while nobody knows who is cut off": (event("partition"), 1060, True),
     "acknowledged when all is restored": (event("partition"), 1090, False),
@@ -264,6 +269,18 @@ def test_rows_may_be_lost_only_around_the_fault_that_takes_them(given: Event, mo
     rows = dict.fromkeys(NAMES, tuple(each for each in NUMBERS if each != number))
     found = {one.name for one in judged(run(given, HEAL, RESTORE), rows=rows).violations}
     assert ("acknowledged rows" in found) == (not may_lose)
+
+
+def test_nothing_may_be_lost_when_all_nodes_lose_their_power_at_once() -> None:
+    """The primary starts again with all that it has written."""
+    off = [event("machine-power-off", name) for name in NAMES]
+    rows = dict.fromkeys(NAMES, tuple(number for number in NUMBERS if number != LATE))
+    found = {one.name for one in judged(run(*off, HEAL, RESTORE), rows=rows).violations}
+    assert "acknowledged rows" in found
+
+
+def test_clients_write_rows_before_the_first_fault_that_must_not_be_lost() -> None:
+    assert assessment.UNSENT_SECONDS < runner.CALM_SECONDS
 
 
 UNMET: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -311,6 +328,13 @@ def test_a_split_is_expected_of_nodes_that_are_cut_and_of_no_others() -> None:
     cut, alone = judged(run(CUT, HEAL, RESTORE, may_split=True, **made)), judged(run(CUT, HEAL, RESTORE, **made))
     assert (cut.passed, cut.violations, {one.name for one in cut.expected}) == (True, (), {"one primary"})
     assert (alone.passed, {one.name for one in alone.violations}, alone.expected) == (False, {"one primary"}, ())
+
+
+def test_a_split_that_goes_on_after_the_cut_is_mended_does_not_pass() -> None:
+    late = [runs.node("node0", REPAIR + 12 + second, role="primary", watchdog="LEADER") for second in range(5)]
+    mixed = tuple(sorted([*split_samples(), *late], key=lambda sample: sample.latest))
+    result = judged(run(CUT, HEAL, RESTORE, may_split=True, samples=mixed))
+    assert (result.passed, {one.name for one in result.violations}) == (False, {"one primary"})
 
 
 def test_nodes_that_are_cut_may_stop_instead() -> None:

@@ -176,9 +176,20 @@ def test_a_split_is_expected_where_it_may_be_and_a_violation_elsewhere(samples: 
     names = {violation.name for violation in violations(run)}
     assert names & {"one holder", "one primary"}
     assert splits(run) == []
-    cut = replace(run, expected=replace(run.expected, may_split=True))
+    cut = replace(run, expected=replace(run.expected, split=(0, 100)))
     assert {violation.name for violation in splits(cut)} == names
     assert violations(cut) == []
+
+
+@pytest.mark.parametrize(
+    ("split", "timely"),
+    [((0, 100), True), ((0, 8), True), ((0, 4), False), ((9, 100), False)],
+    ids=["meanwhile", "hardly longer", "long after the nodes are together again", "before they were cut"],
+)
+def test_a_split_is_expected_only_while_nodes_are_cut_from_each_other(split: tuple[float, float], timely: bool) -> None:
+    run = evidence(samples=[*TWO_HOLDERS["a node that never gives it up"], *healthy_end()])
+    cut = replace(run, expected=replace(run.expected, split=split))
+    assert {violation.name for violation in violations(cut)} == (set() if timely else {"one holder"})
 
 
 def test_stale_reads_follow_from_a_split_and_from_nothing_else() -> None:
@@ -186,7 +197,7 @@ def test_stale_reads_follow_from_a_split_and_from_nothing_else() -> None:
     split = evidence(samples=[*TWO_PRIMARIES["the old one goes on"], *healthy_end()], entries=entries)
     whole = evidence(samples=healthy_end(), entries=entries)
     for run, names in ((split, []), (whole, ["fresh reads"])):
-        cut = replace(run, expected=replace(run.expected, may_split=True))
+        cut = replace(run, expected=replace(run.expected, split=(0, 100)))
         assert [violation.name for violation in violations(cut)] == names
 
 

@@ -64,6 +64,13 @@ def test_an_outage_that_never_ends_says_so() -> None:
     assert found.write_outage == Gap(begin=9.55, end=49.05, over=False)
 
 
+def test_an_outage_that_never_ends_is_told_of_though_another_client_s_was_longer() -> None:
+    over = [write(1, 8, client="writer0"), write(2, 45, client="writer0"), write(3, 49, client="writer0")]
+    failed = [write(20 + at, at, "failed", client="writer1") for at in range(21, 50)]
+    found = figures(*over, write(4, 20, client="writer1"), *failed)
+    assert found.write_outage == Gap(begin=20.05, end=49.05, over=False)
+
+
 def test_a_writer_that_never_gets_in_is_out_from_its_first_attempt() -> None:
     found = figures(*(write(at, at, "failed") for at in range(5, 20)))
     assert found.write_outage == Gap(begin=5, end=19.05, over=False)

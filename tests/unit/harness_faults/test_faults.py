@@ -220,6 +220,18 @@ def test_a_node_that_takes_no_logins_is_rebooting() -> None:
     assert len(control.done) == 1
 
 
+def test_a_reboot_is_over_when_the_machine_that_was_told_to_is_another_one() -> None:
+    answers = iter(["there\n", None, "there\n", ""])
+
+    def answer(node: str, what: str) -> str:
+        if (said := next(answers)) is None:
+            raise LabError("no login", "wait")
+        return said
+
+    FAULTS["machine-reboot"].heal(FakeControl(answer), TARGET)
+    assert next(answers, None) is None
+
+
 def test_a_partition_has_two_sides_for_every_peer() -> None:
     assert sides(TARGET) == [(NODE0, (NODE1, NODE2)), (NODE1, (NODE0,)), (NODE2, (NODE0,))]
     control = struck("partition")

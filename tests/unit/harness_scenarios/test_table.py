@@ -17,7 +17,10 @@ from pgpool_lab.harness.scenarios.model import Arrangement, Await, Heal, Inject,
 FAULTS_ON_ROLES = sorted(set(FAULTS) - {"base-backup", "connections-kept"})
 
 
-AFTER = (Await(("one-of-each", "standbys-follow", "standbys-attached", "writes-flow")), Await(("clients-back",)))
+AFTER = (
+    Await(("all-answer", "one-of-each", "standbys-follow", "standbys-attached", "writes-flow")),
+    Await(("clients-back",)),
+)
 """What a restored lab must show to its clients."""
 FOLLOW = ("standbys-follow", "standbys-attached")
 CHANGED = ("primary-changes", "target-believed-down", *FOLLOW, "writes-flow")
