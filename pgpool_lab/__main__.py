@@ -9,13 +9,18 @@ from pgpool_lab.cli.stacks import given, named
 from pgpool_lab.errors import LabError
 from pgpool_lab.progress import end_when_told, fail
 
+INTERRUPTED = 130
+
 end_when_told()
 try:
     app(prog_name="./lab")
 except LabError as error:
     stack = given(sys.argv[1:])
     sys.exit(fail(LabError(named(error.problem, stack), named(error.remedy, stack))))
-except KeyboardInterrupt:
+except (KeyboardInterrupt, SystemExit) as ended:
+    # typer makes the second of the first.
+    if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:
+        raise
     said = "interrupted; the same command goes on from here, ./lab down removes everything"
     print(named(said, given(sys.argv[1:])), file=sys.stderr)
-    sys.exit(130)
+    sys.exit(INTERRUPTED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -339,8 +338,7 @@ class Lab:
                 )
         elif has_state(self.paths) and self._destroy() != 0:
             console.print("  pulumi destroy did not succeed; the lab's own libvirt is removed with all that is in it")
-        hypervisor.stop(self.paths)
-        shutil.rmtree(self.paths.root, ignore_errors=True)
+        hypervisor.remove(self.paths)
         parent = self.paths.root.parent
         if parent.is_dir() and not any(parent.iterdir()):
             parent.rmdir()

@@ -23,6 +23,7 @@ from pgpool_lab.image.cloud_init import (
     render_network_config,
     render_user_data,
 )
+from pgpool_lab.progress import end_when_told
 
 PREFIX = "192.168.31"
 BRIDGE = "bench"
@@ -167,4 +168,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    end_when_told()
     main()

@@ -16,6 +16,7 @@ from pgpool_lab.bench.phases import HEALTHY, Phase
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.machine import processor
 from pgpool_lab.paths import PROJECT
+from pgpool_lab.progress import end_group
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,15 @@ def boot_times(images: Sequence[Path], *, domain_type: str, memory_mib: int, vcp
     command += ["--accelerator", "kvm" if domain_type == "kvm" else "tcg"]
     command += ["--memory-mib", str(memory_mib), "--vcpus", str(vcpus)]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=PROJECT, check=False)
-    times: list[float | None] = json.loads(done.stdout) if done.returncode == 0 else [None]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env=environment, cwd=PROJECT, start_new_session=True)
+    try:
+        said, complaint = process.communicate()
+    except BaseException:
+        end_group(process)
+        raise
+    times: list[float | None] = json.loads(said) if process.returncode == 0 else [None]
     found = [seconds for seconds in times if seconds is not None]
     if len(found) != len(images):
-        raise LabError(f"a bare machine took no login: {done.stderr.strip()[-500:]}", "./lab doctor")
+        raise LabError(f"a bare machine took no login: {complaint.decode().strip()[-500:]}", "./lab doctor")
     return found

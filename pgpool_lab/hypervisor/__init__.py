@@ -7,7 +7,7 @@ from pgpool_lab.hypervisor.leftovers import forget_unrecorded, refuse_paused
 from pgpool_lab.hypervisor.mirror import serve
 from pgpool_lab.hypervisor.namespace import enter
 from pgpool_lab.hypervisor.probe import DomainType, probe_domain_type
-from pgpool_lab.hypervisor.removal import any_left, stop
+from pgpool_lab.hypervisor.removal import any_left, remove
 from pgpool_lab.hypervisor.resources import check_disk, check_memory
 
 __all__ = [
@@ -22,8 +22,8 @@ __all__ = [
     "probe_domain_type",
     "program_check",
     "refuse_paused",
+    "remove",
     "serve",
     "start",
-    "stop",
     "uri",
 ]

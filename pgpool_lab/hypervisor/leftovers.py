@@ -10,6 +10,9 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor.configuration import uri
 from pgpool_lab.paths import LabPaths
 
+VIRSH_SECONDS = 60
+"""A command of virsh takes a second; a starved machine several."""
+
 Kind = Literal["domain", "volume", "network", "pool"]
 
 REMOVAL: dict[Kind, tuple[tuple[str, ...], ...]] = {
@@ -75,9 +78,14 @@ def refuse_paused(lab: LabPaths) -> None:
 
 
 def virsh(lab: LabPaths, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one virsh command on the private libvirt, for at most a minute."""
+    """Run one virsh command on the private libvirt, for at most a minute. Raises LabError when that is over."""
     command = ["virsh", "-q", "-c", uri(lab), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=VIRSH_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise LabError(
+            f"virsh {' '.join(arguments)}: libvirt did not answer within {VIRSH_SECONDS} s", "repeat the command"
+        ) from None
 
 
 def ask(lab: LabPaths, *arguments: str) -> str:

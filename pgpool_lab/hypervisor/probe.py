@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import tempfile
@@ -65,15 +66,18 @@ def virtualizes(cpuinfo: str) -> bool:
 def probe_domain_type() -> DomainType:
     """libvirt's domain type: `kvm` when a guest runs under it, else `qemu`.
 
-    What the guest showed is remembered until the next boot.
+    What the guest showed is remembered until the next boot, by root: another user may be refused what root is not.
     """
     if not virtualizes(CPUINFO.read_text()):
         return "qemu"
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     remembered = cache_directory() / "domain-type" / f"{boot}-{platform.release()}"
-    if remembered.is_file():
-        return "kvm" if remembered.read_text() == "kvm" else "qemu"
+    known: dict[str, DomainType] = {"kvm": "kvm", "qemu": "qemu"}
+    # Empty where it was being written when the machine went down.
+    if remembered.is_file() and (said := known.get(remembered.read_text())):
+        return said
     result: DomainType = "kvm" if KVM.exists() and guest_runs("kvm") else "qemu"
-    remembered.parent.mkdir(parents=True, exist_ok=True)
-    remembered.write_text(result)
+    if os.geteuid() == 0:
+        remembered.parent.mkdir(parents=True, exist_ok=True)
+        remembered.write_text(result)
     return result

@@ -21,7 +21,7 @@ from pgpool_lab.image import seed, standin, stock
 from pgpool_lab.image.builder import build
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.paths import LabPaths
-from pgpool_lab.progress import fail
+from pgpool_lab.progress import end_when_told, fail
 from pgpool_lab.settings import from_stack_file
 
 
@@ -51,7 +51,11 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    end_when_told()
     try:
         sys.exit(main(sys.argv[1:]))
     except LabError as error:
         sys.exit(fail(error))
+    except KeyboardInterrupt:
+        print("interrupted; the same command begins anew", file=sys.stderr)
+        sys.exit(130)

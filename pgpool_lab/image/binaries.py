@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import tarfile
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
@@ -49,7 +54,7 @@ def unpack(archive: Path, into: Path) -> None:
     """A zip or jar file, or a tar file of any compression; a tar file inside a zip file is unpacked as well."""
     into.mkdir()
     if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as outer:
+        with told_if_damaged(archive), zipfile.ZipFile(archive) as outer:
             outer.extractall(into)
             # It keeps no modes.
             for program in into.glob("**/bin/*"):
@@ -63,10 +68,16 @@ def unpack(archive: Path, into: Path) -> None:
 
 
 def extract(archive: Path, into: Path) -> None:
+    with told_if_damaged(archive), tarfile.open(archive) as tar:
+        tar.extractall(into, filter="data")
+
+
+@contextmanager
+def told_if_damaged(archive: Path) -> Iterator[None]:
+    """Raise LabError for what a damaged archive raises."""
     try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(into, filter="data")
-    except (tarfile.TarError, EOFError) as error:
+        yield
+    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError) as error:
         raise LabError(f"{KEY}: {archive} cannot be unpacked: {error}", REMEDY) from None
 
 

@@ -46,8 +46,8 @@ class NodeSettings(Settings):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
     ip: IPv4Address
-    mac: Annotated[str, Field(pattern=r"^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$")]
-    """One of a single machine: its first octet is even."""
+    mac: Annotated[str, Field(pattern=r"^([0-9a-e][02468ace]|f[02468ac])(:[0-9a-f]{2}){5}$")]
+    """One of a single machine: its first octet is even. libvirt keeps fe for its own end of a machine's link."""
     memory_mib: Annotated[int, Field(ge=512)] = 768
     vcpus: Annotated[int, Field(ge=1)] = 1
     """A second one made emulated nodes slower (docs/measurements.md)."""

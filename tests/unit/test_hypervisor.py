@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,11 +26,11 @@ from pgpool_lab.hypervisor.configuration import (
     with_entry,
 )
 from pgpool_lab.hypervisor.connection import reason
-from pgpool_lab.hypervisor.daemon import prepare, script
+from pgpool_lab.hypervisor.daemon import exclusively, prepare, script
 from pgpool_lab.hypervisor.leftovers import Kind, parse_volumes, refuse_paused, unrecorded
 from pgpool_lab.hypervisor.probe import boot_sector, guest_runs, probe_domain_type, virtualizes
 from pgpool_lab.hypervisor.processes import ancestors, has_mounts_of
-from pgpool_lab.hypervisor.removal import stop
+from pgpool_lab.hypervisor.removal import remove
 from pgpool_lab.hypervisor.resources import enough_disk, enough_memory, parse_available_mib
 from pgpool_lab.paths import LabPaths
 
@@ -175,8 +179,34 @@ def test_a_command_enters_the_network_only(tmp_path: Path) -> None:
 
 
 def test_removing_what_is_not_there_does_nothing(tmp_path: Path) -> None:
-    stop(LabPaths("unit", tmp_path))
+    remove(LabPaths("unit", tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_waits_for_the_end_of_a_removal_finds_the_lab_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = LabPaths("unit", tmp_path)
+    lab.root.mkdir(parents=True)
+    waited: list[str] = []
+
+    def wait() -> None:
+        with pytest.raises(LabError, match="was removed meanwhile"), exclusively(lab):
+            pass
+        waited.append("told")
+
+    waiting = threading.Thread(target=wait)
+
+    def removing(path: Path, ignore_errors: bool = False) -> None:
+        waiting.start()
+        time.sleep(0.2)
+        rmtree(path)
+
+    rmtree = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", removing)
+    remove(lab)
+    waiting.join()
+    assert waited == ["told"]
 
 
 def test_the_probe_is_one_bootable_sector() -> None:
@@ -221,6 +251,18 @@ def test_the_probes_result_is_remembered_until_the_next_boot(tmp_path: Path, mon
     assert remembered.name.startswith(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
     remembered.write_text("kvm")
     assert probe_domain_type() == "kvm"
+    remembered.write_text("")
+    assert probe_domain_type() == "qemu", "asked again"
+
+
+def test_what_another_user_s_probe_showed_is_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "cpuinfo").write_text(CPUINFO.format("vmx "))
+    monkeypatch.setattr("pgpool_lab.hypervisor.probe.CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("pgpool_lab.hypervisor.probe.KVM", tmp_path / "absent")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert probe_domain_type() == "qemu"
+    assert not (tmp_path / "pgpool-lab").exists()
 
 
 def test_kvm_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -241,3 +283,12 @@ def test_an_update_does_not_begin_while_machines_stand_still(monkeypatch: pytest
         refuse_paused(lab)
     assert "./lab fault heal --stack two-node" in raised.value.remedy
     assert "./lab rewind two-node" in raised.value.remedy
+
+
+def test_a_libvirt_that_does_not_answer_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(command: list[str], **options: Any) -> None:
+        raise subprocess.TimeoutExpired(command, options["timeout"])
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    with pytest.raises(LabError, match="libvirt did not answer within 60 s"):
+        refuse_paused(LabPaths("unit", tmp_path))

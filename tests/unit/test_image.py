@@ -270,6 +270,15 @@ def test_programs_of_a_zip_file_can_be_executed(collection: Path, tmp_path: Path
     assert packed(archive, tmp_path / "folder")["bin/postgres"] & 0o111
 
 
+def test_a_damaged_zip_file_is_told_of(tmp_path: Path) -> None:
+    archive = tmp_path / "postgresql.zip"
+    with zipfile.ZipFile(archive, "w") as outer:
+        outer.writestr("bin/postgres", b"program" * 100)
+    archive.write_bytes(archive.read_bytes().replace(b"programprogram", b"prog_amprogram", 1))
+    with pytest.raises(LabError, match=r"postgresql.source: .*postgresql.zip cannot be unpacked"):
+        packed(archive, tmp_path / "folder")
+
+
 def test_without_an_archive_there_is_nothing_to_unpack(tmp_path: Path) -> None:
     assert binaries.obtain(ImageRecipe(), tmp_path, tmp_path / "log") is None
     assert "postgresql-15" in ImageRecipe().packages()

@@ -339,7 +339,7 @@ def destroys(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(hypervisor, "connect_check", lambda uri: None)
     monkeypatch.setattr(hypervisor, "start", start)
     monkeypatch.setattr(hypervisor, "enter", lambda lab: [])
-    monkeypatch.setattr(hypervisor, "stop", lambda lab: None)
+    monkeypatch.setattr(hypervisor, "remove", lambda lab: shutil.rmtree(lab.root))
     return opened
 
 

@@ -94,6 +94,7 @@ BAD: dict[str, tuple[Values, str]] = {
         changed("nodes", 1, "mac", to="52:54:00:00:00:11"),
         "nodes[1].mac: 52:54:00:00:00:11 is already taken by nodes[0].mac",
     ),
+    "MAC that libvirt keeps for itself": (changed("nodes", 0, "mac", to="fe:54:00:00:00:11"), "nodes[0].mac:"),
     "name that is no host name": (changed("nodes", 0, "name", to="Node_0"), "nodes[0].name:"),
     "MAC without quotes": (changed("nodes", 0, "mac", to=41193669093), "nodes[0].mac: put it in quotes"),
     "version without quotes": (changed("postgresql", "version", to=15), "postgresql.version: put it in quotes"),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
+
 import pytest
 
+from pgpool_lab import progress
 from pgpool_lab.cli.stacks import given, named
+from pgpool_lab.lab import Lab
 
 
 @pytest.mark.parametrize(
@@ -42,3 +47,18 @@ def test_a_command_names_the_lab_where_it_would_act_on_another(text: str, expect
 
 def test_of_the_lab_that_is_meant_without_a_name_nothing_is_added() -> None:
     assert named("./lab rejoin NODE", "two-node") == "./lab rejoin NODE"
+
+
+def test_an_interrupted_command_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(lab: Lab) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Lab, "status", interrupt)
+    monkeypatch.setattr(progress, "end_when_told", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["lab", "status", "three-node"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("pgpool_lab", run_name="__main__")
+    assert ended.value.code == 130
+    assert "./lab down three-node removes everything" in capsys.readouterr().err
