@@ -158,8 +158,16 @@ def release(lab: LabPaths) -> None:
         # An update that ends meanwhile removes its own.
         with contextlib.suppress(FileNotFoundError):
             owner = json.loads(lock.read_text() or "{}").get("pid")
-            if not owner or not Path(f"/proc/{owner}").exists():
+            if not owner or not runs_pulumi(owner):
                 lock.unlink()
+
+
+def runs_pulumi(process: int) -> bool:
+    """Whether a process is there and is the engine: after the host's boot the number may be another one's."""
+    try:
+        return Path(f"/proc/{process}/comm").read_text().strip() == "pulumi"
+    except OSError:
+        return False
 
 
 def make_passphrase(path: Path) -> None:
