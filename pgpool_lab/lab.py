@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -84,11 +84,8 @@ class Lab:
         self._serve_mirror(settings)
         # Without this variable the CLI does not know the options that are for its developers.
         engine = replace(engine, variables={**engine.variables, "PULUMI_DEBUG_COMMANDS": "true"})
-        recorded = engine.recorded()
+        self._forget_unrecorded(engine.recorded(), self._libvirt_elsewhere or hypervisor.uri(self.paths))
         if not self.system:
-            removed = hypervisor.forget_unrecorded(self.paths, recorded)
-            if removed:
-                console.print(f"  left by an interrupted run, removed: {len(removed)} objects")
             hypervisor.refuse_paused(self.paths)
         if self.replacing.exists() and engine.whole():
             # What is left of it may be the primary's machine alone, which an update would take at once.
@@ -108,6 +105,17 @@ class Lab:
                 self._wait_for_logins(outputs)
             with step("Starting PostgreSQL and pgpool by the rules of join"):
                 self.agent(outputs, outputs.nodes[0], "start")
+
+    def _forget_unrecorded(self, recorded: Collection[str], at: str) -> None:
+        """Remove what an interrupted update has made in the libvirt `at` and not recorded."""
+        try:
+            machines = [each.name for each in self.settings.machines]
+        except LabError:
+            # A lab whose settings are wrong or gone can be removed all the same.
+            machines = []
+        removed = hypervisor.forget_unrecorded(self.paths, recorded, machines, at)
+        if removed:
+            console.print(f"  left by an interrupted run, removed: {len(removed)} objects")
 
     @property
     def _system_uri(self) -> str:
@@ -336,6 +344,7 @@ class Lab:
                     f"pulumi destroy failed: see above; what is left at {elsewhere} is recorded in {self.paths.root}",
                     "repeat it when that libvirt can be reached",
                 )
+            self._forget_unrecorded((), elsewhere)
         elif has_state(self.paths) and self._destroy() != 0:
             console.print("  pulumi destroy did not succeed; the lab's own libvirt is removed with all that is in it")
         hypervisor.remove(self.paths)

@@ -1,9 +1,9 @@
-"""What an interrupted update left in the private libvirt without recording it would block the next one."""
+"""What an interrupted update left in libvirt without recording it would block the next one."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 
 from pgpool_lab.errors import LabError
@@ -22,7 +22,7 @@ REMOVAL: dict[Kind, tuple[tuple[str, ...], ...]] = {
     ),
     "volume": (("vol-delete",),),
     "network": (("net-destroy",), ("net-undefine",)),
-    "pool": (("pool-destroy",), ("pool-undefine",)),
+    "pool": (("pool-destroy",), ("pool-delete",), ("pool-undefine",)),
 }
 """How each kind of object is ended and forgotten, users before what they use."""
 
@@ -42,15 +42,20 @@ def parse_volumes(listing: str) -> list[str]:
     return [row[1].strip() for row in rows if len(row) == 2]
 
 
-def forget_unrecorded(lab: LabPaths, recorded: Iterable[str]) -> list[tuple[Kind, str]]:
-    """Remove machines, volumes, networks and pools that the engine's state does not know; returns what was removed."""
-    pools = ask(lab, "pool-list", "--uuid").split()
+def forget_unrecorded(
+    lab: LabPaths, recorded: Iterable[str], machines: Iterable[str], at: str
+) -> list[tuple[Kind, str]]:
+    """Remove the lab's machines, volumes, network and pool that the engine's state does not know; returns what was.
+
+    From the libvirt `at`, which others may use as well. `machines` are the names of the lab's.
+    """
+    active = {lab.name} & set(ask(at, "pool-list", "--name").split())
     removed = unrecorded(
         {
-            "domain": ask(lab, "list", "--all", "--uuid").split(),
-            "volume": [path for pool in pools for path in parse_volumes(ask(lab, "vol-list", pool))],
-            "network": ask(lab, "net-list", "--all", "--uuid").split(),
-            "pool": ask(lab, "pool-list", "--all", "--uuid").split(),
+            "domain": identifiers(at, "list", "domuuid", {lab.domain(machine) for machine in machines}),
+            "volume": [path for pool in active for path in parse_volumes(ask(at, "vol-list", pool))],
+            "network": identifiers(at, "net-list", "net-uuid", {lab.name}),
+            "pool": identifiers(at, "pool-list", "pool-uuid", {lab.name}),
         },
         recorded,
     )
@@ -58,9 +63,15 @@ def forget_unrecorded(lab: LabPaths, recorded: Iterable[str]) -> list[tuple[Kind
         *endings, forget = REMOVAL[kind]
         for verb, *options in endings:
             # What is not running cannot be ended; what cannot be ended cannot be forgotten either.
-            virsh(lab, verb, name, *options)
-        ask(lab, forget[0], name, *forget[1:])
+            virsh(at, verb, name, *options)
+        ask(at, forget[0], name, *forget[1:])
     return removed
+
+
+def identifiers(at: str, listing: str, of_name: str, wanted: Collection[str]) -> list[str]:
+    """UUIDs of those objects of one kind that have one of the names."""
+    names = ask(at, listing, "--all", "--name").split()
+    return [ask(at, of_name, name).strip() for name in names if name in wanted]
 
 
 def refuse_paused(lab: LabPaths) -> None:
@@ -68,7 +79,7 @@ def refuse_paused(lab: LabPaths) -> None:
 
     Whether they may go on is not known here: some may have gone back to a snapshot, and some not yet.
     """
-    if paused := ask(lab, "list", "--state-paused", "--name").split():
+    if paused := ask(uri(lab), "list", "--state-paused", "--name").split():
         names = ", ".join(sorted(name.removeprefix(f"{lab.name}-") for name in paused))
         raise LabError(
             f"these machines are paused: {names}",
@@ -77,9 +88,9 @@ def refuse_paused(lab: LabPaths) -> None:
         )
 
 
-def virsh(lab: LabPaths, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run one virsh command on the private libvirt, for at most a minute. Raises LabError when that is over."""
-    command = ["virsh", "-q", "-c", uri(lab), *arguments]
+def virsh(at: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one virsh command on a libvirt, for at most a minute. Raises LabError when that is over."""
+    command = ["virsh", "-q", "-c", at, *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=VIRSH_SECONDS, check=False)
     except subprocess.TimeoutExpired:
@@ -88,9 +99,9 @@ def virsh(lab: LabPaths, *arguments: str) -> subprocess.CompletedProcess[str]:
         ) from None
 
 
-def ask(lab: LabPaths, *arguments: str) -> str:
+def ask(at: str, *arguments: str) -> str:
     """What a virsh command prints. Raises LabError when it fails."""
-    done = virsh(lab, *arguments)
+    done = virsh(at, *arguments)
     if done.returncode != 0:
         raise LabError(
             f"virsh {' '.join(arguments)}: {done.stderr.strip()}",

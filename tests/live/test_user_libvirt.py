@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pgpool_lab import toolchain
+from pgpool_lab.paths import LabPaths
 from tests.live.beside import STACK, Checkout
 from tests.live.lab import LiveLab
 
@@ -37,8 +38,18 @@ def contents(lab: LiveLab) -> Contents:
     return {kind: sorted(names) for kind, names in found.items()}
 
 
-def test_a_lab_in_the_user_s_libvirt_comes_and_goes_beside_what_is_there(ready: LiveLab, checkout: Checkout) -> None:
+def leave_behind(lab: LiveLab, paths: LabPaths, folder: Path) -> None:
+    """A network of another lab's name, as an update leaves it that was ended before it wrote it down."""
+    definition = folder / "network.xml"
+    definition.write_text(f"<network><name>{paths.name}</name><bridge name='pglghost'/></network>")
+    lab.virsh("net-define", str(definition))
+
+
+def test_a_lab_in_the_user_s_libvirt_comes_and_goes_beside_what_is_there(
+    ready: LiveLab, checkout: Checkout, tmp_path: Path
+) -> None:
     before, user, paths = contents(ready), libvirt_of(ready), checkout.paths
+    leave_behind(ready, paths, tmp_path)
     try:
         checkout.done("./lab", "up", STACK, "--system", **user)
         assert "healthy" in checkout.done("./lab", "status", STACK, **user).splitlines()

@@ -285,6 +285,38 @@ def test_an_update_does_not_begin_while_machines_stand_still(monkeypatch: pytest
     assert "./lab rewind two-node" in raised.value.remedy
 
 
+def test_what_others_have_in_the_same_libvirt_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = LabPaths("unit", tmp_path)
+    mine, witness, other = lab.domain("node0"), lab.domain("witness-node0"), "guest"
+    told = {
+        "pool-list --name": f"{lab.name}\ndefault\n",
+        f"vol-list {lab.name}": "ghost.qcow2 /images/lab/ghost.qcow2\n",
+        "list --all --name": f"{mine}\n{witness}\n{other}\n",
+        "net-list --all --name": f"default\n{lab.name}\n",
+        "pool-list --all --name": f"default\n{lab.name}\n",
+        **{f"{verb} {name}": f"uuid-{name}\n" for verb, name in [("domuuid", mine), ("net-uuid", lab.name)]},
+        f"pool-uuid {lab.name}": "uuid-of-the-pool\n",
+    }
+    done: list[str] = []
+
+    def virsh(at: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        assert at == "qemu:///system"
+        words = " ".join(arguments)
+        if words not in told:
+            done.append(words)
+        return subprocess.CompletedProcess(arguments, 0, told.get(words, ""), "")
+
+    monkeypatch.setattr(leftovers, "virsh", virsh)
+    removed = leftovers.forget_unrecorded(lab, ["uuid-of-the-pool"], ["node0"], "qemu:///system")
+    assert removed == [
+        ("domain", f"uuid-{mine}"),
+        ("volume", "/images/lab/ghost.qcow2"),
+        ("network", f"uuid-{lab.name}"),
+    ]
+    assert [words.split()[0] for words in done] == ["destroy", "undefine", "vol-delete", "net-destroy", "net-undefine"]
+    assert not [words for words in done if "guest" in words or "witness" in words or "default" in words]
+
+
 def test_a_libvirt_that_does_not_answer_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(command: list[str], **options: Any) -> None:
         raise subprocess.TimeoutExpired(command, options["timeout"])

@@ -223,7 +223,7 @@ def test_a_refused_replacement_is_done_at_once_where_the_lab_was_never_whole(
 
     monkeypatch.setattr(toolchain, "take", lambda setting: None)
     monkeypatch.setattr(base, "obtain", lambda recipe: None)
-    monkeypatch.setattr(hypervisor, "forget_unrecorded", lambda lab, recorded: [])
+    monkeypatch.setattr(hypervisor, "forget_unrecorded", lambda lab, recorded, machines, at: [])
     monkeypatch.setattr(hypervisor, "refuse_paused", lambda lab: None)
     monkeypatch.setattr(Lab, "_open", lambda lab, tools: Engine(paths, {}, ()))
     monkeypatch.setattr(Lab, "_replace_machines", lambda lab, engine, settings: steps.append("one after the other"))
@@ -340,6 +340,7 @@ def destroys(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(hypervisor, "start", start)
     monkeypatch.setattr(hypervisor, "enter", lambda lab: [])
     monkeypatch.setattr(hypervisor, "remove", lambda lab: shutil.rmtree(lab.root))
+    monkeypatch.setattr(hypervisor, "forget_unrecorded", lambda lab, recorded, machines, at: [])
     return opened
 
 
