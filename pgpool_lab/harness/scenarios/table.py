@@ -182,7 +182,7 @@ def on_role(fault: Fault, role: Role) -> Scenario:
 
 
 def consequences(fault: Fault, role: Role) -> tuple[Step, ...]:
-    """What moves is what was lost where it was; everything else stays."""
+    """What moves is what was lost where it was; everything else stays. A lost backend is lost to pgpool, too."""
     if fault.losses is None:
         return (Outlast(OPEN_SECONDS),)
     moves = fault.losses.pgpool is not None and role in (Role.HOLDER, Role.BOTH)
@@ -190,7 +190,7 @@ def consequences(fault: Fault, role: Role) -> tuple[Step, ...]:
     awaited = expect(
         "vip-moves" if moves else "vip-stays",
         "primary-changes" if changes else "primary-stays",
-        *(["target-believed-down", *OTHERS_SERVE] if changes else []),
+        *(["target-believed-down", *OTHERS_SERVE] if fault.losses.postgresql is not None else []),
         "writes-flow",
     )
     return (awaited,) if moves or changes else (Outlast(QUIET_SECONDS), awaited)

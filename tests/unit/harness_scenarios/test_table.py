@@ -67,18 +67,18 @@ def test_every_fault_is_tried_on_every_role(fault: str, role: str) -> None:
     [
         ("pgpool-kill-on-holder", ("vip-moves", "primary-stays", "writes-flow")),
         ("pgpool-kill-on-primary", ("vip-stays", "primary-stays", "writes-flow")),
-        ("postgresql-hang-on-holder", ("vip-stays", "primary-stays", "writes-flow")),
+        ("postgresql-hang-on-holder", ("vip-stays", "primary-stays", "target-believed-down", *FOLLOW, "writes-flow")),
         (
             "postgresql-hang-on-primary",
             ("vip-stays", "primary-changes", "target-believed-down", *FOLLOW, "writes-flow"),
         ),
         ("machine-power-off-on-both", ("vip-moves", *CHANGED)),
-        ("machine-power-off-on-holder", ("vip-moves", "primary-stays", "writes-flow")),
+        ("machine-power-off-on-holder", ("vip-moves", "primary-stays", "target-believed-down", *FOLLOW, "writes-flow")),
         (
             "machine-power-off-on-primary",
             ("vip-stays", "primary-changes", "target-believed-down", *FOLLOW, "writes-flow"),
         ),
-        ("link-down-on-standby", ("vip-stays", "primary-stays", "writes-flow")),
+        ("link-down-on-standby", ("vip-stays", "primary-stays", "target-believed-down", *FOLLOW, "writes-flow")),
     ],
 )
 def test_what_was_lost_moves_and_the_rest_stays(name: str, expected: tuple[str, ...]) -> None:
