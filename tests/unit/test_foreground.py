@@ -15,9 +15,12 @@ from pgpool_lab.paths import PROJECT
 from pgpool_lab.progress import foreground
 
 CHILD = "trap 'sleep 0.4; echo ended >{file}; exit 3' INT; echo begun >{file}; while :; do sleep 0.1; done"
+# A shell that runs the tests in the background has them ignore Ctrl-C, and whom they start.
 PARENT = """
+import signal
 import sys
 from pgpool_lab.progress import end_when_told, foreground
+signal.signal(signal.SIGINT, signal.default_int_handler)
 end_when_told()
 try:
     foreground(["sh", "-c", sys.argv[1]])
