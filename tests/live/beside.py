@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from tests.live.lab import LiveLab
 
 STACK = "beside"
 """Its addresses are its own: it may be in the same network namespace."""
+PSQL = ("./lab", "psql", "--stack", STACK, "--", "-Atc")
+"""A statement through its virtual IP; one follows."""
 MOVED = {"192.168.31.": "192.168.32.", "52:54:00:": "52:54:01:"}
 
 
@@ -61,3 +64,16 @@ def checkout(lab: LiveLab, tmp_path_factory: pytest.TempPathFactory) -> Checkout
     made = Checkout(folder)
     made.paths.stack_file.write_text(settings)
     return made
+
+
+@pytest.fixture
+def neighbour(checkout: Checkout) -> Iterator[Checkout]:
+    """That checkout with its lab up; machines and changed settings are gone afterwards."""
+    settings = checkout.paths.stack_file
+    before = settings.read_text()
+    try:
+        checkout.done("./lab", "up", STACK)
+        yield checkout
+    finally:
+        checkout.done("./lab", "down", STACK)
+        settings.write_text(before)

@@ -18,13 +18,14 @@ from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.settings.presets import preset_of
 from pgpool_lab.versions.numbers import parse
-from tests.live.beside import checkout
+from tests.live.beside import checkout, neighbour
 from tests.live.evidence import pytest_runtest_makereport
 from tests.live.lab import LiveLab
 from tests.live.measured import pytest_configure, pytest_terminal_summary, reports, trials
 
 __all__ = [
     "checkout",
+    "neighbour",
     "pytest_configure",
     "pytest_runtest_makereport",
     "pytest_terminal_summary",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,25 +10,10 @@ import yaml
 from pgpool_lab.harness.timing import failover_seconds
 from pgpool_lab.settings.model import WITNESS
 from pgpool_lab.waiting import wait_for
-from tests.live.beside import STACK, Checkout
+from tests.live.beside import PSQL, STACK, Checkout
 from tests.live.lab import LiveLab
 
 pytestmark = [pytest.mark.everything, pytest.mark.two_nodes]
-
-PSQL = ("./lab", "psql", "--stack", STACK, "--", "-Atc")
-
-
-@pytest.fixture
-def running(checkout: Checkout) -> Iterator[Checkout]:
-    """A lab beside the one under test; both its machines and its settings are gone afterwards."""
-    settings = checkout.paths.stack_file
-    before = settings.read_text()
-    try:
-        checkout.done("./lab", "up", STACK)
-        yield checkout
-    finally:
-        checkout.done("./lab", "down", STACK)
-        settings.write_text(before)
 
 
 def change(checkout: Checkout, changes: dict[str, Any]) -> None:
@@ -52,42 +36,42 @@ def boot_of(checkout: Checkout, node: str) -> str:
     return checkout.done(*on(node, "cat", "/proc/sys/kernel/random/boot_id"))
 
 
-def test_replication_service_and_mesh_change_under_a_running_lab(lab: LiveLab, running: Checkout) -> None:
+def test_replication_service_and_mesh_change_under_a_running_lab(lab: LiveLab, neighbour: Checkout) -> None:
     first, second = lab.nodes[0].name, lab.nodes[1].name
-    running.done(*PSQL, "CREATE TABLE kept AS SELECT 42 AS number")
-    boots = [boot_of(running, node) for node in (first, second)]
-    assert running.run(*on(first, "ssh", "-o", "BatchMode=yes", f"root@{second}", "true")).returncode == 0
+    neighbour.done(*PSQL, "CREATE TABLE kept AS SELECT 42 AS number")
+    boots = [boot_of(neighbour, node) for node in (first, second)]
+    assert neighbour.run(*on(first, "ssh", "-o", "BatchMode=yes", f"root@{second}", "true")).returncode == 0
 
     changes = {
         "postgresql": {"replication": "sync"},
         "pgpool": {"restart": "on-failure"},
         "ssh_mesh": "service",
     }
-    change(running, changes)
+    change(neighbour, changes)
 
     standby = "SELECT application_name, sync_state IN ('sync', 'quorum') FROM pg_stat_replication"
     sql = f'runuser -u postgres -- psql -Atc "{standby}"'
-    assert running.done(*on(first, sql)).strip() == f"{second}|t", "the primary stays, and waits for its standby"
-    assert running.done(*PSQL, "SELECT number FROM kept").strip() == "42"
-    assert [boot_of(running, node) for node in (first, second)] == boots
-    assert running.run(*on(first, "ssh", "-o", "BatchMode=yes", f"root@{second}", "true")).returncode != 0
+    assert neighbour.done(*on(first, sql)).strip() == f"{second}|t", "the primary stays, and waits for its standby"
+    assert neighbour.done(*PSQL, "SELECT number FROM kept").strip() == "42"
+    assert [boot_of(neighbour, node) for node in (first, second)] == boots
+    assert neighbour.run(*on(first, "ssh", "-o", "BatchMode=yes", f"root@{second}", "true")).returncode != 0
 
-    running.done(*on(second, "systemctl", "kill", "-s", "KILL", "lab-pgpool"))
+    neighbour.done(*on(second, "systemctl", "kill", "-s", "KILL", "lab-pgpool"))
     wait_for(
-        lambda: running.run("./lab", "status", STACK).stdout.splitlines(),
+        lambda: neighbour.run("./lab", "status", STACK).stdout.splitlines(),
         lambda told: "healthy" in told,
         seconds=failover_seconds(lab.outputs.timings),
         what="the lab is healthy again after pgpool was killed",
     )
-    assert running.done(*on(second, "systemctl", "show", "-P", "NRestarts", "lab-pgpool")).strip() == "1"
+    assert neighbour.done(*on(second, "systemctl", "show", "-P", "NRestarts", "lab-pgpool")).strip() == "1"
 
 
-def test_a_running_lab_gets_a_witness_and_loses_it(lab: LiveLab, running: Checkout) -> None:
-    running.done(*PSQL, "CREATE TABLE kept AS SELECT 42 AS number")
-    boots = [boot_of(running, node.name) for node in lab.nodes]
+def test_a_running_lab_gets_a_witness_and_loses_it(lab: LiveLab, neighbour: Checkout) -> None:
+    neighbour.done(*PSQL, "CREATE TABLE kept AS SELECT 42 AS number")
+    boots = [boot_of(neighbour, node.name) for node in lab.nodes]
     for wanted in (True, False):
-        change(running, {"witness": wanted})
-        status = running.done("./lab", "status", STACK)
+        change(neighbour, {"witness": wanted})
+        status = neighbour.done("./lab", "status", STACK)
         assert (WITNESS in status) is wanted, status
-        assert running.done(*PSQL, "SELECT number FROM kept").strip() == "42"
-        assert [boot_of(running, node.name) for node in lab.nodes] == boots
+        assert neighbour.done(*PSQL, "SELECT number FROM kept").strip() == "42"
+        assert [boot_of(neighbour, node.name) for node in lab.nodes] == boots

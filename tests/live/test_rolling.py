@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pgpool_lab.settings.model import NodeSettings
-from tests.live.beside import STACK, Checkout
+from tests.live.beside import PSQL, STACK, Checkout
 from tests.live.lab import LiveLab
 
 
@@ -26,21 +26,14 @@ def with_more_memory(settings: str) -> str:
 
 @pytest.mark.everything
 @pytest.mark.two_nodes
-def test_machines_are_replaced_one_after_the_other(lab: LiveLab, checkout: Checkout) -> None:
-    psql = ("./lab", "psql", "--stack", STACK, "--", "-Atc")
-    settings = checkout.paths.stack_file
-    before = settings.read_text()
+def test_machines_are_replaced_one_after_the_other(lab: LiveLab, neighbour: Checkout) -> None:
+    settings = neighbour.paths.stack_file
     names = [node.name for node in lab.nodes]
-    try:
-        checkout.done("./lab", "up", STACK)
-        checkout.done(*psql, "CREATE TABLE kept AS SELECT 42 AS number")
-        sizes = {name: memory_kib(checkout, name) for name in names}
-        settings.write_text(with_more_memory(before))
-        told = checkout.done("./lab", "up", STACK)
-        assert "one after the other" in told, told
-        assert all(memory_kib(checkout, name) > size for name, size in sizes.items())
-        assert "healthy" in checkout.done("./lab", "status", STACK).splitlines()
-        assert checkout.done(*psql, "SELECT number FROM kept").strip() == "42"
-    finally:
-        checkout.done("./lab", "down", STACK)
-        settings.write_text(before)
+    neighbour.done(*PSQL, "CREATE TABLE kept AS SELECT 42 AS number")
+    sizes = {name: memory_kib(neighbour, name) for name in names}
+    settings.write_text(with_more_memory(settings.read_text()))
+    told = neighbour.done("./lab", "up", STACK)
+    assert "one after the other" in told, told
+    assert all(memory_kib(neighbour, name) > size for name, size in sizes.items())
+    assert "healthy" in neighbour.done("./lab", "status", STACK).splitlines()
+    assert neighbour.done(*PSQL, "SELECT number FROM kept").strip() == "42"
