@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -46,5 +47,9 @@ def test_it_ends_what_it_has_under_way_before_the_command_ends(everybody: bool, 
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.terminate()
-    assert process.wait(timeout=30) == 130
+    try:
+        assert process.wait(timeout=30) == 130
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert file.read_text() == "ended\n"
