@@ -45,8 +45,6 @@ EVERYTHING = Struck(primary="silent", holder="silent")
 UNSENT_SECONDS = 3.0
 """How long before its end a primary may have acknowledged what no standby has received yet, on a busy machine. Clients
 write for longer before the first fault: some of those rows must not be lost."""
-MERGED_SECONDS = BACK_SECONDS
-"""Within this time nodes that were cut from each other know again who is primary and holder."""
 
 STOPPED = Violation(
     name="stopped instead",
@@ -217,9 +215,9 @@ def takes_rows(event: Event, run: ScenarioRun, outputs: LabOutputs) -> bool:
         return True
     losses = losses_of(event)
     together = {node for other in run.events if other.step == event.step for node in other.nodes}
-    alone = together == {node.name for node in outputs.nodes}
+    everybody = together == {node.name for node in outputs.nodes}
     struck = bool(set(event.nodes) & set(event.primaries))
-    return struck and not alone and (losses is None or losses.rows)
+    return struck and not everybody and (losses is None or losses.rows)
 
 
 def split_window(run: ScenarioRun) -> tuple[float, float]:
@@ -227,7 +225,7 @@ def split_window(run: ScenarioRun) -> tuple[float, float]:
     cuts = [event for event in run.events if event.kind == "fault" and FAULTS[event.name].parts_nodes]
     begin = min((cut.earliest for cut in cuts), default=run.ended)
     mended = [event.latest for event in run.events if event.kind == "heal" and event.earliest >= begin]
-    return begin, min(mended, default=run.ended) + factor() * MERGED_SECONDS
+    return begin, min(mended, default=run.ended) + factor() * BACK_SECONDS
 
 
 def losable(event: Event, run: ScenarioRun) -> tuple[float, float]:

@@ -19,9 +19,9 @@ STOP_SECONDS = 5.0
 """An orderly stop: PostgreSQL writes its shutdown checkpoint, pgpool ends its children. 2.5 s when measured."""
 ESCALATION_SECONDS = 5.0
 """wd_escalation.c runs wd_escalation_command, if_up_cmd and arping_cmd one after the other. 3.5 s when measured."""
-SCRIPT_SECONDS = 6.0
-"""The failover script gives up fencing after 3 s, and asks the standbys at the same time, which have answered by then;
-it is started through a shell and an interpreter."""
+SCRIPT_SECONDS = 8.0
+"""The failover script gives up fencing after 5 s (failover.py, FENCE_SECONDS), and asks the standbys at the same time,
+which have answered by then; it is started through a shell and an interpreter."""
 ASKING_SECONDS = 5.0
 """A new leader asks its own pgpool what the checks last said, and hands in the failover that was refused. 1.5 s when
 measured."""

@@ -38,6 +38,7 @@ def boot_of(checkout: Checkout, node: str) -> str:
 
 def test_replication_service_and_mesh_change_under_a_running_lab(lab: LiveLab, neighbour: Checkout) -> None:
     first, second = lab.nodes[0].name, lab.nodes[1].name
+    pgpool = lab.nodes[1].services.pgpool
     neighbour.done(*PSQL, "CREATE TABLE kept AS SELECT 42 AS number")
     boots = [boot_of(neighbour, node) for node in (first, second)]
     assert neighbour.run(*on(first, "ssh", "-o", "BatchMode=yes", f"root@{second}", "true")).returncode == 0
@@ -56,14 +57,14 @@ def test_replication_service_and_mesh_change_under_a_running_lab(lab: LiveLab, n
     assert [boot_of(neighbour, node) for node in (first, second)] == boots
     assert neighbour.run(*on(first, "ssh", "-o", "BatchMode=yes", f"root@{second}", "true")).returncode != 0
 
-    neighbour.done(*on(second, "systemctl", "kill", "-s", "KILL", "lab-pgpool"))
+    neighbour.done(*on(second, "systemctl", "kill", "-s", "KILL", pgpool))
     wait_for(
         lambda: neighbour.run("./lab", "status", STACK).stdout.splitlines(),
         lambda told: "healthy" in told,
         seconds=failover_seconds(lab.outputs.timings),
         what="the lab is healthy again after pgpool was killed",
     )
-    assert neighbour.done(*on(second, "systemctl", "show", "-P", "NRestarts", "lab-pgpool")).strip() == "1"
+    assert neighbour.done(*on(second, "systemctl", "show", "-P", "NRestarts", pgpool)).strip() == "1"
 
 
 def test_a_running_lab_gets_a_witness_and_loses_it(lab: LiveLab, neighbour: Checkout) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -196,13 +196,20 @@ def test_who_waits_for_the_end_of_a_removal_finds_the_lab_removed(
         waited.append("told")
 
     waiting = threading.Thread(target=wait)
+    asks = threading.Event()
+
+    def lock(handle: int, operation: int) -> None:
+        if threading.current_thread() is waiting:
+            asks.set()
+        flock(handle, operation)
 
     def removing(path: Path, ignore_errors: bool = False) -> None:
         waiting.start()
-        time.sleep(0.2)
+        assert asks.wait(30)
         rmtree(path)
 
-    rmtree = shutil.rmtree
+    flock, rmtree = fcntl.flock, shutil.rmtree
+    monkeypatch.setattr(fcntl, "flock", lock)
     monkeypatch.setattr(shutil, "rmtree", removing)
     remove(lab)
     waiting.join()

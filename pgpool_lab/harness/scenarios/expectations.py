@@ -104,12 +104,15 @@ def target_no_primary(seen: Evidence) -> str:
 
 
 def target_answers(seen: Evidence) -> str:
-    silent = [name for name in seen.targets if name not in seen.latest]
-    return f"{listed(silent)} does not answer" if silent else ""
+    return silent_among(seen.targets, seen)
 
 
 def all_answer(seen: Evidence) -> str:
-    silent = [name for name in seen.now.nodes if name not in seen.latest]
+    return silent_among(seen.now.nodes, seen)
+
+
+def silent_among(names: Sequence[str], seen: Evidence) -> str:
+    silent = [name for name in names if name not in seen.latest]
     return f"{listed(silent)} does not answer" if silent else ""
 
 

@@ -56,20 +56,20 @@ WRITE_OUTAGES = {
     "pgpool stopped, three nodes": (STOPPED_PGPOOL, FAST, 3, 33),
     # deadtime 5 + 1, interval 1, election 11, escalation 5, client 7
     "holder lost": (LOST_HOLDER, FAST, 2, 30),
-    # stop 5, period 2, delay 1 * 1, script 6, promotion 10, search 1, client 7
-    "PostgreSQL stopped": (STOPPED_PRIMARY, FAST, 2, 32),
-    # period 2, timeout 3 * 2, delay 1, script 6, promotion 10, search 1, client 7
-    "PostgreSQL hangs": (HUNG_PRIMARY, FAST, 2, 33),
-    # heartbeat 7, election 11, then the check 9 as above, script, promotion, search 17, client 7
-    "host dead": (DEAD_HOST, FAST, 2, 51),
-    # period 20, timeout 20 * 1, no retry, 17, client 7
-    "PostgreSQL hangs, the procedure's timings": (HUNG_PRIMARY, PROCEDURE, 2, 64),
-    # deadtime 31, interval 10, election 11, check 40, 17, client 7
-    "host dead, the procedure's timings": (DEAD_HOST, PROCEDURE, 2, 116),
+    # stop 5, period 2, delay 1 * 1, script 8, promotion 10, search 1, client 7
+    "PostgreSQL stopped": (STOPPED_PRIMARY, FAST, 2, 34),
+    # period 2, timeout 3 * 2, delay 1, script 8, promotion 10, search 1, client 7
+    "PostgreSQL hangs": (HUNG_PRIMARY, FAST, 2, 35),
+    # heartbeat 7, election 11, then the check 9 as above, script, promotion, search 19, client 7
+    "host dead": (DEAD_HOST, FAST, 2, 53),
+    # period 20, timeout 20 * 1, no retry, 19, client 7
+    "PostgreSQL hangs, the procedure's timings": (HUNG_PRIMARY, PROCEDURE, 2, 66),
+    # deadtime 31, interval 10, election 11, check 40, 19, client 7
+    "host dead, the procedure's timings": (DEAD_HOST, PROCEDURE, 2, 118),
     # stop 5, no vote: the peers are told 4, escalation 5, client 7
     "pgpool stopped, watched by queries": (STOPPED_PGPOOL, BY_QUERY, 3, 21),
-    # 3 * (interval 10 + connect_timeout 6 + two logins of 2), the peers are told 4, check 40, 17, client 7
-    "host dead, watched by queries": (DEAD_HOST, BY_QUERY, 3, 128),
+    # 3 * (interval 10 + connect_timeout 6 + two logins of 2), the peers are told 4, check 40, 19, client 7
+    "host dead, watched by queries": (DEAD_HOST, BY_QUERY, 3, 130),
 }
 
 
@@ -124,10 +124,10 @@ def test_a_dead_host_s_failover_waits_for_the_election_and_is_then_checked_again
 @pytest.mark.parametrize(
     ("timings", "expected"),
     [
-        # heartbeat 7, election 11, asking 5, script, promotion, search 17, client 7; the checks took 9
-        (FAST, 47),
-        # checks that take longer than the election are not refused: period 30, timeout 20 * 2, delay 1, 17, client 7
-        (FAST | {"health_check_period": 30, "health_check_timeout": 20}, 95),
+        # heartbeat 7, election 11, asking 5, script, promotion, search 19, client 7; the checks took 9
+        (FAST, 49),
+        # checks that take longer than the election are not refused: period 30, timeout 20 * 2, delay 1, 19, client 7
+        (FAST | {"health_check_period": 30, "health_check_timeout": 20}, 97),
     ],
 )
 def test_a_leader_that_asks_again_does_not_wait_for_another_round_of_checks(
