@@ -27,11 +27,10 @@ sys.exit(main(sys.argv[1:]))
 """
 """Isolated from its caller, and without the search for site packages, of which it uses none: half of the interpreter's
 start, which every failover waits for."""
-ISOLATION = """# A primary that is cut off, or was replaced, stops taking writes (isolation.py). Lives with PostgreSQL.
+ISOLATION = """# Stops a primary that is cut off, or was replaced (isolation.py). PostgreSQL and pgpool want it.
 [Unit]
 Description=Watch for the isolation of this node
-BindsTo=lab-postgresql.service
-After=lab-postgresql.service
+StopWhenUnneeded=yes
 
 [Service]
 ExecStart=/usr/local/sbin/lab-node isolation

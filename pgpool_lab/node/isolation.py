@@ -1,8 +1,9 @@
 """`lab-node isolation`: a primary that is cut off stops taking writes before its peers promote another. One that was
 away meanwhile stops when it is told, and a holder of the virtual IP gives that up (`replacement`).
 
-Runs as long as PostgreSQL does. pgpool alone would leave two primaries: the peers cannot stop one that they do not
-reach, and the pgpool beside it takes the peers for dead.
+Runs as long as PostgreSQL or pgpool does. pgpool alone would leave two primaries: the peers cannot stop one that they
+do not reach, and the pgpool beside it takes the peers for dead. That one must not wait for answers from before the cut,
+or it takes the peers for dead once more when they are heard again.
 """
 
 from __future__ import annotations
@@ -16,18 +17,19 @@ from typing import Any
 
 from . import replacement
 from .address import has_address, remove_address
+from .connections import drop_connections
 from .echo import ROUNDS, Listener, silent
 from .role import standby_file
 from .script import FENCE
 
 SURE_ROUNDS = 1
-"""How much longer a peer is silent than the others' watchdogs need to lose one that died: who then still holds it for
-the leader hears it. It is asked twice."""
+"""How much longer a peer is silent than a watchdog needs to lose one that died. Another's that then still holds it for
+the leader hears it: that is asked twice. And this node's own has no majority any more that it could act with."""
 TOLD_ROUNDS = 60
 """How long a node that was silent is told of primary and holder: it may be heard again before there are others, and
 needs to be told once."""
 AGAIN_ROUNDS = 10
-"""How often the others are asked while a peer stays silent: it takes an emulated processor a session of PCP."""
+"""How often something is done about a peer that stays silent: to ask takes an emulated processor a session of PCP."""
 
 
 def cut_off(members: int, reachable: int, *, gateway: bool) -> bool:
@@ -42,7 +44,7 @@ def cut_off(members: int, reachable: int, *, gateway: bool) -> bool:
 
 
 def due(missed: int, lost_after: int) -> bool:
-    """Whether the others are asked about a peer in the round in which it has missed so many: in two at a time."""
+    """Whether something is done about a peer in the round in which it has missed so many: in two at a time."""
     return missed >= lost_after and (missed - lost_after) % AGAIN_ROUNDS < 2
 
 
@@ -52,6 +54,23 @@ def overruled(leaders: Collection[str | None], away: Collection[str]) -> bool:
     `leaders` are the addresses of whom the ones that are heard say that it leads.
     """
     return any(leader in away for leader in leaders)
+
+
+def forsaken(config: Mapping[str, Any], missed: Mapping[str, int], *, gateway: bool) -> list[str]:
+    """The silent peers to which connections are dropped in this round; none while this node is not in the minority.
+
+    A pgpool that reads from one waits until its kernel repeats what it has sent, and has the peer detached when that
+    has given the connection up meanwhile (pool_stream.c, notice_backend_error(), as failover_on_backend_error says).
+    Where the read ends while the watchdog has no majority, the request comes to nothing.
+    """
+    lost_after = config["pgpool"]["peer_lost_seconds"]
+    if lost_after is None:
+        return []
+    peers = peers_of(config)
+    lost = [address for address in peers if missed[address] >= lost_after + SURE_ROUNDS]
+    if not cut_off(len(peers) + 1, len(peers) - len(lost), gateway=gateway):
+        return []
+    return [address for address in lost if due(missed[address], lost_after + SURE_ROUNDS)]
 
 
 def listening(addresses: Sequence[str], listener: Listener) -> Listener:
@@ -66,13 +85,13 @@ def peers_of(config: Mapping[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    """Watch until this primary is cut off or was replaced; then PostgreSQL is stopped, and this service with it."""
+    """Watch, and stop a primary that is cut off or was replaced, until this service is ended."""
     from .configuration import load
     from .pgpool import secrets
 
     key = secrets()["watchdog"]
     listener = Listener([])
-    suspected = stopped = False
+    stopped = suspected = False
     held = 0
 
     def told(source: str, payload: bytes) -> None:
@@ -85,13 +104,14 @@ def main() -> int:
         # Who has just taken it was asked to, and may have it for a moment beside the one that gives it up.
         if claim.holder and away and held > ROUNDS and remove_address(config["vip"]):
             note(f"told that {source} holds the virtual IP; gave it up")
-        # Several claims may have waited, and this service lives for a moment yet.
+        # Several claims may have waited, and PostgreSQL takes a moment to end.
         if replaced and not stopped:
             stopped = stop("told of a primary on a newer timeline")
 
     while True:
         # Every time: a witness can come or go while PostgreSQL runs.
         config = load()
+        stopped = False
         peers = peers_of(config)
         listener = listening([*peers, config["gateway"]], listener)
         held = held + 1 if has_address(config["vip"]) else 0
@@ -101,6 +121,9 @@ def main() -> int:
         gateway = not silent(listener.missed, [config["gateway"]])
         if cut_off(len(peers) + 1, reachable, gateway=gateway) and is_primary(config):
             stop(f"cut off: {reachable} of {len(peers)} peers and {'the' if gateway else 'no'} gateway answer")
+        for address in forsaken(config, listener.missed, gateway=gateway):
+            note(f"in the minority, and {address} is silent; dropping connections to its PostgreSQL")
+            drop_connections(address, config["postgresql"]["port"])
         suspects, suspected = suspected, bool(away := followed_elsewhere(config, listener.missed))
         # Once may be a moment of an election.
         if suspects and suspected and is_primary(config):
@@ -125,8 +148,18 @@ def followed_elsewhere(config: Mapping[str, Any], missed: Mapping[str, int]) -> 
 
 
 def is_primary(config: Mapping[str, Any]) -> bool:
-    """Whether this node's data are no standby's; a promoted one removes the file."""
-    return not standby_file(dict(config), Path(config["postgresql"]["data_directory"])).exists()
+    """Whether PostgreSQL runs here and its data are no standby's; a promoted one removes the file."""
+    data_directory = Path(config["postgresql"]["data_directory"])
+    return runs(data_directory) and not standby_file(dict(config), data_directory).exists()
+
+
+def runs(data_directory: Path) -> bool:
+    """Whether the server of a data directory is there; one that was killed leaves its file behind."""
+    try:
+        # Line 1 of postmaster.pid (src/include/utils/pidfile.h).
+        return Path("/proc", (data_directory / "postmaster.pid").read_text().splitlines()[0]).exists()
+    except (OSError, IndexError):
+        return False
 
 
 def own_claim(config: Mapping[str, Any]) -> replacement.Claim:

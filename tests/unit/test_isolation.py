@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +62,7 @@ def test_a_primary_is_overruled_by_a_leader_that_others_hear(
         return "\n".join(lines)
 
     monkeypatch.setattr(pgpool, "watchdog_info", said)
+    started(tmp_path)
     nodes = [{"name": "node0", "ip": "10.9.0.1"}, {"name": "node4", "ip": "10.9.0.2"}]
     own = config(tmp_path) | {"name": "node0", "nodes": nodes, "witness": {"name": "witness", "ip": "10.9.0.3"}}
     own |= {"pgpool": {"peer_lost_seconds": 5}}
@@ -78,14 +81,80 @@ def test_other_peers_are_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isolation.listening(["10.9.0.1"], first).missed == {"10.9.0.1": 0}
 
 
-def config(tmp_path: Any) -> dict[str, Any]:
+FORSAKEN: dict[str, tuple[int, dict[str, int], bool, list[str]]] = {
+    "two of three, and the watchdog has lost both": (3, {"10.9.0.2": 6, "10.9.0.3": 6}, True, ["10.9.0.2", "10.9.0.3"]),
+    "the watchdog may not have lost the second yet": (3, {"10.9.0.2": 7, "10.9.0.3": 5}, True, []),
+    "one of three": (3, {"10.9.0.2": 6, "10.9.0.3": 0}, True, []),
+    "each in its time": (3, {"10.9.0.2": 16, "10.9.0.3": 8}, True, ["10.9.0.2"]),
+    "the only one of two, which may have died": (2, {"10.9.0.2": 6}, True, []),
+    "alone in the world": (2, {"10.9.0.2": 6}, False, ["10.9.0.2"]),
+    "all are heard": (3, {"10.9.0.2": 0, "10.9.0.3": 1}, True, []),
+}
+"""Members, the rounds each peer is silent, whether the gateway answers, and to whom connections are dropped."""
+
+
+@pytest.mark.parametrize(("members", "missed", "gateway", "expected"), FORSAKEN.values(), ids=FORSAKEN.keys())
+def test_a_minority_waits_for_no_answer_of_the_peers_that_its_watchdog_has_lost(
+    members: int, missed: dict[str, int], gateway: bool, expected: list[str], tmp_path: Any
+) -> None:
+    nodes = [{"name": f"node{number}", "ip": f"10.9.0.{number}"} for number in range(1, members + 1)]
+    own = config(tmp_path) | {"name": "node1", "nodes": nodes, "pgpool": {"peer_lost_seconds": 5}}
+    assert isolation.forsaken(own, missed, gateway=gateway) == expected
+    without_votes = own | {"pgpool": {"peer_lost_seconds": None}}
+    assert isolation.forsaken(without_votes, missed, gateway=gateway) == []
+
+
+def test_connections_are_dropped_on_a_standby_as_well_and_when_postgresql_is_stopped(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped: list[tuple[str, int]] = []
+
+    class Alone:
+        missed = {"10.9.0.2": 6, "10.9.0.3": 6, "10.9.0.254": 0}  # noqa: RUF012 -- nobody changes it
+
+        def lately_silent(self, rounds: int) -> tuple[str, ...]:
+            return ()
+
+        def ask(self, words: dict[str, bytes], told: Any) -> None:
+            if dropped:
+                raise Enough
+
+    nodes = [{"name": f"node{number}", "ip": f"10.9.0.{number}"} for number in (1, 2, 3)]
+    own = config(tmp_path) | {"name": "node1", "nodes": nodes, "gateway": "10.9.0.254", "vip": "10.9.0.9"}
+    own["pgpool"] = {"peer_lost_seconds": 5}
+    own["postgresql"]["port"] = 5432
+    monkeypatch.setattr(configuration, "load", lambda: own)
+    monkeypatch.setattr(pgpool, "secrets", lambda: {"watchdog": "key"})
+    monkeypatch.setattr(isolation, "listening", lambda addresses, listener: Alone())
+    monkeypatch.setattr(isolation, "Listener", lambda addresses: None)
+    monkeypatch.setattr(isolation, "has_address", lambda address: False)
+    monkeypatch.setattr(isolation, "drop_connections", lambda ip, port: dropped.append((ip, port)))
+    with pytest.raises(Enough):
+        isolation.main()
+    assert dropped == [("10.9.0.2", 5432), ("10.9.0.3", 5432)]
+
+
+def config(tmp_path: Path) -> dict[str, Any]:
     dialect = {"standby_file": "standby.signal", "wal_folder": "pg_wal"}
     return {"postgresql": {"data_directory": str(tmp_path), "dialect": dialect}}
 
 
-def test_a_node_with_the_file_of_a_standby_is_no_primary(tmp_path: Any) -> None:
+def started(data_directory: Path) -> None:
+    """As a server with a living process leaves its data directory."""
+    (data_directory / "postmaster.pid").write_text(f"{os.getpid()}\n{data_directory}\n")
+
+
+def test_a_node_with_the_file_of_a_standby_is_no_primary(tmp_path: Path) -> None:
+    started(tmp_path)
     assert isolation.is_primary(config(tmp_path))
     (tmp_path / "standby.signal").touch()
+    assert not isolation.is_primary(config(tmp_path))
+
+
+@pytest.mark.parametrize("left", [None, "", "4194305\n"], ids=["stopped in order", "half-written", "killed"])
+def test_a_node_whose_postgresql_does_not_run_is_no_primary(left: str | None, tmp_path: Path) -> None:
+    if left is not None:
+        (tmp_path / "postmaster.pid").write_text(left)
     assert not isolation.is_primary(config(tmp_path))
 
 
@@ -180,6 +249,7 @@ def during_a_round(
     nodes = [{"name": "node0", "ip": "10.9.0.1"}, {"name": "node4", "ip": "10.9.0.2"}]
     own = config(tmp_path) | {"name": "node0", "nodes": nodes, "gateway": "10.9.0.254", "vip": "10.9.0.9", "lab": "lab"}
     own |= {"pgpool": {"peer_lost_seconds": None}}
+    started(tmp_path)
     if role.startswith("standby"):
         (tmp_path / "standby.signal").touch()
     monkeypatch.setattr(configuration, "load", lambda: own)
@@ -209,6 +279,7 @@ def test_a_node_claims_what_it_is(
 ) -> None:
     monkeypatch.setattr(replacement, "own_timeline", lambda config: 2)
     monkeypatch.setattr(isolation, "has_address", lambda address: holder)
+    started(tmp_path)
     if not primary:
         (tmp_path / "standby.signal").touch()
     assert isolation.own_claim(config(tmp_path) | {"vip": "10.9.0.9"}) == expected

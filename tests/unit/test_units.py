@@ -61,3 +61,9 @@ def test_who_needs_no_root_is_given_none() -> None:
 def test_what_only_logs_keeps_its_log() -> None:
     (command,) = values(adapted(ISOLATION, 219), "ExecStart")
     assert command == "/bin/sh -c 'exec /usr/local/sbin/lab-node isolation >>/var/log/pgpool-lab/isolation.log 2>&1'"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_node_is_watched_for_its_isolation_as_long_as_postgresql_or_pgpool_runs(name: str) -> None:
+    assert "lab-isolation.service" in values(unit(name), "Wants")
+    assert values(ISOLATION, "StopWhenUnneeded") == ["yes"]
