@@ -1,8 +1,12 @@
-"""Drops a pgpool host's own connections to a PostgreSQL that has failed."""
+"""Drops a pgpool host's own connections to a PostgreSQL that has failed, and has the others drop theirs."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from .script import start_program
 
 SS = "/usr/bin/ss"
 """ss(8) of iproute2; `-K` takes a kernel with CONFIG_INET_DIAG_DESTROY."""
@@ -25,3 +29,16 @@ def dropping(ip: str, port: int) -> list[str]:
 def drop_connections(ip: str, port: int) -> None:
     """Drop them on this host."""
     subprocess.run(dropping(ip, port), capture_output=True, check=False)
+
+
+def drop_everywhere(config: Mapping[str, Any], failed: Mapping[str, Any]) -> None:
+    """Drop every pgpool host's connections to the PostgreSQL of a node; nobody waits for what others do.
+
+    A pgpool that leads later must not hang because of one. The failed node's own may: its pgpool can be well. Without
+    the agent, whose start would take a second of every node's processor while clients log in.
+    """
+    port = config["postgresql"]["port"]
+    drop_connections(failed["ip"], port)
+    for other in config["nodes"]:
+        if other["name"] != config["name"]:
+            start_program(other, " ".join(dropping(failed["ip"], port)))

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import advisory, dialect
-from .connections import drop_connections
+from .connections import drop_connections, drop_everywhere
 from .follow import succeeding
 from .script import CONFIGURATION, FENCE, end_postgresql, log, on_node, over_ssh, start, start_on_node, through
 from .standing import PROBE_SECONDS, Answer, Failed, Question, psql
@@ -156,7 +156,8 @@ def main(arguments: Sequence[str]) -> int:
     if failed_id != old_primary_id:
         decision = decide(failed_id, old_primary_id, [])
         log(decision.reason)
-        drop_connections(failed["ip"], config["postgresql"]["port"])
+        # The follow command, which has all nodes do so, is called for a primary only.
+        drop_everywhere(config, failed)
         return 0 if decision.complete else 1
     others = [node for node in config["nodes"] if node is not failed]
     question = Question(config, others)

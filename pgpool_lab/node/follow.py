@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from .connections import drop_connections, dropping
-from .script import CONFIGURATION, log, on_node, start_program, through
+from .connections import drop_everywhere
+from .script import CONFIGURATION, log, on_node, through
 
 SECONDS = 1800
 """A base backup, emulated and starved, and the wait until pgpool has attached the node."""
@@ -50,13 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     step = words(int(arguments[0]), int(arguments[2]), [entry["name"] for entry in nodes], through(config))
     if step is None:
         log(f"{node['name']} is the failed primary: left alone, ./lab rejoin brings it back")
-        # The failover script has done this where it ran; a pgpool that leads later must not hang because of it. Without
-        # the agent, whose start would take a second of every node's processor while the clients log in.
-        port = config["postgresql"]["port"]
-        drop_connections(node["ip"], port)
-        for other in nodes:
-            if other["name"] not in (node["name"], config["name"]):
-                start_program(other, " ".join(dropping(node["ip"], port)))
+        # The failover script has dropped them where it ran, and nowhere else: clients waited for it.
+        drop_everywhere(config, node)
         return 0
     failure = on_node(node, step, SECONDS, login_seconds=LOGIN_SECONDS)
     log(f"{node['name']}: {failure.splitlines()[-1] if failure else 'streams and is attached'}")

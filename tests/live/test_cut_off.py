@@ -58,6 +58,8 @@ def test_a_standby_that_waited_for_the_primary_does_not_have_it_detached_when_it
         assert session.split()[1:2] > ["0"], f"it waits for no answer: {session!r}"
         assert "bytes_received" not in session, f"it has had one: {session!r}"
         time.sleep(bounded(CUT_SECONDS))
+        # A pgpool that still reads from it would hang when it has to look for a primary.
+        assert ready.shell(other, f"ss -Htn state established dst {node.ip} dport = {node.pg_port}") == ""
     time.sleep(bounded(REPEAT_SECONDS))
 
     assert ready.primaries() == [primary.name]

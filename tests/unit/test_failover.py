@@ -190,9 +190,13 @@ def test_what_the_script_does_and_says(
     done: list[str] = []
     called(CONFIG, words[1], answers, tmp_path, monkeypatch)
     monkeypatch.setattr(failover, "drop_connections", lambda ip, port: done.append(f"drop {ip}"))
+    monkeypatch.setattr(failover, "drop_everywhere", lambda config, node: done.append(f"drop everywhere {node['ip']}"))
     monkeypatch.setattr(failover, "promote", promotion(done))
     assert failover.main([*words, "node0"]) == code
-    assert [step for step in done if step.startswith("drop ")] == [f"drop {CONFIG['nodes'][int(words[0])]['ip']}"]
+    address = CONFIG["nodes"][int(words[0])]["ip"]
+    # For a primary the follow command has the others do so.
+    where = "drop everywhere" if words[0] != words[2] else "drop"
+    assert [step for step in done if step.startswith("drop ")] == [f"{where} {address}"]
     assert [
         *[step for step in done if not step.startswith("drop ")],
         *[step.split(": ")[1] for step in steps],

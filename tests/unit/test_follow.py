@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from components.cluster.node_configuration import dialect
-from pgpool_lab.node import actions, admission, facts, follow, locks, main, pgpool, script, succession
+from pgpool_lab.node import actions, admission, connections, facts, follow, locks, main, pgpool, script, succession
 from pgpool_lab.node.configuration import StepFailed
 from pgpool_lab.node.join import Answer, answer_of
 from pgpool_lab.node.role import followed, make_standby, write_replication_conf
@@ -85,8 +85,7 @@ def test_the_command_tells_the_truth(
     monkeypatch.setattr(follow, "CONFIGURATION", str(tmp_path / "node.json"))
     monkeypatch.setattr(script, "LOG", str(tmp_path / "log"))
     monkeypatch.setattr(follow, "on_node", lambda node, words, seconds, login_seconds: failure)
-    monkeypatch.setattr(follow, "start_program", lambda node, program: None)
-    monkeypatch.setattr(follow, "drop_connections", lambda ip, port: None)
+    monkeypatch.setattr(follow, "drop_everywhere", lambda config, node: None)
     assert main.main(["follow", *words]) == code
     assert told in (tmp_path / "log").read_text().splitlines()[-1]
 
@@ -102,10 +101,11 @@ def test_every_pgpool_lets_go_of_the_failed_primary(tmp_path: Path, monkeypatch:
     (tmp_path / "node.json").write_text(json.dumps(CALLER))
     monkeypatch.setattr(follow, "CONFIGURATION", str(tmp_path / "node.json"))
     monkeypatch.setattr(script, "LOG", str(tmp_path / "log"))
-    monkeypatch.setattr(follow, "start_program", lambda node, words: started.append(f"{node['name']}: {words}"))
-    monkeypatch.setattr(follow, "drop_connections", lambda ip, port: started.append(f"here: {ip}:{port}"))
+    monkeypatch.setattr(connections, "start_program", lambda node, words: started.append(f"{node['name']}: {words}"))
+    monkeypatch.setattr(connections, "drop_connections", lambda ip, port: started.append(f"here: {ip}:{port}"))
     assert follow.main(["1", "node4", "1", "2", "node5"]) == 0
-    assert started == ["here: 10.0.0.1:5432", "node5: /usr/bin/ss -K state synchronized dst 10.0.0.1 dport = 5432"]
+    drop = "/usr/bin/ss -K state synchronized dst 10.0.0.1 dport = 5432"
+    assert started == ["here: 10.0.0.1:5432", f"node4: {drop}", f"node5: {drop}"]
 
 
 # What a node does
