@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,16 @@ def typed(lab: LiveLab, command: str, *words: str) -> str:
     done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_the_clock_of_every_node_goes_as_fast_as_this_machine_s(ready: LiveLab) -> None:
+    earlier = [ready.act(node, "true") for node in ready.nodes]
+    time.sleep(5)
+    for node, first in zip(ready.nodes, earlier, strict=True):
+        second = ready.act(node, "true")
+        assert first.uptime is not None and second.uptime is not None
+        passed = second.uptime - first.uptime
+        assert 0.95 * (second.before - first.after) < passed < 1.05 * (second.after - first.before), node.name
 
 
 def test_a_person_gets_to_the_database_a_node_and_its_logs(ready: LiveLab) -> None:
