@@ -104,7 +104,7 @@ def test_a_minority_waits_for_no_answer_of_the_peers_that_its_watchdog_has_lost(
     assert isolation.forsaken(without_votes, missed, gateway=gateway) == []
 
 
-def test_connections_are_dropped_on_a_standby_as_well_and_when_postgresql_is_stopped(
+def test_connections_are_dropped_where_postgresql_is_stopped_as_well(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dropped: list[tuple[str, int]] = []
