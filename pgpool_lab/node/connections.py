@@ -19,11 +19,10 @@ def dropping(ip: str, port: int) -> list[str]:
 
     pgpool's replication checker that reads from a dead host waits for ever: no time limit, and a signal only makes it
     read on (pool_stream.c, EINTR). It holds the lock that the search for a primary waits for, in this failover or a
-    later one (seen with 4.3.5: no client gets in any more).
-
-    Those that are still asked for stay: they have limits of their own, and one may be the fence's question.
+    later one (seen with 4.3.5: no client gets in any more). One that still asks for a connection holds it for
+    connect_timeout, and the search looks once a second (pool_acquire_follow_primary_lock()).
     """
-    return [SS, "-K", "state", "synchronized", "dst", ip, "dport", "=", str(port)]
+    return [SS, "-K", "state", "connected", "dst", ip, "dport", "=", str(port)]
 
 
 def drop_connections(ip: str, port: int) -> None:

@@ -85,7 +85,7 @@ def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     except ConnectionRefusedError:
         return NOBODY
     except ConnectionAbortedError:
-        # It was there, and was dropped with the others: `main` does that meanwhile.
+        # It was dropped with the others, by the isolation service or for an earlier failure: it may be there.
         pass
     except OSError as failure:
         return f"{UNREACHABLE} ({failure})"
@@ -161,12 +161,23 @@ def main(arguments: Sequence[str]) -> int:
         return 0 if decision.complete else 1
     others = [node for node in config["nodes"] if node is not failed]
     question = Question(config, others)
-    # Beside each other, since clients wait.
+    fenced = fence(config, failed)
+    log(f"fencing {failed['name']}: {fenced}")
+    # Beside the promotion, since clients wait; not beside the fence, whose own question it would end.
     dropping = threading.Thread(target=drop_connections, args=(failed["ip"], config["postgresql"]["port"]))
     dropping.start()
-    fenced = fence(config, failed)
-    dropping.join()
-    log(f"fencing {failed['name']}: {fenced}")
+    try:
+        return promote_another(config, failed, expected_id, fenced, question)
+    finally:
+        # pgpool looks for the new primary as soon as this ends.
+        dropping.join()
+
+
+def promote_another(
+    config: Mapping[str, Any], failed: Mapping[str, Any], expected_id: int, fenced: str, question: Question
+) -> int:
+    """Promote whoever is to follow a primary that failed; gives the script's exit code."""
+    others = [node for node in config["nodes"] if node is not failed]
     # ssh may say more than the fence does.
     planned = UNDER_WAY in fenced or any(answer.preferred for answer in question.answers())
     if planned:
@@ -178,7 +189,7 @@ def main(arguments: Sequence[str]) -> int:
         question = Question(config, others)
     order = [node["name"] for node in others]
     answers = sorted(question.answers(), key=lambda answer: order.index(answer.name))
-    decision = decide(failed_id, old_primary_id, answers)
+    decision = decide(failed["backend_id"], failed["backend_id"], answers)
     for reason in question.silent:
         log(reason)
     if decision.promote is None:

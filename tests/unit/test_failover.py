@@ -236,6 +236,23 @@ def test_who_was_not_fenced_in_time_is_fenced_beside_the_new_primary(
     assert steps == ["promote", *(["postgres@node0 sudo -n /usr/local/sbin/lab-fence"] if again else [])]
 
 
+def test_the_fence_has_its_answer_before_connections_are_dropped(
+    steps: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    def fence(config: Any, node: Any) -> str:
+        events.append("fence")
+        return "it cannot be reached (timed out)"
+
+    called(CONFIG, "node0", [standby("node4")], tmp_path, monkeypatch)
+    monkeypatch.setattr(failover, "fence", fence)
+    monkeypatch.setattr(failover, "drop_connections", lambda ip, port: events.append("drop"))
+    monkeypatch.setattr(failover, "promote", lambda config, node: True)
+    assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == 0
+    assert events == ["fence", "drop"]
+
+
 def test_a_full_disk_keeps_no_failover_from_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(script, "LOG", "/dev/full")
     script.log("called: 0 node0 0 1 node4 node0")
