@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from . import advisory, dialect
+from . import advisory, checker, dialect
 from .connections import drop_connections, drop_everywhere
 from .follow import succeeding
 from .script import CONFIGURATION, FENCE, end_postgresql, log, on_node, over_ssh, start, start_on_node, through
@@ -171,6 +171,7 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         # pgpool looks for the new primary as soon as this ends.
         dropping.join()
+        checker.wake()
 
 
 def promote_another(

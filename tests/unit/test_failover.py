@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.node import failover, script
+from pgpool_lab.node import checker, failover, script
 from pgpool_lab.node.failover import decide
 from pgpool_lab.node.standing import Answer
 
@@ -80,6 +80,12 @@ CONFIG: dict[str, Any] = {
     ],
     "postgresql": {"port": 5432, "replication": "async"},
 }
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_signalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pgpool of this machine has a checker, too."""
+    monkeypatch.setattr(checker, "wake", lambda: None)
 
 
 @pytest.fixture
@@ -249,8 +255,10 @@ def test_the_fence_has_its_answer_before_connections_are_dropped(
     monkeypatch.setattr(failover, "fence", fence)
     monkeypatch.setattr(failover, "drop_connections", lambda ip, port: events.append("drop"))
     monkeypatch.setattr(failover, "promote", lambda config, node: True)
+    monkeypatch.setattr(checker, "wake", lambda: events.append("wake the checker"))
     assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == 0
-    assert events == ["fence", "drop"]
+    # The checker that loses its connection asks a standby, and sleeps then.
+    assert events == ["fence", "drop", "wake the checker"]
 
 
 def test_a_full_disk_keeps_no_failover_from_its_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ def test_every_pgpool_lets_go_of_the_failed_primary(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(connections, "start_program", lambda node, words: started.append(f"{node['name']}: {words}"))
     monkeypatch.setattr(connections, "drop_connections", lambda ip, port: started.append(f"here: {ip}:{port}"))
     assert follow.main(["1", "node4", "1", "2", "node5"]) == 0
-    drop = "/usr/bin/ss -K state synchronized dst 10.0.0.1 dport = 5432"
+    drop = "/usr/bin/ss -K state connected dst 10.0.0.1 dport = 5432"
     assert started == ["here: 10.0.0.1:5432", f"node4: {drop}", f"node5: {drop}"]
 
 

@@ -646,7 +646,7 @@ def test_the_service_account_may_be_root_for_named_commands_only() -> None:
         "/usr/local/sbin/lab-vip accept",
         pgpool_layout.RESTART,
         FENCE,
-        *(f"/usr/bin/ss -K state synchronized dst 192.168.31.{10 + index} dport \\= 5432" for index in range(3)),
+        *(f"/usr/bin/ss -K state connected dst 192.168.31.{10 + index} dport \\= 5432" for index in range(3)),
         "/usr/local/sbin/lab-node local *",
         "/usr/local/sbin/lab-node facts",
     ]

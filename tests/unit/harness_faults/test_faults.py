@@ -330,7 +330,7 @@ def test_a_base_backup_is_refused_on_a_node_that_streams_from_nobody() -> None:
         FAULTS["base-backup"].inject(control, TARGET)
 
 
-DROPPED = f"ss -K state synchronized dst {NODE1.ip} dport = 5432\n"
+DROPPED = f"ss -K state connected dst {NODE1.ip} dport = 5432\n"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""The replication checker of this host's pgpool, which pgpool's search for a new primary may have to wait for."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+
+PROCESSES = "/proc"
+TITLE = b"pgpool: worker process"
+"""What it calls itself (pool_worker_child.c)."""
+
+
+def wake() -> None:
+    """Have the checker let go of the lock that the search waits for, if it only sleeps with it.
+
+    Between the detachment of a primary and the promotion it takes the lowest backend that is up for the primary. That
+    one answers "recovery is in progress", and the checker holds the lock for another sr_check_period (4.3.5,
+    pool_process_query.c, do_query()). A signal ends the sleep. This one pgpool itself sends at the end of a failover.
+    """
+    for process in os.listdir(PROCESSES):  # noqa: PTH208 -- pathlib costs start-up time
+        if process.isdigit() and title(process).startswith(TITLE):
+            # It may have ended, or be another user's.
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(int(process), signal.SIGUSR1)
+
+
+def title(process: str) -> bytes:
+    """The command line of a process, as it shows in a list; nothing of one that has ended."""
+    try:
+        with open(f"{PROCESSES}/{process}/cmdline", "rb") as stream:  # noqa: PTH123 -- pathlib costs start-up time
+            return stream.read()
+    except OSError:
+        return b""
