@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import replacement
+from . import election, replacement
 from .address import has_address, remove_address
 from .connections import drop_connections
 from .echo import ROUNDS, Listener, silent
@@ -117,6 +117,8 @@ def main() -> int:
         held = held + 1 if has_address(config["vip"]) else 0
         lately = listener.lately_silent(TOLD_ROUNDS)
         listener.ask(replacement.claims(config, key, own_claim(config), lately) if lately else {}, told)
+        if election.to_be_won(config, {address: listener.missed[address] for address in peers}):
+            election.hold_back(config)
         reachable = len(peers) - len(silent(listener.missed, peers))
         gateway = not silent(listener.missed, [config["gateway"]])
         if cut_off(len(peers) + 1, reachable, gateway=gateway) and is_primary(config):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.node import configuration, isolation, pgpool, replacement
+from pgpool_lab.node import configuration, election, isolation, pgpool, replacement
 from pgpool_lab.node.echo import ROUNDS, Listener
 from pgpool_lab.node.isolation import cut_off
 from pgpool_lab.node.replacement import Claim
@@ -65,7 +65,7 @@ def test_a_primary_is_overruled_by_a_leader_that_others_hear(
     started(tmp_path)
     nodes = [{"name": "node0", "ip": "10.9.0.1"}, {"name": "node4", "ip": "10.9.0.2"}]
     own = config(tmp_path) | {"name": "node0", "nodes": nodes, "witness": {"name": "witness", "ip": "10.9.0.3"}}
-    own |= {"pgpool": {"peer_lost_seconds": 5}}
+    own |= {"pgpool": {"peer_lost_seconds": 5, "election": "vote"}}
     found = isolation.followed_elsewhere(own, {"10.9.0.2": 6, "10.9.0.3": 0, "10.9.0.254": 0})
     assert (found == ["10.9.0.2"]) is expected
     assert asked == ["10.9.0.3"]
@@ -108,30 +108,48 @@ def test_connections_are_dropped_where_postgresql_is_stopped_as_well(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dropped: list[tuple[str, int]] = []
+    monkeypatch.setattr(isolation, "drop_connections", lambda ip, port: dropped.append((ip, port)))
+    watched({"10.9.0.2": 6, "10.9.0.3": 6, "10.9.0.254": 0}, tmp_path, monkeypatch)
+    assert dropped == [("10.9.0.2", 5432), ("10.9.0.3", 5432)]
 
-    class Alone:
-        missed = {"10.9.0.2": 6, "10.9.0.3": 6, "10.9.0.254": 0}  # noqa: RUF012 -- nobody changes it
+
+def test_the_watchdog_is_held_back_in_an_election_that_is_to_be_won(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[str] = []
+    monkeypatch.setattr(election, "hold_back", lambda config: held.append(config["name"]))
+    watched({"10.9.0.2": 2, "10.9.0.3": 0, "10.9.0.254": 2}, tmp_path, monkeypatch)
+    assert held == ["node1"]
+    watched({"10.9.0.2": 0, "10.9.0.3": 0, "10.9.0.254": 2}, tmp_path, monkeypatch)
+    assert held == ["node1"], "the gateway has no vote"
+
+
+def watched(silent: dict[str, int], tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One round of the first of three nodes, whose PostgreSQL is stopped, with so many rounds missed by each host."""
+    rounds: list[int] = []
+
+    class Heard:
+        missed = silent
 
         def lately_silent(self, rounds: int) -> tuple[str, ...]:
             return ()
 
         def ask(self, words: dict[str, bytes], told: Any) -> None:
-            if dropped:
+            if rounds:
                 raise Enough
+            rounds.append(1)
 
     nodes = [{"name": f"node{number}", "ip": f"10.9.0.{number}"} for number in (1, 2, 3)]
     own = config(tmp_path) | {"name": "node1", "nodes": nodes, "gateway": "10.9.0.254", "vip": "10.9.0.9"}
-    own["pgpool"] = {"peer_lost_seconds": 5}
+    own["pgpool"] = {"peer_lost_seconds": 5, "election": "vote"}
     own["postgresql"]["port"] = 5432
     monkeypatch.setattr(configuration, "load", lambda: own)
     monkeypatch.setattr(pgpool, "secrets", lambda: {"watchdog": "key"})
-    monkeypatch.setattr(isolation, "listening", lambda addresses, listener: Alone())
+    monkeypatch.setattr(isolation, "listening", lambda addresses, listener: Heard())
     monkeypatch.setattr(isolation, "Listener", lambda addresses: None)
     monkeypatch.setattr(isolation, "has_address", lambda address: False)
-    monkeypatch.setattr(isolation, "drop_connections", lambda ip, port: dropped.append((ip, port)))
     with pytest.raises(Enough):
         isolation.main()
-    assert dropped == [("10.9.0.2", 5432), ("10.9.0.3", 5432)]
 
 
 def config(tmp_path: Path) -> dict[str, Any]:
@@ -248,7 +266,7 @@ def during_a_round(
     lately = missed
     nodes = [{"name": "node0", "ip": "10.9.0.1"}, {"name": "node4", "ip": "10.9.0.2"}]
     own = config(tmp_path) | {"name": "node0", "nodes": nodes, "gateway": "10.9.0.254", "vip": "10.9.0.9", "lab": "lab"}
-    own |= {"pgpool": {"peer_lost_seconds": None}}
+    own |= {"pgpool": {"peer_lost_seconds": None, "election": "oldest"}}
     started(tmp_path)
     if role.startswith("standby"):
         (tmp_path / "standby.signal").touch()
