@@ -27,7 +27,8 @@ sys.exit(main(sys.argv[1:]))
 """
 """Isolated from its caller, and without the search for site packages, of which it uses none: half of the interpreter's
 start, which every failover waits for."""
-ISOLATION = """# Stops a primary that is cut off, or was replaced (isolation.py). PostgreSQL and pgpool want it.
+ISOLATION = """# Stops a primary that is cut off, or was replaced (isolation.py), and holds the watchdog back in
+# an election that this node is to win (election.py). PostgreSQL and pgpool want it.
 [Unit]
 Description=Watch for the isolation of this node
 StopWhenUnneeded=yes

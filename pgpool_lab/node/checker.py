@@ -14,9 +14,10 @@ TITLE = b"pgpool: worker process"
 def wake() -> None:
     """Have the checker let go of the lock that the search waits for, if it only sleeps with it.
 
-    Between the detachment of a primary and the promotion it takes the lowest backend that is up for the primary. That
-    one answers "recovery is in progress", and the checker holds the lock for another sr_check_period (4.3.5,
-    pool_process_query.c, do_query()). A signal ends the sleep. This one pgpool itself sends at the end of a failover.
+    Told of an error by a PostgreSQL it sleeps for sr_check_period before it lets go (4.3.5, pool_process_query.c,
+    do_query()). That is the rule when a primary failed and a backend with a lower number is up: until the search has
+    ended it takes that one for the primary (PRIMARY_NODE_ID), which answers "recovery is in progress". A signal ends
+    the sleep. This one pgpool itself sends at the end of a failover.
     """
     for process in os.listdir(PROCESSES):  # noqa: PTH208 -- pathlib costs start-up time
         if process.isdigit() and title(process).startswith(TITLE):

@@ -4,25 +4,27 @@ When the leader's host has died, its peers stand for leader within milliseconds 
 first: each one's process sleeps for a second after a packet, and the last packet is the one by which the later one says
 that it has noticed (watchdog.c, watchdog_main() and set_state()). One that has not stood yet does not answer one that
 has, which waits four to five seconds for the answer (watchdog_state_machine_initializing(),
-MAX_SECS_WAIT_FOR_REPLY_FROM_NODE). So the one with the highest wd_priority must be the later one. Whatever wakes its
-process in that second has it sleep on until the request of the other comes. That one has stood by then, and answers at
-once.
+MAX_SECS_WAIT_FOR_REPLY_FROM_NODE). So the one with the highest wd_priority must be the later one. A question wakes its
+process. One that comes when all have noticed, and its own second is not over, has it sleep on until the request of the
+other comes, which has stood by then, and answers at once. One that comes when its second is over makes it stand.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
+from . import pcp
+
 NOTICED_ROUNDS = 2
 """A peer that has missed so many rounds of the isolation service may have died; no watchdog has noticed by then."""
-MARGIN_SECONDS = 2
-"""From the moment when the last watchdog has noticed: a second of waiting, and the packets."""
-PAUSE_SECONDS = 0.7
-"""Between two questions, which take 0.1 s: at least one is asked in every second."""
+PAUSE_SECONDS = 0.2
+"""Between two questions, which take 0.1 s."""
+SAFE_SECONDS = 0.6
+"""For so long after the answer that this node waits for its second to end, that is not over at the next question."""
 
 
 def to_be_won(config: Mapping[str, Any], missed: Mapping[str, int]) -> bool:
@@ -39,19 +41,30 @@ def to_be_won(config: Mapping[str, Any], missed: Mapping[str, int]) -> bool:
 
 
 def hold_back(config: Mapping[str, Any]) -> None:
-    """Wake the watchdog now and then until the election is over; returns at once.
-
-    It is asked about its members: a question that changes nothing.
-    """
-    seconds = config["pgpool"]["peer_lost_seconds"] + MARGIN_SECONDS
-    threading.Thread(target=keep_asking, args=(config, seconds), daemon=True).start()
+    """Ask this node's watchdog about its members until it sleeps as it should; returns at once."""
+    threading.Thread(target=keep_asking, args=(config,), daemon=True).start()
 
 
-def keep_asking(config: Mapping[str, Any], seconds: float) -> None:
-    """Ask again and again for so long."""
+def keep_asking(config: Mapping[str, Any]) -> None:
+    """Ask again and again, at most until every watchdog has lost a peer that died."""
     from .pgpool import watchdog_info
 
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        watchdog_info(dict(config))
+    deadline = time.monotonic() + config["pgpool"]["peer_lost_seconds"]
+    safe_until = deadline
+    while (asked := time.monotonic()) < min(deadline, safe_until):
+        roles = pcp.watchdog_roles(watchdog_info(dict(config)))
+        if settled(roles):
+            return
+        if roles[:1] == ["INITIALIZING"]:
+            safe_until = min(safe_until, asked + SAFE_SECONDS)
         time.sleep(PAUSE_SECONDS)
+
+
+def settled(roles: Sequence[str | None]) -> bool:
+    """Whether another question would do nothing for the election, or harm, by every member's state, the own one first.
+
+    Either all that are there wait for their second to end, or this node's is over.
+    """
+    if roles[:1] == ["INITIALIZING"]:
+        return not {"STANDBY", "JOINING"}.intersection(roles[1:])
+    return bool(roles) and roles[0] not in {"STANDBY", "JOINING"}

@@ -1,6 +1,8 @@
 """`lab-node isolation`: a primary that is cut off stops taking writes before its peers promote another. One that was
 away meanwhile stops when it is told, and a holder of the virtual IP gives that up (`replacement`).
 
+It is also the first to notice that a member of the watchdog has fallen silent (`election`).
+
 Runs as long as PostgreSQL or pgpool does. pgpool alone would leave two primaries: the peers cannot stop one that they
 do not reach, and the pgpool beside it takes the peers for dead. That one must not wait for answers from before the cut,
 or it takes the peers for dead once more when they are heard again.

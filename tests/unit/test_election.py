@@ -36,15 +36,53 @@ def test_the_highest_priority_among_those_that_are_heard_is_held_back(
     assert not election.to_be_won(config(name, "oldest"), missed), "there are no votes"
 
 
-def test_the_watchdog_is_asked_in_every_second_until_the_election_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+SETTLED: dict[str, tuple[list[str | None], bool]] = {
+    "nobody has noticed": (["STANDBY", "STANDBY", "LEADER"], False),
+    "the other has": (["STANDBY", "INITIALIZING", "LEADER"], False),
+    "this one has": (["INITIALIZING", "STANDBY", "LOST"], False),
+    "the other is about to": (["INITIALIZING", "JOINING", "LOST"], False),
+    "all have": (["INITIALIZING", "INITIALIZING", "LOST"], True),
+    "the other stands": (["INITIALIZING", "STANDING", "LOST"], True),
+    "this one stands": (["STANDING", "INITIALIZING", "LOST"], True),
+    "this one leads": (["LEADER", "STANDBY", "LOST"], True),
+    "pgpool says nothing": ([], False),
+}
+"""The states of all members, the own one first."""
+
+
+@pytest.mark.parametrize(("roles", "expected"), SETTLED.values(), ids=SETTLED.keys())
+def test_no_more_is_asked_when_all_wait_for_their_second_to_end(roles: list[str | None], expected: bool) -> None:
+    assert election.settled(roles) is expected
+
+
+RUNS: dict[str, tuple[dict[int, list[str]], list[float]]] = {
+    "the other noticed first": (
+        {0: ["STANDBY", "STANDBY", "LEADER"], 1: ["STANDBY", "INITIALIZING", "LEADER"], 2: ["INITIALIZING"] * 2},
+        [0, 0.3, 0.6, 0.9, 1.2, 1.5, 1.8, 2.1],
+    ),
+    "this one noticed first, and its second may end": (
+        {0: ["STANDBY", "STANDBY", "LEADER"], 1: ["INITIALIZING", "STANDBY", "LOST"]},
+        [0, 0.3, 0.6, 0.9, 1.2, 1.5],
+    ),
+    "nobody died": ({0: ["STANDBY", "STANDBY", "LEADER"]}, [round(0.3 * number, 1) for number in range(17)]),
+}
+"""What the members are from a second on, and when it is asked for: questions take 0.1 s."""
+
+
+@pytest.mark.parametrize(("states", "expected"), RUNS.values(), ids=RUNS.keys())
+def test_the_watchdog_is_asked_until_all_have_noticed_but_not_when_its_own_second_may_be_over(
+    states: dict[int, list[str]], expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = 100.0
     asked: list[float] = []
 
     def question(config: Any) -> str:
         nonlocal now
-        asked.append(now)
+        asked.append(round(now - 100, 1))
+        roles = states[max(second for second in states if second <= now - 100)]
         now += 0.1
-        return ""
+        lines = [f"node:9999 Linux node node 9999 9000 7 {role} 0 MEMBER" for role in roles]
+        return "\n".join(["3 3 YES", *lines])
 
     def sleep(seconds: float) -> None:
         nonlocal now
@@ -53,6 +91,5 @@ def test_the_watchdog_is_asked_in_every_second_until_the_election_is_over(monkey
     monkeypatch.setattr(pgpool, "watchdog_info", question)
     monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr(time, "sleep", sleep)
-    election.keep_asking(config("node0"), 7)
-    assert all(any(second <= moment < second + 1 for moment in asked) for second in range(100, 107))
-    assert now - 100 >= 7
+    election.keep_asking(config("node0"))
+    assert asked == expected

@@ -50,8 +50,11 @@ def listening() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def asked(folder: Path, port: int, stats: str, watchdog: str) -> str:
-    """What the leader does about node0, whose PostgreSQL is looked for at a port of this host."""
+def asked(folder: Path, port: int, stats: str, watchdog: str, *, then: str = "") -> str:
+    """What the leader does about node0, whose PostgreSQL is looked for at a port of this host.
+
+    `then` is put after the script's functions.
+    """
     (folder / "stats").write_text(stats)
     (folder / "members").write_text(watchdog)
     for program in ("health_check_stats", "watchdog_info", "detach_node"):
@@ -62,7 +65,7 @@ def asked(folder: Path, port: int, stats: str, watchdog: str) -> str:
         "/dev/tcp/$1/5432", f"/dev/tcp/127.0.0.1/{port}"
     )
     done = subprocess.run(
-        ["bash", "-c", f"{script}\nask_again node0 0"], capture_output=True, text=True, check=True, timeout=20
+        ["bash", "-c", f"{script}\n{then}\nask_again node0 0"], capture_output=True, text=True, check=True, timeout=20
     )
     return done.stdout
 
@@ -92,6 +95,19 @@ def test_a_host_that_takes_no_connection_is_failed_over_if_the_checks_or_the_wat
     assert ("detached" in done, why is None or why in done) == (why is not None, True)
     if why is not None:
         assert done.rstrip().endswith("-n 0")
+
+
+def test_one_that_the_checks_have_not_given_up_has_as_long_to_answer_as_the_kernel_needs_to_ask_twice(
+    tmp_path: Path,
+) -> None:
+    late = 'takes_connections() { [ "$2" = 1.2 ]; }'
+    assert asked(tmp_path, 1, said(), members("8 LOST"), then=late) == ""
+    assert "was given up" in asked(tmp_path, 1, GIVEN_UP, members("8 LOST"), then=late)
+
+
+def test_a_lost_host_is_failed_over_though_pgpool_tells_nothing_of_its_checks(tmp_path: Path) -> None:
+    silent = f'pcp() {{ [ "$1" != health_check_stats ] && "{tmp_path}/pcp_$1" "${{@:2}}"; }}'
+    assert "node0 was lost" in asked(tmp_path, 1, said(), members("8 LOST"), then=silent)
 
 
 @pytest.mark.parametrize("stats", [GIVEN_UP, said()], ids=["given up", "lost"])
