@@ -23,8 +23,8 @@ SCRIPT_SECONDS = 8.0
 """The failover script gives up fencing after 5 s (failover.py, FENCE_SECONDS), and asks the standbys at the same time,
 which have answered by then; it is started through a shell and an interpreter."""
 ASKING_SECONDS = 5.0
-"""A new leader asks its own pgpool what the checks last said, and the node for a connection, and hands in the failover.
-1.5 s when measured."""
+"""A new leader asks its own pgpool what the checks last said, and hands in the failover that was refused. 1.5 s when
+measured."""
 PROMOTION_SECONDS = 10.0
 """A standby replays what it has received and switches its timeline. 5 s to 8 s when measured, the script included."""
 

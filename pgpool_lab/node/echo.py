@@ -12,11 +12,9 @@ from typing import NamedTuple
 PERIOD_SECONDS = 1.0
 """Between two rounds of questions."""
 ROUNDS = 4
-"""A host counts as silent after so many rounds without an answer. Ways to another primary are longer. In the preset
-`fast` a health check with its retry takes 7 s to 9 s. A new leader of the watchdog has lost the old one after 3 s at
-the earliest, leads with a quorum two seconds later, and asks the lost node for a connection for another one. A client's
-new connection may fail after 3 s (arp(7), mcast_solicit). Each time the node is fenced in vain then, for a second,
-before another one is promoted."""
+"""A host counts as silent after so many rounds without an answer. Ways to another primary are longer: in the preset
+`fast` a health check with its retry takes 7 s to 9 s; a client's new connection may fail after 3 s (arp(7),
+mcast_solicit), and then the node is fenced in vain before another one is promoted."""
 
 REQUEST, REPLY = 8, 0
 
