@@ -16,6 +16,15 @@ RETURN_SECONDS = 300
 """Until everything is healthy again after a rejoin with a base backup and the wait until all pgpools agree."""
 
 
+ROUNDS = ("health_check_period", "sr_check_period", "wd_heartbeat_keepalive", "wd_interval")
+"""The periods in which pgpool asks, and tells, who is there."""
+
+
 def failover_seconds(timings: Mapping[str, Value]) -> float:
     """How long a failover may take with the stack's output `timings`, before the factor."""
     return FAILOVER_SECONDS[preset_of(timings)]
+
+
+def longest_round_seconds(timings: Mapping[str, Value]) -> float:
+    """The longest of those periods with the stack's output `timings`; 0 where nobody asks."""
+    return max(float(timings.get(name, 0)) for name in ROUNDS)

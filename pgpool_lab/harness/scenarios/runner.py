@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -32,7 +33,7 @@ from pgpool_lab.harness.scenarios.model import (
 from pgpool_lab.harness.scenarios.protocols import Stage, Workload
 from pgpool_lab.harness.scenarios.roles import Roles, fresh, resolve, roles_of
 from pgpool_lab.harness.scenarios.run import Event, Kind, Outcome, ScenarioRun
-from pgpool_lab.harness.timing import failover_seconds
+from pgpool_lab.harness.timing import failover_seconds, longest_round_seconds
 from pgpool_lab.waiting import NotInTime, bounded, wait_for
 
 CALM_SECONDS = 5.0
@@ -137,7 +138,9 @@ class Performance:
     def perform(self, scenario: Scenario, outputs: LabOutputs) -> None:
         """All steps until one fails; then healing and restoring, unless that was done after the last fault."""
         self._await_clients()
-        time.sleep(bounded(CALM_SECONDS))
+        # When in its rounds pgpool is struck decides how soon it notices, and how the election goes. After a rewind it
+        # would be the same moment in every run.
+        time.sleep(bounded(CALM_SECONDS) + random.uniform(0, longest_round_seconds(outputs.timings)))
         self.first = self._roles_such_that(lambda roles: roles.arrangement is scenario.begins, str(scenario.begins))
         try:
             for self._step, step in enumerate(scenario.steps):

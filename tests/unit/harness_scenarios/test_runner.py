@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from pgpool_lab.harness.scenarios.model import (
     Switchover,
     Watch,
 )
+from pgpool_lab.harness.timing import longest_round_seconds
 from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
 from tests.unit.harness_scenarios import seen
 
@@ -186,6 +188,15 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
 
 
 KILL = Inject("postgresql-kill", Role.PRIMARY)
+
+
+def test_a_run_strikes_at_any_moment_of_pgpool_s_rounds(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    struck: list[float] = []
+    for part in (0.0, 1.0):
+        monkeypatch.setattr(random, "uniform", lambda low, high, part=part: low + part * (high - low))
+        result = bench.run(KILL, Heal(), Restore())
+        struck.append(result.events[0].earliest - result.began)
+    assert struck[1] - struck[0] == pytest.approx(longest_round_seconds(OUTPUTS.timings))
 
 
 def test_a_fulfilled_run_says_what_was_done_and_when_and_who_had_which_role(bench: Bench) -> None:
