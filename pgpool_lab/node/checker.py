@@ -15,8 +15,8 @@ def wake() -> None:
     """Have the checker let go of the lock that the search waits for, if it only sleeps with it.
 
     Told of an error by a PostgreSQL it sleeps for sr_check_period before it lets go (4.3.5, pool_process_query.c,
-    do_query()). That is the rule when a primary failed and a backend with a lower number is up: until the search has
-    ended it takes that one for the primary (PRIMARY_NODE_ID), which answers "recovery is in progress". A signal ends
+    do_query()). One that asks while a primary has failed takes the backend with the lowest number for the primary until
+    the search has ended (PRIMARY_NODE_ID); if that is a standby, it answers "recovery is in progress". A signal ends
     the sleep. This one pgpool itself sends at the end of a failover.
     """
     for process in os.listdir(PROCESSES):  # noqa: PTH208 -- pathlib costs start-up time
