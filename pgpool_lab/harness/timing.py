@@ -14,8 +14,6 @@ longest is a failure, not slowness. The runbook's timings may add up to two minu
 that."""
 RETURN_SECONDS = 300
 """Until everything is healthy again after a rejoin with a base backup and the wait until all pgpools agree."""
-
-
 ROUNDS = ("health_check_period", "sr_check_period", "wd_heartbeat_keepalive", "wd_interval")
 """The periods in which pgpool asks, and tells, who is there."""
 

@@ -20,7 +20,8 @@ from typing import Any
 from . import pcp
 
 NOTICED_ROUNDS = 2
-"""A peer that has missed so many rounds of the isolation service may have died; no watchdog has noticed by then."""
+"""A peer that has missed so many rounds of the isolation service may have died. No watchdog has noticed by then,
+with the presets."""
 PAUSE_SECONDS = 0.2
 """Between two questions, which take 0.1 s."""
 SAFE_SECONDS = 0.6
@@ -49,14 +50,13 @@ def keep_asking(config: Mapping[str, Any]) -> None:
     """Ask again and again, at most until every watchdog has lost a peer that died."""
     from .pgpool import watchdog_info
 
-    deadline = time.monotonic() + config["pgpool"]["peer_lost_seconds"]
-    safe_until = deadline
-    while (asked := time.monotonic()) < min(deadline, safe_until):
+    until = time.monotonic() + config["pgpool"]["peer_lost_seconds"]
+    while (asked := time.monotonic()) < until:
         roles = pcp.watchdog_roles(watchdog_info(dict(config)))
         if settled(roles):
             return
         if roles[:1] == ["INITIALIZING"]:
-            safe_until = min(safe_until, asked + SAFE_SECONDS)
+            until = min(until, asked + SAFE_SECONDS)
         time.sleep(PAUSE_SECONDS)
 
 

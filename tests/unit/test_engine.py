@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pgpool_lab.engine import release
+from pgpool_lab.engine import release, runs_pulumi
 from pgpool_lab.paths import LabPaths
+from pgpool_lab.waiting import wait_for
 
 
 @pytest.fixture
@@ -21,6 +22,8 @@ def update(tmp_path: Path) -> Iterator[int]:
     program = tmp_path / "pulumi"
     shutil.copy2(shutil.which("sleep") or "/bin/sleep", program)
     with subprocess.Popen([program, "60"]) as process:
+        # The kernel closes what Popen waits for before it gives the process its new name (fs/exec.c, begin_new_exec()).
+        wait_for(lambda: runs_pulumi(process.pid), bool, seconds=10, what="the program's name", pause=0.01)
         yield process.pid
         process.kill()
 
