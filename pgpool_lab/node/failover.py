@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from . import advisory, checker, dialect
+from . import advisory, checker, dialect, silence
 from .connections import drop_connections, drop_everywhere
 from .follow import succeeding
 from .script import CONFIGURATION, FENCE, end_postgresql, log, on_node, over_ssh, start, start_on_node, through
@@ -26,6 +26,9 @@ from .standing import PROBE_SECONDS, Answer, Failed, Question, psql
 FENCE_SECONDS = 5
 """How long the attempt to stop the old primary may take: it delays the promotion. The fence itself waits for up to
 three seconds where that is being stopped already, after a login."""
+SILENT_SECONDS = 0.3
+"""How long a host that answers no echo either may take to take a connection: a busy kernel's time, without a second
+SYN."""
 LATE_LOGIN_SECONDS = 10
 """How long a host that was not fenced in time may take to be reached after the promotion. One that is away for longer
 is told what happened (replacement.py)."""
@@ -77,11 +80,12 @@ def fence(config: Mapping[str, Any], node: Mapping[str, Any]) -> str:
     """Try to stop PostgreSQL on the old primary; says what came of it.
 
     Nothing starts PostgreSQL by itself, so a stopped one stays stopped. One that hangs still has its kernel take
-    connections; a host that does not is not waited for.
+    connections; a host that does not is not waited for, and one that has been silent for long hardly asked.
     """
     port = config["postgresql"]["port"]
+    seconds = SILENT_SECONDS if silence.is_silent(node["ip"]) else PROBE_SECONDS
     try:
-        socket.create_connection((node["ip"], port), timeout=PROBE_SECONDS).close()
+        socket.create_connection((node["ip"], port), timeout=seconds).close()
     except ConnectionRefusedError:
         return NOBODY
     except ConnectionAbortedError:

@@ -1,7 +1,7 @@
 """`lab-node isolation`: a primary that is cut off stops taking writes before its peers promote another. One that was
 away meanwhile stops when it is told, and a holder of the virtual IP gives that up (`replacement`).
 
-It is also the first to notice that a member of the watchdog has fallen silent (`election`).
+It is also the first to notice that a member of the watchdog has fallen silent (`election`, `silence`).
 
 Runs as long as PostgreSQL or pgpool does. pgpool alone would leave two primaries: the peers cannot stop one that they
 do not reach, and the pgpool beside it takes the peers for dead. That one must not wait for answers from before the cut,
@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import election, replacement
+from . import election, replacement, silence
 from .address import has_address, remove_address
 from .connections import drop_connections
 from .echo import ROUNDS, Listener, silent
@@ -27,6 +27,9 @@ from .script import FENCE
 SURE_ROUNDS = 1
 """How much longer a peer is silent than a watchdog needs to lose one that died. Another's that then still holds it for
 the leader hears it: that is asked twice. And this node's own has no majority any more that it could act with."""
+GONE_ROUNDS = ROUNDS + 2
+"""A host that has missed so many is gone, or PostgreSQL there has stopped, if it was cut off: its rounds may be one
+behind, and to stop takes less than another."""
 TOLD_ROUNDS = 60
 """How long a node that was silent is told of primary and holder: it may be heard again before there are others, and
 needs to be told once."""
@@ -119,6 +122,7 @@ def main() -> int:
         held = held + 1 if has_address(config["vip"]) else 0
         lately = listener.lately_silent(TOLD_ROUNDS)
         listener.ask(replacement.claims(config, key, own_claim(config), lately) if lately else {}, told)
+        silence.say([address for address in peers if listener.missed[address] >= GONE_ROUNDS])
         if election.to_be_won(config, {address: listener.missed[address] for address in peers}):
             election.hold_back(config)
         reachable = len(peers) - len(silent(listener.missed, peers))

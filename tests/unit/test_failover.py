@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.node import checker, failover, script
+from pgpool_lab.node import checker, failover, script, silence, standing
 from pgpool_lab.node.failover import decide
 from pgpool_lab.node.standing import Answer
 
@@ -352,6 +352,25 @@ def test_a_switchover_s_stop_is_waited_for_and_everyone_asked_again(
     # The first probe is the fence's; its step waits on the node for a clean stop that is under way.
     assert events == ["ask", *["probe 127.0.0.1"] * 3, "ask", "promote node5"]
     assert steps == ["node0: fence", "node5: admit"]
+
+
+def test_a_host_that_has_been_silent_for_long_delays_the_promotion_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+        waits.append(timeout)
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr(silence, "FILE", str(tmp_path / "silent"))
+    for silent in ([], ["192.168.31.135"], ["192.168.31.135", CONFIG["nodes"][0]["ip"]]):
+        silence.say(silent)
+        failover.fence(CONFIG, CONFIG["nodes"][0])
+    usual = standing.PROBE_SECONDS
+    assert waits == [usual, usual, failover.SILENT_SECONDS]
+    assert usual > 1 > failover.SILENT_SECONDS
 
 
 def test_a_host_whose_connection_was_dropped_with_the_others_is_fenced(

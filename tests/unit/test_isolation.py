@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.node import configuration, election, isolation, pgpool, replacement
+from pgpool_lab.node import configuration, election, isolation, pgpool, replacement, silence
 from pgpool_lab.node.echo import ROUNDS, Listener
 from pgpool_lab.node.isolation import cut_off
 from pgpool_lab.node.replacement import Claim
+
+
+@pytest.fixture(autouse=True)
+def silent_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written to this machine's own /run."""
+    monkeypatch.setattr(silence, "FILE", str(tmp_path / "silent"))
+
 
 CASES: dict[str, tuple[int, int, bool, bool]] = {
     "two, all well": (2, 1, True, False),
@@ -122,6 +129,13 @@ def test_the_watchdog_is_held_back_in_an_election_that_is_to_be_won(
     assert held == ["node1"]
     watched({"10.9.0.2": 0, "10.9.0.3": 0, "10.9.0.254": 2}, tmp_path, monkeypatch)
     assert held == ["node1"], "the gateway has no vote"
+
+
+def test_a_peer_is_said_to_be_silent_when_it_would_have_stopped(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[list[str]] = []
+    monkeypatch.setattr(silence, "say", said.append)
+    watched({"10.9.0.2": ROUNDS + 1, "10.9.0.3": ROUNDS + 2, "10.9.0.254": ROUNDS + 2}, tmp_path, monkeypatch)
+    assert said == [["10.9.0.3"]], "the second may write yet, and the gateway is no peer"
 
 
 def watched(silent: dict[str, int], tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
