@@ -25,7 +25,9 @@ with the presets."""
 PAUSE_SECONDS = 0.2
 """Between two questions, which take 0.1 s."""
 SAFE_SECONDS = 0.6
-"""For so long after the answer that this node waits for its second to end, that is not over at the next question."""
+"""For so long after the first answer that this node waits for its second to end, that is not over at the next question.
+Once all have noticed, one question is not enough: a moment after this node's own last packet, by which the others
+sleep, it has it sleep no longer than they do."""
 
 
 def to_be_won(config: Mapping[str, Any], missed: Mapping[str, int]) -> bool:
@@ -51,20 +53,19 @@ def keep_asking(config: Mapping[str, Any]) -> None:
     from .pgpool import watchdog_info
 
     until = time.monotonic() + config["pgpool"]["peer_lost_seconds"]
+    seen = False
     while (asked := time.monotonic()) < until:
         roles = pcp.watchdog_roles(watchdog_info(dict(config)))
-        if settled(roles):
+        if over(roles):
             return
-        if roles[:1] == ["INITIALIZING"]:
-            until = min(until, asked + SAFE_SECONDS)
+        if not seen and roles[:1] == ["INITIALIZING"]:
+            seen, until = True, min(until, asked + SAFE_SECONDS)
         time.sleep(PAUSE_SECONDS)
 
 
-def settled(roles: Sequence[str | None]) -> bool:
-    """Whether another question would do nothing for the election, or harm, by every member's state, the own one first.
+def over(roles: Sequence[str | None]) -> bool:
+    """Whether another question would do nothing for the election, by every member's state, the own one first.
 
-    Either all that are there wait for their second to end, or this node's is over.
+    While this node waits for its second to end each moves the end of its sleep; then it stands, or has made way.
     """
-    if roles[:1] == ["INITIALIZING"]:
-        return not {"STANDBY", "JOINING"}.intersection(roles[1:])
-    return bool(roles) and roles[0] not in {"STANDBY", "JOINING"}
+    return bool(roles) and roles[0] not in {"STANDBY", "JOINING", "INITIALIZING"}

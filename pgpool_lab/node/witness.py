@@ -17,6 +17,9 @@ from .configuration import Config, load
 
 PERIOD_SECONDS = 2.0
 """Between two questions, each of which starts a process on an emulated processor."""
+CALM_SECONDS = 10.0
+"""The same while a node leads. A question wakes the watchdog's process, and so can decide the next election: it has
+this member stand too early, or too late (election.py)."""
 ELECTION_SECONDS = 20.0
 """How long the others have for an election before the lead is handed over again: JOINING 5 s, INITIALIZING 1 s, the
 vote and the declaration 5 s each where somebody does not answer."""
@@ -37,7 +40,7 @@ def decide(roles: Sequence[str | None]) -> Step:
     leads, others = roles[:1] == ["LEADER"], roles[1:]
     if leads and "STANDBY" in others:
         return Step(hand_over=True, pause=ELECTION_SECONDS)
-    return Step(hand_over=False, pause=PERIOD_SECONDS)
+    return Step(hand_over=False, pause=CALM_SECONDS if "LEADER" in others else PERIOD_SECONDS)
 
 
 def main() -> int:

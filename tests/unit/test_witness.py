@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from pgpool_lab.node import pgpool, witness
-from pgpool_lab.node.witness import ELECTION_SECONDS, PERIOD_SECONDS, Step, decide
+from pgpool_lab.node.witness import CALM_SECONDS, ELECTION_SECONDS, PERIOD_SECONDS, Step, decide
 
 HAND_OVER = Step(hand_over=True, pause=ELECTION_SECONDS)
 WATCH = Step(hand_over=False, pause=PERIOD_SECONDS)
+CALM = Step(hand_over=False, pause=CALM_SECONDS)
 
 DECISIONS: dict[str, tuple[list[str | None], Step]] = {
-    "a node leads": (["STANDBY", "LEADER", "STANDBY"], WATCH),
+    "a node leads": (["STANDBY", "LEADER", "STANDBY"], CALM),
     "it leads and a node has joined": (["LEADER", "STANDBY", "SHUTDOWN"], HAND_OVER),
     "it leads and both have joined": (["LEADER", "STANDBY", "STANDBY"], HAND_OVER),
     "it leads alone": (["LEADER", "SHUTDOWN", "LOST"], WATCH),
