@@ -53,13 +53,12 @@ def keep_asking(config: Mapping[str, Any]) -> None:
     from .pgpool import watchdog_info
 
     until = time.monotonic() + config["pgpool"]["peer_lost_seconds"]
-    seen = False
     while (asked := time.monotonic()) < until:
         roles = pcp.watchdog_roles(watchdog_info(dict(config)))
         if over(roles):
             return
-        if not seen and roles[:1] == ["INITIALIZING"]:
-            seen, until = True, min(until, asked + SAFE_SECONDS)
+        if roles[:1] == ["INITIALIZING"]:
+            until = min(until, asked + SAFE_SECONDS)
         time.sleep(PAUSE_SECONDS)
 
 

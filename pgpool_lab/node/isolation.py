@@ -28,8 +28,8 @@ SURE_ROUNDS = 1
 """How much longer a peer is silent than a watchdog needs to lose one that died. Another's that then still holds it for
 the leader hears it: that is asked twice. And this node's own has no majority any more that it could act with."""
 GONE_ROUNDS = ROUNDS + 2
-"""A host that has missed so many is gone, or PostgreSQL there has stopped, if it was cut off: its rounds may be one
-behind, and to stop takes less than another."""
+"""A host that has missed so many is gone, or PostgreSQL there has stopped, if it was cut off and can tell: its rounds
+may be one behind, and to stop takes less than another."""
 TOLD_ROUNDS = 60
 """How long a node that was silent is told of primary and holder: it may be heard again before there are others, and
 needs to be told once."""
