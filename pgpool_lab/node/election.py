@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import takewhile
 from typing import Any
-
-from . import pcp
 
 NOTICED_ROUNDS = 2
 """A peer that has missed so many rounds of the isolation service may have died. No watchdog has noticed by then,
@@ -50,21 +48,21 @@ def hold_back(config: Mapping[str, Any]) -> None:
 
 def keep_asking(config: Mapping[str, Any]) -> None:
     """Ask again and again, at most until every watchdog has lost a peer that died."""
-    from .pgpool import watchdog_info
+    from .pgpool import watchdog_role
 
     until = time.monotonic() + config["pgpool"]["peer_lost_seconds"]
     while (asked := time.monotonic()) < until:
-        roles = pcp.watchdog_roles(watchdog_info(dict(config)))
-        if over(roles):
+        own = watchdog_role(dict(config))
+        if over(own):
             return
-        if roles[:1] == ["INITIALIZING"]:
+        if own == "INITIALIZING":
             until = min(until, asked + SAFE_SECONDS)
         time.sleep(PAUSE_SECONDS)
 
 
-def over(roles: Sequence[str | None]) -> bool:
-    """Whether another question would do nothing for the election, by every member's state, the own one first.
+def over(own: str | None) -> bool:
+    """Whether another question would do nothing for the election, by this node's own state; None: it is not known.
 
-    While this node waits for its second to end each moves the end of its sleep; then it stands, or has made way.
+    While the node waits for its second to end each moves the end of its sleep; then it stands, or has made way.
     """
-    return bool(roles) and roles[0] not in {"STANDBY", "JOINING", "INITIALIZING"}
+    return own not in {None, "STANDBY", "JOINING", "INITIALIZING"}

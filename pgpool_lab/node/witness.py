@@ -18,8 +18,8 @@ from .configuration import Config, load
 PERIOD_SECONDS = 2.0
 """Between two questions, each of which starts a process on an emulated processor."""
 CALM_SECONDS = 10.0
-"""The same while a node leads. A question wakes the watchdog's process, and so can decide the next election: it has
-this member stand too early, or too late (election.py)."""
+"""The same while a node leads. A question wakes the watchdog's process, and may decide the next election so: it then
+stands too early, or too late (election.py)."""
 ELECTION_SECONDS = 20.0
 """How long the others have for an election before the lead is handed over again: JOINING 5 s, INITIALIZING 1 s, the
 vote and the declaration 5 s each where somebody does not answer."""
