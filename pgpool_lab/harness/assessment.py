@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +30,7 @@ from pgpool_lab.harness.observer.observer import NODE_INTERVAL
 from pgpool_lab.harness.recording import Recording
 from pgpool_lab.harness.result import Disturbance, Subject, Times, judge
 from pgpool_lab.harness.samples import NodeSample
+from pgpool_lab.harness.scenarios.losses import commits_wait, losses_of, without_postgresql
 from pgpool_lab.harness.scenarios.run import Event, ScenarioRun
 from pgpool_lab.harness.workload.settings import WorkloadSettings
 from pgpool_lab.node.watch import VIEW_SECONDS
@@ -168,11 +169,15 @@ def disturbances_of(run: ScenarioRun, outputs: LabOutputs) -> Iterator[Disturban
     for step, window in run.windows.items():
         events = [event for event in run.events if event.step == step]
         nodes = tuple(node for event in events for node in event.nodes)
-        yield Disturbance(events[0].name, nodes, Window(*window), bounds_of(events[0], nodes, outputs))
+        away = without_postgresql(event for event in run.events if event.step <= step)
+        yield Disturbance(events[0].name, nodes, Window(*window), bounds_of(events[0], nodes, away, outputs))
 
 
-def bounds_of(event: Event, nodes: tuple[str, ...], outputs: LabOutputs) -> Bounds | None:
-    """How long a fault on `nodes` may be felt; None where nothing must fail over, or nobody is left to."""
+def bounds_of(event: Event, nodes: tuple[str, ...], away: Collection[str], outputs: LabOutputs) -> Bounds | None:
+    """How long a fault on `nodes` may be felt; None where nothing must fail over, or nobody is left to.
+
+    `away`: the nodes without a PostgreSQL since then.
+    """
     losses = losses_of(event)
     struck = struck_by(losses, event, nodes)
     size = len(outputs.nodes)
@@ -187,9 +192,9 @@ def bounds_of(event: Event, nodes: tuple[str, ...], outputs: LabOutputs) -> Boun
         watched=watched_on(size),
         multiplier=factor(),
     )
-    # The one standby that has to confirm every write is gone, or primary itself, until the lab is restored.
-    blocks = outputs.replication == "sync" and size == 2 and losses.postgresql is not None
-    return found.model_copy(update={"write_outage": None, "write_outage_by_dsn_all": None}) if blocks else found
+    if not commits_wait(outputs, away):
+        return found
+    return found.model_copy(update={"write_outage": None, "write_outage_by_dsn_all": None})
 
 
 def struck_by(losses: Losses | None, event: Event, nodes: tuple[str, ...]) -> Struck | None:
@@ -261,11 +266,6 @@ def resumptions(run: ScenarioRun) -> Iterator[Resumption]:
 def parts_views(event: Event) -> bool:
     """Whether pgpools may believe different things after an event: it mends, or may have cut one off."""
     return event.kind in ("heal", "restore") or (event.kind == "fault" and losses_of(event) is None)
-
-
-def losses_of(event: Event) -> Losses | None:
-    """What a fault costs; None where that is open, and for what is no fault."""
-    return FAULTS[event.name].losses if event.kind in ("fault", "load") else None
 
 
 def unmet(run: ScenarioRun) -> list[str]:

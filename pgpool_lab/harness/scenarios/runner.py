@@ -17,6 +17,7 @@ from pgpool_lab.harness.observer import Observer, full_samples
 from pgpool_lab.harness.restoration import restore
 from pgpool_lab.harness.samples import NodeSample
 from pgpool_lab.harness.scenarios.expectations import Evidence, unmet
+from pgpool_lab.harness.scenarios.losses import commits_wait, without_postgresql
 from pgpool_lab.harness.scenarios.model import (
     Await,
     Heal,
@@ -125,7 +126,7 @@ class Performance:
         self._workload, self._tell = workload, tell
         self._names = [node.name for node in control.outputs.nodes]
         self._struck: list[str] = []
-        self._standby_away = self._disturbed = False
+        self._disturbed = False
         self._step = 0
         self._acted = self._done_at = self.began = time.monotonic()
         self.wall = time.time()
@@ -167,7 +168,8 @@ class Performance:
                 self._inject(fault, (node,))
             case Await(expectations, seconds):
                 limit = failover_seconds(outputs.timings) if seconds is None else seconds
-                self._await(possible(expectations, outputs, standby_away=self._standby_away), bounded(limit))
+                waits = commits_wait(outputs, without_postgresql(self.events))
+                self._await(possible(expectations, waits=waits), bounded(limit))
             case Watch(seconds):
                 self._watch(seconds)
             case Outlast(seconds):
@@ -195,7 +197,6 @@ class Performance:
             self._record(kind, name, (node,), earliest, latest)
         if kind == "fault":
             self._struck += struck
-            self._standby_away |= fault.losses is None or fault.losses.postgresql is not None
 
     def _heal(self) -> None:
         self._glance()
@@ -213,7 +214,7 @@ class Performance:
             self._tell(f"  {line}")
         self._done("restore", began, "restore", tuple(self._names))
         self._struck.clear()
-        self._standby_away = self._disturbed = False
+        self._disturbed = False
 
     def _switchover(self) -> None:
         target = self._choose(Role.STANDBY)[0]
@@ -333,11 +334,7 @@ def of_one_each(roles: Roles) -> bool:
     return roles.arrangement is not None
 
 
-def possible(expectations: Sequence[str], outputs: LabOutputs, *, standby_away: bool) -> list[str]:
-    """Expectations without those that a configuration excludes.
-
-    With synchronous replication and two nodes, writes block while the standby is away, as they should; reads do not.
-    """
-    blocks = standby_away and outputs.replication == "sync" and len(outputs.nodes) == 2
-    instead = {"writes-flow": [], "clients-back": ["readers-back"]} if blocks else {}
+def possible(expectations: Sequence[str], *, waits: bool) -> list[str]:
+    """Expectations without those that cannot come true where every commit `waits`, as it should; reads do not."""
+    instead = {"writes-flow": [], "clients-back": ["readers-back"]} if waits else {}
     return [possible for name in expectations for possible in instead.get(name, [name])]

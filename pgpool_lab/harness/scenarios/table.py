@@ -29,6 +29,9 @@ ELECTION_SECONDS = 15.0
 """The watchdog has elected its next leader by then, which takes up to ten seconds (docs/cut-off.md): one that is
 stopped before it leads takes no address with it."""
 
+DARK_SECONDS = 5.0
+"""Longer than the pauses of every client (measures.PAUSE_SECONDS): what takes all nodes is felt before it is mended."""
+
 HANG_SECONDS = 180.0
 """How long clients are waited for that may never get in: twice what a failover may take with the preset `fast`."""
 
@@ -160,7 +163,7 @@ SEQUENCES = (
         "all-off-and-on",
         "all nodes lose their power and are started again: one primary, one holder",
         TOGETHER,
-        (Inject("machine-power-off", Role.ALL), Heal(), Restore()),
+        (Inject("machine-power-off", Role.ALL), Watch(DARK_SECONDS), Heal(), Restore()),
     ),
 )
 

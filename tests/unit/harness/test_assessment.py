@@ -20,6 +20,7 @@ from pgpool_lab.harness.measures import Gap, Window
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.samples import Sample
 from pgpool_lab.harness.scenarios import ScenarioRun, runner
+from pgpool_lab.harness.scenarios.losses import losses_of
 from pgpool_lab.harness.scenarios.run import Event, Kind, Outcome
 from tests.unit import lab_outputs
 from tests.unit.harness import runs
@@ -144,7 +145,7 @@ def test_two_nodes_with_a_witness_elect_as_three_do() -> None:
     witness = LabOutputs.model_validate(two.model_dump(mode="json") | {"witness": lab_outputs.witness()})
     terms = {}
     for name, lab in (("two", two), ("witness", witness), ("three", outputs())):
-        found = assessment.bounds_of(event(), ("node0",), lab)
+        found = assessment.bounds_of(event(), ("node0",), ("node0",), lab)
         assert found is not None and found.vip_outage is not None
         terms[name] = [term.what for term in found.vip_outage.terms]
     assert terms["witness"] == terms["three"] != terms["two"]
@@ -177,14 +178,14 @@ STRUCK: dict[str, tuple[Event, Struck | None]] = {
 def test_what_is_struck_follows_from_the_fault_and_from_who_had_which_role(
     given: Event, expected: Struck | None
 ) -> None:
-    assert assessment.struck_by(assessment.losses_of(given), given, given.nodes) == expected
-    assert (assessment.bounds_of(given, given.nodes, outputs()) is None) == (expected is None)
+    assert assessment.struck_by(losses_of(given), given, given.nodes) == expected
+    assert (assessment.bounds_of(given, given.nodes, (), outputs()) is None) == (expected is None)
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_every_fault_on_the_node_of_both_roles_has_bounds_or_an_open_outcome(name: str) -> None:
     losses = FAULTS[name].losses
-    found = assessment.bounds_of(event(name), ("node0",), outputs())
+    found = assessment.bounds_of(event(name), ("node0",), (), outputs())
     open_or_nothing = losses is None or (losses.pgpool is None and losses.postgresql is None)
     assert (found is None) == open_or_nothing
 
@@ -211,22 +212,33 @@ def write_bound(found: Bounds | None) -> float | None:
     return None if found.write_outage is None else found.write_outage.seconds
 
 
-def test_writes_that_wait_for_the_only_standby_have_no_bound() -> None:
-    power, pgpool = event(), event("pgpool-stop")
-    two, three = outputs("sync", nodes=2), outputs("sync")
-    assert write_bound(assessment.bounds_of(power, power.nodes, two)) is None
-    assert write_bound(assessment.bounds_of(power, power.nodes, three)) is not None
-    assert write_bound(assessment.bounds_of(pgpool, pgpool.nodes, two)) is not None
+FIRST, SECOND = event(), event("postgresql-kill", "node4", step=1, at=1055, holder="node4", primary="node4")
+BOUNDED: dict[str, tuple[LabOutputs, tuple[Event, ...], list[bool]]] = {
+    "one of two, confirmed": (outputs("sync", nodes=2), (FIRST,), [False]),
+    "one of two": (outputs(nodes=2), (FIRST,), [True]),
+    "pgpool alone of two, confirmed": (outputs("sync", nodes=2), (event("pgpool-stop"),), [True]),
+    "two of three, confirmed": (outputs("sync"), (FIRST, SECOND), [True, False]),
+    "two of three": (outputs(), (FIRST, SECOND), [True, True]),
+}
+
+
+@pytest.mark.parametrize(("lab", "faults", "bounded"), BOUNDED.values(), ids=BOUNDED.keys())
+def test_writes_that_nobody_is_left_to_confirm_have_no_bound(
+    lab: LabOutputs, faults: tuple[Event, ...], bounded: list[bool]
+) -> None:
+    made = run(*faults, HEAL, RESTORE)
+    assert [write_bound(one.bounds) is not None for one in assessment.disturbances_of(made, lab)] == bounded
 
 
 def test_commits_that_wait_for_a_standby_wait_until_one_follows_the_new_primary() -> None:
     power, pgpool = event(), event("pgpool-stop")
     sync, alone = outputs("sync"), outputs()
-    waits = assessment.bounds_of(power, power.nodes, sync), assessment.bounds_of(power, power.nodes, alone)
+    waits = [assessment.bounds_of(power, power.nodes, power.nodes, lab) for lab in (sync, alone)]
     longer, shorter = write_bound(waits[0]), write_bound(waits[1])
     assert longer and shorter and longer - shorter == pytest.approx(FOLLOWING_SECONDS)
     assert waits[0] and waits[1] and waits[0].read_outage == waits[1].read_outage
-    assert assessment.bounds_of(pgpool, pgpool.nodes, sync) == assessment.bounds_of(pgpool, pgpool.nodes, alone)
+    of_pgpool = [assessment.bounds_of(pgpool, pgpool.nodes, (), lab) for lab in (sync, alone)]
+    assert of_pgpool[0] == of_pgpool[1]
 
 
 LOSING: dict[str, tuple[Event, bool]] = {

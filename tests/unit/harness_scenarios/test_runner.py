@@ -358,35 +358,35 @@ def test_a_lab_whose_roles_lie_otherwise_is_not_broken(bench: Bench) -> None:
 
 
 def test_writes_are_not_awaited_where_synchronous_replication_blocks_them() -> None:
-    two = OUTPUTS.model_copy(update={"replication": "sync", "nodes": OUTPUTS.nodes[:2]})
     all_of_them = ["vip-moves", "writes-flow", "clients-back"]
-    assert runner.possible(all_of_them, two, standby_away=True) == ["vip-moves", "readers-back"]
-    assert runner.possible(all_of_them, two, standby_away=False) == all_of_them
-    three = OUTPUTS.model_copy(update={"replication": "sync"})
-    assert runner.possible(all_of_them, three, standby_away=True) == all_of_them
+    assert runner.possible(all_of_them, waits=True) == ["vip-moves", "readers-back"]
+    assert runner.possible(all_of_them, waits=False) == all_of_them
 
 
-AWAY: dict[str, tuple[tuple[Step, ...], bool]] = {
-    "a lost PostgreSQL": ((KILL,), True),
-    "an open outcome": ((InjectOn("partition", "node0"),), True),
-    "a lost pgpool": ((InjectOn("pgpool-kill", "node0"),), False),
-    "restored": ((KILL, Heal(), Restore()), False),
-}
-
-
-@pytest.mark.parametrize(("steps", "away"), AWAY.values(), ids=AWAY.keys())
-def test_the_only_standby_is_away_from_a_fault_that_may_take_it_until_all_is_restored(
-    steps: tuple[Step, ...], away: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_a_run_awaits_no_writes_from_a_fault_that_takes_the_last_standby_until_all_is_restored(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[bool] = []
 
-    def possible(names: Sequence[str], outputs: object, *, standby_away: bool) -> Sequence[str]:
-        asked.append(standby_away)
+    def possible(names: Sequence[str], *, waits: bool) -> Sequence[str]:
+        asked.append(waits)
         return names
 
     monkeypatch.setattr(runner, "possible", possible)
-    bench.run(*steps, Await(("writes-flow",), 5), Restore())
-    assert asked == [away]
+    bench.control.outputs = OUTPUTS.model_copy(update={"replication": "sync"})
+    await_writes = Await(("writes-flow",), 5)
+    bench.run(
+        InjectOn("pgpool-kill", "node2"),
+        InjectOn("postgresql-kill", "node1"),
+        await_writes,
+        InjectOn("postgresql-kill", "node2"),
+        await_writes,
+        Heal(),
+        await_writes,
+        Restore(),
+        await_writes,
+    )
+    assert asked == [False, True, True, False]
 
 
 def test_a_client_is_back_with_what_it_began_after_the_fault_only(bench: Bench) -> None:
