@@ -176,7 +176,7 @@ def disturbances_of(run: ScenarioRun, outputs: LabOutputs) -> Iterator[Disturban
 def bounds_of(event: Event, nodes: tuple[str, ...], away: Collection[str], outputs: LabOutputs) -> Bounds | None:
     """How long a fault on `nodes` may be felt; None where nothing must fail over, or nobody is left to.
 
-    `away`: the nodes without a PostgreSQL since then.
+    `away`: the nodes whose PostgreSQL is gone by then.
     """
     losses = losses_of(event)
     struck = struck_by(losses, event, nodes)
