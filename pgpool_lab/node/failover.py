@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from . import advisory, checker, dialect, silence
+from . import advisory, checker, dialect, overtaken, silence
 from .connections import drop_connections, drop_everywhere
 from .follow import succeeding
 from .script import CONFIGURATION, FENCE, end_postgresql, log, on_node, over_ssh, start, start_on_node, through
@@ -157,6 +157,9 @@ def main(arguments: Sequence[str]) -> int:
     log(f"called: {' '.join(arguments)}")
     failed_id, old_primary_id, expected_id = int(arguments[0]), int(arguments[2]), int(arguments[3])
     failed = config["nodes"][failed_id]
+    if overtaken.lately(config["vip"]):
+        log("another pgpool has just taken over from this one: nothing is done")
+        return 0
     if failed_id != old_primary_id:
         decision = decide(failed_id, old_primary_id, [])
         log(decision.reason)

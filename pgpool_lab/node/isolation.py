@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import election, replacement, silence
+from . import election, overtaken, replacement, silence
 from .address import has_address, remove_address
 from .connections import drop_connections
 from .echo import ROUNDS, Listener, silent
@@ -108,6 +108,7 @@ def main() -> int:
         away = replaced or source not in listener.lately_silent(TOLD_ROUNDS)
         # Who has just taken it was asked to, and may have it for a moment beside the one that gives it up.
         if claim.holder and away and held > ROUNDS and remove_address(config["vip"]):
+            overtaken.say()
             note(f"told that {source} holds the virtual IP; gave it up")
         # Several claims may have waited, and PostgreSQL takes a moment to end.
         if replaced and not stopped:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.node import checker, failover, script, silence, standing
+from pgpool_lab.node import checker, failover, overtaken, script, silence, standing
 from pgpool_lab.node.failover import decide
 from pgpool_lab.node.standing import Answer
 
@@ -72,6 +72,7 @@ def test_the_failed_primary_may_be_any_backend() -> None:
 
 CONFIG: dict[str, Any] = {
     "name": "node4",
+    "vip": "192.0.2.9",
     "pgpool": {"failover_command_runs_on": "one"},
     "nodes": [
         {"name": "node0", "ip": "127.0.0.1", "backend_id": 0},
@@ -208,6 +209,25 @@ def test_what_the_script_does_and_says(
         *[step.split(": ")[1] for step in steps],
     ] == expected
     assert "called:" in (tmp_path / "failover.log").read_text()
+
+
+@pytest.mark.parametrize("failed", ["node0", "node4"], ids=["primary", "standby"])
+def test_a_pgpool_that_another_has_just_taken_over_from_is_not_obeyed(
+    failed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stood still, and has the primary for failed since its sessions with it are gone."""
+
+    def never(*arguments: Any) -> None:
+        raise AssertionError("nothing may be fenced, dropped or promoted")
+
+    called(CONFIG, "node0", [standby("node4")], tmp_path, monkeypatch)
+    for what in ("fence", "promote", "drop_connections", "drop_everywhere"):
+        monkeypatch.setattr(failover, what, never)
+    monkeypatch.setattr(overtaken, "FILE", str(tmp_path / "overtaken"))
+    overtaken.say()
+    number = {"node0": "0", "node4": "1"}[failed]
+    assert failover.main([number, failed, "0", "1", "node4", "node0"]) == 0
+    assert "nothing is done" in (tmp_path / "failover.log").read_text()
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,17 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.node import configuration, election, isolation, pgpool, replacement, silence
+from pgpool_lab.node import configuration, election, isolation, overtaken, pgpool, replacement, silence
 from pgpool_lab.node.echo import ROUNDS, Listener
 from pgpool_lab.node.isolation import cut_off
 from pgpool_lab.node.replacement import Claim
 
 
 @pytest.fixture(autouse=True)
-def silent_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def written_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is written to this machine's own /run."""
     monkeypatch.setattr(silence, "FILE", str(tmp_path / "silent"))
+    monkeypatch.setattr(overtaken, "FILE", str(tmp_path / "overtaken"))
 
 
 CASES: dict[str, tuple[int, int, bool, bool]] = {
@@ -228,6 +229,7 @@ def test_one_that_hears_of_its_replacement_gives_up_what_it_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert during_a_round(claim, role, missed, tmp_path, monkeypatch) == expected
+    assert overtaken.lately("10.9.0.9") is ("gives the virtual IP up" in expected)
 
 
 def test_what_is_being_stopped_already_is_stopped_by_the_next_claim(
