@@ -16,3 +16,9 @@ def read(path: Path) -> list[dict[str, Any]]:
         return []
     text = path.read_text()
     return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def forget_debugging(path: Path) -> None:
+    """Take out what the engine says for its own developers: the outputs are in it, passwords in plain text."""
+    kept = [event for event in read(path) if event.get("diagnosticEvent", {}).get("severity") != "debug"]
+    path.write_text("".join(f"{json.dumps(event)}\n" for event in kept))

@@ -195,6 +195,7 @@ class Lab:
         try:
             return engine.run(["up", "--stack", self.paths.stack, *common, *options])
         finally:
+            event_log.forget_debugging(self._events)
             if changes(event_log.read(self._events)):
                 forget_snapshots(engine)
 
