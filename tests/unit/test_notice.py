@@ -29,5 +29,6 @@ def test_a_file_that_makes_no_sense_says_nothing(left: str, tmp_path: Path) -> N
 
 
 def test_where_it_cannot_be_written_nothing_ends(tmp_path: Path) -> None:
-    notice.put_up(str(tmp_path), ["10.9.0.2"])
-    assert notice.read(str(tmp_path), 3) is None
+    (tmp_path / "word").mkdir()
+    notice.put_up(str(tmp_path / "word"), ["10.9.0.2"])
+    assert notice.read(str(tmp_path / "word"), 3) is None
