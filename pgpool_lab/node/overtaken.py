@@ -1,8 +1,7 @@
 """Whether another pgpool has just taken over from this node's: the isolation service says so, the failover script asks.
 
-A pgpool whose machine stood still goes on as the leader that it was, until its watchdog hears of the other. Sessions
-with the other nodes' PostgreSQL were dropped meanwhile, and it has those for failed (pool_stream.c,
-notice_backend_error(), as failover_on_backend_error says): obeyed, it would stop the primary that is there.
+A pgpool whose machine stood still goes on as the leader that it was, until its watchdog hears of the other, and may have
+the primary for failed (docs/cut-off.md, "A holder that was away"): obeyed, it would stop the primary that is there.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from .address import has_address
 
 FILE = "/run/pgpool-lab-overtaken"
 VALID_SECONDS = 10
-"""Its watchdog has heard by then. An election takes longer, but for that after an orderly stop, and who wins it has the
-virtual IP before it asks for a failover."""
+"""It asked within two seconds of its node's being told; longer ones were not seen. Who is elected within these seconds
+has the virtual IP before it asks for a failover."""
 
 
 def say() -> None:

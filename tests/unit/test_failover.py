@@ -215,7 +215,7 @@ def test_what_the_script_does_and_says(
 def test_a_pgpool_that_another_has_just_taken_over_from_is_not_obeyed(
     failed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stood still, and has the primary for failed since its sessions with it are gone."""
+    """It stood still, and has a node for failed that is well."""
 
     def never(*arguments: Any) -> None:
         raise AssertionError("nothing may be fenced, dropped or promoted")
