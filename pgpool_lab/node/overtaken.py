@@ -1,7 +1,7 @@
 """Whether another pgpool has just taken over from this node's: the isolation service says so, the failover script asks.
 
-A pgpool whose machine stood still goes on as the leader that it was, until its watchdog hears of the other, and may have
-the primary for failed (docs/cut-off.md, "A holder that was away"): obeyed, it would stop the primary that is there.
+A pgpool whose machine stood still goes on as the leader that it was, until its watchdog hears of the other, and may
+have the primary for failed (docs/cut-off.md, "A holder that was away"): obeyed, it would stop the one that is there.
 """
 
 from __future__ import annotations
