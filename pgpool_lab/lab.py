@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pgpool_lab import consoles, event_log, given, hypervisor, machine, rolling, toolchain
+from pgpool_lab import consoles, event_log, given, hypervisor, machine, rolling, room, toolchain
 from pgpool_lab.bench import Bench, boot_times, description, phases
 from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
@@ -21,16 +21,13 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.image import base, builder
 from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.outdated import changes, forget_snapshots
-from pgpool_lab.paths import LabPaths, given_file
+from pgpool_lab.paths import LabPaths, cache_directory, given_file
 from pgpool_lab.progress import console, step
 from pgpool_lab.settings import LabSettings, from_stack_file
 from pgpool_lab.settings.model import MIRROR_PORT
 from pgpool_lab.waiting import NotInTime, wait_for
 
 SYSTEM_URI = "qemu:///system"
-
-DISK_MIB = 6000
-"""What a lab may come to need on the disk: base image, and two disks a node that grow as they are written."""
 
 BOOT_SECONDS = 300
 """An emulated machine boots in about a minute; several times that on a busy host."""
@@ -43,7 +40,7 @@ NODE_SECONDS = 900
 
 
 def refuse_given_outputs() -> None:
-    """Raise LabError where a lab of this checkout is to be changed, and its outputs would be another one's."""
+    """Raise LabError where a command is about a lab of this checkout, and its outputs would be another one's."""
     if given := os.environ.get("LAB_OUTPUTS"):
         raise LabError(f"LAB_OUTPUTS: {given} tells of a lab that was built elsewhere", "unset LAB_OUTPUTS")
 
@@ -70,15 +67,13 @@ class Lab:
         given.check(settings, self.paths.stack_file, private=not self.system)
         recipe = ImageRecipe.of(settings)
         base.check(recipe)
-        if not has_resources(self.paths):
-            hypervisor.check_memory(settings.memory_mib)
-            hypervisor.check_disk(DISK_MIB, self.paths.root)
+        self._check_room(settings, recipe)
         self._refuse_unused_libvirt(settings)
         self._refuse_another_libvirt()
         machine.install(self.paths.logs / "packages.log")
         if self.system:
             hypervisor.connect_check(self._system_uri)
-        tools = self._toolchain()
+        tools = self._toolchain(named=True)
         base.obtain(recipe)
         engine = self._open(tools)
         self._serve_mirror(settings)
@@ -105,6 +100,26 @@ class Lab:
                 self._wait_for_logins(outputs)
             with step("Starting PostgreSQL and pgpool by the rules of join"):
                 self.agent(outputs, outputs.nodes[0], "start")
+
+    def _check_room(self, settings: LabSettings, recipe: ImageRecipe) -> None:
+        """Raises LabError where this machine has no room for what is still to be made.
+
+        A lab that stands has taken its memory and its disk; a libvirt that is not this machine's has its own.
+        """
+        needs = room.for_cache(
+            cache_directory(),
+            toolchain_mib=toolchain.room(os.environ.get("LAB_TOOLCHAIN")),
+            image=not base.present(recipe),
+        )
+        if not has_resources(self.paths):
+            elsewhere = self._libvirt_elsewhere
+            if elsewhere is None or hypervisor.on_this_host(elsewhere):
+                hypervisor.check_memory(settings.memory_mib)
+            if elsewhere is None:
+                needs.append(room.for_disks(self.paths.root, room.ANOTHER_CHECKOUT))
+            elif hypervisor.sees_this_tree(elsewhere):
+                needs.append(room.for_disks(self.paths.pool))
+        hypervisor.check_disk(needs)
 
     def _forget_unrecorded(self, recorded: Collection[str], at: str) -> None:
         """Remove what an interrupted update has made in the libvirt `at` and not recorded."""
@@ -375,14 +390,19 @@ class Lab:
 
         The image for such an update is built before: the lab's network has no way to where its packages come from.
         """
+        refuse_given_outputs()
         settings = self.settings
         self._refuse_unused_libvirt(settings)
-        machine.install(self.paths.logs / "packages.log")
-        tools = self._toolchain()
+        recipe = ImageRecipe.of(settings)
         updates = Path(command[0]).name == "pulumi" and bool({"up", "update"} & set(command))
         if updates:
             given.check(settings, self.paths.stack_file, private=self._libvirt_elsewhere is None)
-            base.obtain(ImageRecipe.of(settings))
+            base.check(recipe)
+            self._check_room(settings, recipe)
+        machine.install(self.paths.logs / "packages.log")
+        tools = self._toolchain()
+        if updates:
+            base.obtain(recipe)
         engine = self._open(tools)
         if updates:
             self._serve_mirror(settings)
@@ -418,8 +438,8 @@ class Lab:
             folder = given_file(settings.image.mirror)
             hypervisor.serve(self.paths, folder, str(settings.network.gateway), MIRROR_PORT)
 
-    def _toolchain(self) -> toolchain.Toolchain:
-        return toolchain.take(os.environ.get("LAB_TOOLCHAIN"))
+    def _toolchain(self, *, named: bool = False) -> toolchain.Toolchain:
+        return toolchain.take(os.environ.get("LAB_TOOLCHAIN"), named=named)
 
     def _open(self, tools: toolchain.Toolchain) -> Engine:
         """Start the libvirt where it is the lab's own, and open the engine beside it."""

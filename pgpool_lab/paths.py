@@ -97,6 +97,11 @@ class LabPaths:
         return self.root / "libvirt"
 
     @property
+    def pool(self) -> Path:
+        """Folder of the machines' disks, as libvirt's daemon sees it: for one of the lab's own it is in `libvirt`."""
+        return Path("/var/lib/libvirt/images") / self.name
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -1,11 +1,16 @@
-"""`lab test`: the tests that need no lab first, then the live ones on each stack, inside the lab's network."""
+"""`lab test`: the tests that need no lab first, then the live ones on each stack that they are chosen for.
+
+The live ones run inside the lab's network.
+"""
 
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -32,6 +37,11 @@ WITHOUT_LAB: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """What needs no lab, by the name of its report: folders, and options of pytest."""
 
+LIVE = ("tests/live",)
+
+FOLDERS = (*(folder for folders, _ in WITHOUT_LAB.values() for folder in folders), *LIVE)
+"""All folders of tests."""
+
 REPORTS = "LAB_REPORTS"
 """Variable with the folder that the live tests report into."""
 
@@ -44,6 +54,9 @@ ALL = "--all"
 
 NO_TESTS = 5
 """pytest's exit code where the options choose no test."""
+
+WOULD_RUN = 42
+"""Exit code of the plugin that only asks where they choose some; none of pytest's own."""
 
 MESSAGE_LENGTH = 500
 """Characters of what a failed test said, in the list at the end."""
@@ -83,13 +96,17 @@ def run(arguments: Sequence[str]) -> int:
     for stack in stacks:
         if not LabPaths(stack).stack_file.is_file():
             raise LabError(f"there is no stack {stack!r}", "see stacks/; arguments for pytest come after --")
+    asked_for = stacks or (EVERY_STACK if chosen.everything else STACKS)
+    # Before anything is started: a wrong option is found out here.
+    answers = [(stack, answer(stack, chosen) if options else WOULD_RUN) for stack in asked_for]
+    remaining = [stack for stack, code in answers if code == WOULD_RUN]
     reports = new_report_folder()
     try:
         codes = [
             pytest(folders, (*own, *options), reports / f"{name}.xml", prefix=[], extra={})
             for name, (folders, own) in ({} if stacks else WITHOUT_LAB).items()
         ]
-        remaining = list(stacks or (EVERY_STACK if chosen.everything else STACKS))
+        codes += [code for _, code in answers if code != WOULD_RUN]
         while remaining:
             codes.append(live(remaining.pop(0), chosen, reports, last=not remaining))
     finally:
@@ -149,21 +166,55 @@ def live(stack: str, chosen: Chosen, reports: Path, *, last: bool) -> int:
         lab.up()
         console.print(f"lab {stack} is up after {time.monotonic() - started:.0f} s")
         code = pytest(
-            ("tests/live",),
+            LIVE,
             chosen.options,
             reports / f"live-{stack}.xml",
             prefix=hypervisor.enter(lab.paths),
-            extra={"LAB_STACK": stack, REPORTS: str(reports), SCENARIOS: "all" if chosen.everything else "chosen"},
+            extra={**variables(stack, chosen), REPORTS: str(reports)},
         )
         if not (was_there or last):
             lab.down()
     return code
 
 
+def variables(stack: str, chosen: Chosen) -> dict[str, str]:
+    """What the choice of the live tests depends on, beside pytest's options."""
+    return {"LAB_STACK": stack, SCENARIOS: "all" if chosen.everything else "chosen"}
+
+
+def answer(stack: str, chosen: Chosen) -> int:
+    """WOULD_RUN where pytest's options choose live tests to be run on a stack, NO_TESTS where they choose none.
+
+    pytest is asked, which needs no lab. Where it was only to tell something, a list of the tests or its help, that is
+    shown: 0. Raises LabError where it complains.
+    """
+    question = ("-p", "pgpool_lab.would_run", *only(LIVE), *chosen.options)
+    command = [sys.executable, "-m", "pytest", *question]
+    environment = {**os.environ, **variables(stack, chosen)}
+    asked = subprocess.run(
+        command, cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if asked.returncode not in (WOULD_RUN, NO_TESTS):
+        print(f"{asked.stdout}{asked.stderr}", end="", flush=True)
+    if asked.returncode not in (WOULD_RUN, NO_TESTS, 0):
+        raise LabError(
+            f"pytest does not take {shlex.join(chosen.options)} for the stack {stack}: see above",
+            "correct what comes after --; where it names a test that not every stack has, name the stack before it",
+        )
+    return asked.returncode
+
+
+def only(folders: Sequence[str]) -> list[str]:
+    """Options of pytest that leave out the tests of all other folders, named by path or not."""
+    others = [folder for folder in FOLDERS if folder not in folders]
+    # What is ignored is not even read, unless it is named.
+    return [option for other in others for option in (f"--ignore={other}", f"--deselect={other}/")]
+
+
 def pytest(
-    folders: Sequence[str], options: Sequence[str], report: Path, *, prefix: Sequence[str], extra: dict[str, str]
+    folders: Sequence[str], options: Sequence[str], report: Path, *, prefix: Sequence[str], extra: Mapping[str, str]
 ) -> int:
-    """One pytest run with the durations that matter."""
-    present = [folder for folder in folders if (PROJECT / folder).is_dir()]
-    command = [*prefix, sys.executable, "-m", "pytest", *present, "--durations=15", f"--junitxml={report}", *options]
+    """One pytest run with the durations that matter, of the tests of these folders that the options choose."""
+    own = [*only(folders), "--durations=15", f"--junitxml={report}"]
+    command = [*prefix, sys.executable, "-m", "pytest", *own, *options]
     return foreground(command, cwd=PROJECT, environment={**os.environ, **extra})

@@ -65,7 +65,7 @@ class Cluster(pulumi.ComponentResource):
             LabNetworkArgs(
                 cidr=str(settings.network.cidr),
                 bridge=paths.bridge,
-                pool_directory=f"/var/lib/libvirt/images/{paths.name}",
+                pool_directory=str(paths.pool),
                 outward=self._outward,
             ),
             child,

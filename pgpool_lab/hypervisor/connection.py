@@ -47,6 +47,21 @@ def connect_check(uri: str) -> None:
         )
 
 
+def on_this_host(uri: str) -> bool:
+    """Whether the libvirt at `uri` is QEMU's of this machine, reached by a socket."""
+    parts = urlsplit(uri)
+    return not parts.netloc and parts.scheme in ("qemu", "qemu+unix")
+
+
+def sees_this_tree(uri: str) -> bool:
+    """Whether its daemon has the same files under the same names as this process, as far as the URI tells.
+
+    One behind a socket of its own may be in another mount namespace.
+    """
+    parts = urlsplit(uri)
+    return on_this_host(uri) and not parts.query
+
+
 def program_check(uri: str, stack: str, settings: str) -> None:
     """Raise a LabError when the libvirt at `uri` is one of this machine and does not answer.
 
@@ -54,8 +69,7 @@ def program_check(uri: str, stack: str, settings: str) -> None:
     on another host is left to the provider, which takes other options in its URI than virsh does, and so is every
     one where there is no virsh.
     """
-    parts = urlsplit(uri)
-    if parts.netloc or parts.scheme not in ("qemu", "qemu+unix") or shutil.which("virsh") is None:
+    if not on_this_host(uri) or shutil.which("virsh") is None:
         return
     if why := unreachable(uri):
         raise LabError(

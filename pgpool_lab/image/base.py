@@ -13,6 +13,12 @@ def check(recipe: ImageRecipe) -> None:
     (stock if recipe.stock else builder).check(recipe)
 
 
+def present(recipe: ImageRecipe) -> bool:
+    """Whether the image is there already."""
+    path = stock.image_path(recipe) if recipe.stock else builder.image_path(recipe)
+    return path.is_file()
+
+
 def obtain(recipe: ImageRecipe) -> Path:
     """The image as a file, made or fetched where it is not in the cache. Raises LabError."""
     return stock.obtain(recipe) if recipe.stock else builder.build(recipe)

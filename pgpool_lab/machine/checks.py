@@ -7,13 +7,13 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgpool_lab import toolchain
+from pgpool_lab import room, toolchain
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor.probe import probe_domain_type
-from pgpool_lab.hypervisor.resources import available_disk_mib, available_memory_mib
+from pgpool_lab.hypervisor.resources import Demand, available_memory_mib, demands
 from pgpool_lab.image.sources import debian_sources
 from pgpool_lab.machine.installation import by_hand
 from pgpool_lab.machine.packages import Requirement, missing
@@ -21,9 +21,6 @@ from pgpool_lab.paths import PROJECT, cache_directory
 
 MEMORY_MIB = 2560
 """Two nodes of 768 MiB with QEMU's own share, and 1 GiB for the engine and its plugins."""
-
-DISK_MIB = 12 * 1024
-"""The Go caches of a toolchain that is built here take 6 GiB; images, tools and the nodes' disks the rest."""
 
 PYTHON = (3, 11)
 
@@ -48,7 +45,7 @@ def doctor() -> list[Check]:
         namespace_check(),
         acceleration_check(),
         memory_check(available_memory_mib()),
-        disk_check({str(folder): available_disk_mib(folder) for folder in (cache_directory(), PROJECT)}),
+        disk_check(demands(new_lab(os.environ.get("LAB_TOOLCHAIN", "")))),
         toolchain_check(os.environ.get("LAB_TOOLCHAIN", "")),
         source_check(),
     ]
@@ -111,11 +108,22 @@ def memory_check(available_mib: int) -> Check:
     return Check("memory", ok, f"{available_mib} MiB available, {MEMORY_MIB} MiB needed for two nodes", mend)
 
 
-def disk_check(free_mib: Mapping[str, int]) -> Check:
-    """Free space by folder. A machine that already holds the caches needs less than is asked for here."""
-    detail = ", ".join(f"{mib} MiB in {folder}" for folder, mib in free_mib.items())
-    ok = all(mib >= DISK_MIB for mib in free_mib.values())
-    return Check("disk", ok, f"{detail}; {DISK_MIB} MiB wanted", "" if ok else "free space, or set XDG_CACHE_HOME")
+def new_lab(wanted: str) -> list[room.Need]:
+    """What a lab takes of the disk that is not there yet, its image included; `wanted` is LAB_TOOLCHAIN."""
+    try:
+        toolchain_mib = toolchain.room(wanted)
+    except LabError:
+        # The check of the toolchain says what is wrong with it.
+        toolchain_mib = 0
+    cache = room.for_cache(cache_directory(), toolchain_mib=toolchain_mib, image=True)
+    return [*cache, room.for_disks(PROJECT, room.ANOTHER_CHECKOUT)]
+
+
+def disk_check(asked: Sequence[Demand]) -> Check:
+    """Room on every file system that a new lab would use."""
+    detail = "; ".join(str(demand) for demand in asked)
+    lacking = [demand.way_out for demand in asked if not demand.fits]
+    return Check("disk", not lacking, detail, "; ".join(lacking))
 
 
 def toolchain_check(wanted: str) -> Check:

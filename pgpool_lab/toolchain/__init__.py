@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgpool_lab.toolchain.cached import Toolchain, kept, prepare, take
+from pgpool_lab.toolchain.cached import Toolchain, kept, prepare, room, take
 from pgpool_lab.toolchain.choice import INSTALLER, Choice, Source, choose, site_answers
 from pgpool_lab.toolchain.stack import ensure_stack
 from pgpool_lab.toolchain.variables import environment
@@ -17,6 +17,7 @@ __all__ = [
     "environment",
     "kept",
     "prepare",
+    "room",
     "site_answers",
     "take",
 ]

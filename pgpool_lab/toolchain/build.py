@@ -13,6 +13,7 @@ from pathlib import Path
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import cache_directory
 from pgpool_lab.progress import run
+from pgpool_lab.room import GO_MIB, TOOLS_MIB
 from pgpool_lab.toolchain import versions
 from pgpool_lab.toolchain.download import plugin_environment
 from pgpool_lab.toolchain.locking import locked
@@ -20,7 +21,7 @@ from pgpool_lab.toolchain.locking import locked
 LANGUAGE = "github.com/pulumi/pulumi/sdk/v3"
 CLI = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 REMEDY = (
-    "the build needs the Go module proxy (GOPROXY) and about 10 GB of free disk; "
+    f"the build needs the Go module proxy (GOPROXY) and {(GO_MIB + TOOLS_MIB) // 1024} GiB of free disk; "
     "repeat the command: what is compiled stays in Go's cache"
 )
 

@@ -11,11 +11,13 @@ from pathlib import Path
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import PROJECT, cache_directory
 from pgpool_lab.progress import console
+from pgpool_lab.room import GO_MIB, TOOLS_MIB
 from pgpool_lab.toolchain import build, download, installed, versions
-from pgpool_lab.toolchain.choice import Choice, choose
+from pgpool_lab.toolchain.choice import Choice, Source, choose
 from pgpool_lab.toolchain.locking import locked
 
 MODULES = PROJECT / "toolchain"
+KEY_LENGTH = 16
 
 
 @dataclass(frozen=True)
@@ -27,19 +29,18 @@ class Toolchain:
 
     bin: Path
     plugin_home: Path
-    source: str
+    source: Source
 
 
 def prepare(choice: Choice) -> Toolchain:
     """Make the chosen toolchain unless it is there already. Raises LabError naming the log when a step fails."""
     if choice.source == "path":
         return _from_path()
-    root = cache_directory() / "toolchain"
-    target = root / f"{choice.source}-{key(choice.source)}"
+    target = place(choice.source)
+    root = target.parent
     toolchain = Toolchain(target / "bin", target, choice.source)
     if target.exists():
         return toolchain
-    console.print(f"toolchain: {choice.source} ({choice.reason})")
     with locked(root, target.name):
         if not target.exists():
             # What an interrupted run left. Go's own cache remembers what was compiled.
@@ -56,9 +57,46 @@ def prepare(choice: Choice) -> Toolchain:
     return toolchain
 
 
-def take(setting: str | None) -> Toolchain:
-    """The toolchain for a value of LAB_TOOLCHAIN."""
-    return kept(setting) or prepare(choose(setting))
+def take(setting: str | None, *, named: bool = False) -> Toolchain:
+    """The toolchain for a value of LAB_TOOLCHAIN, made unless it is there.
+
+    The choice is told before anything is made; `named`: in any case.
+    """
+    choice = chosen(setting)
+    there = is_there(choice.source)
+    if named or not there:
+        console.print(line(choice, there), markup=False, soft_wrap=True)
+    return prepare(choice)
+
+
+def line(choice: Choice, there: bool) -> str:
+    """What a user is told: the source, why it was taken, and whether it was made before."""
+    before = f"; made before: {place(choice.source)}" if there and choice.source != "path" else ""
+    return f"toolchain: {choice.source} ({choice.reason}{before})"
+
+
+def chosen(setting: str | None) -> Choice:
+    """The choice for a value of LAB_TOOLCHAIN; the network is not asked where that is not needed."""
+    found = kept(setting)
+    return Choice(found.source, "nothing that fits is on PATH") if found else choose(setting)
+
+
+def is_there(source: Source) -> bool:
+    """Whether nothing has to be made for a toolchain of this source."""
+    return source == "path" or place(source).exists()
+
+
+def room(setting: str | None) -> int:
+    """Room that the toolchain still takes in the cache, in MiB; 0 where it is there.
+
+    Raises LabError for a LAB_TOOLCHAIN that cannot be met.
+    """
+    source = chosen(setting).source
+    if is_there(source):
+        return 0
+    # What an earlier build compiled is in Go's caches; a finished one has no ending to its name.
+    compiled = any(cache_directory().glob(f"toolchain/build-{'?' * KEY_LENGTH}/bin"))
+    return TOOLS_MIB + (GO_MIB if source == "build" and not compiled else 0)
 
 
 def kept(setting: str | None) -> Toolchain | None:
@@ -68,11 +106,17 @@ def kept(setting: str | None) -> Toolchain | None:
 
 def made() -> Toolchain | None:
     """The toolchain that was made before."""
-    for source in ("download", "build"):
-        target = cache_directory() / "toolchain" / f"{source}-{key(source)}"
+    sources: tuple[Source, ...] = ("download", "build")
+    for source in sources:
+        target = place(source)
         if target.exists():
             return Toolchain(target / "bin", target, source)
     return None
+
+
+def place(source: Source) -> Path:
+    """Folder of a toolchain that is made, whether or not it is there."""
+    return cache_directory() / "toolchain" / f"{source}-{key(source)}"
 
 
 def key(source: str, modules: Path = MODULES) -> str:
@@ -82,7 +126,7 @@ def key(source: str, modules: Path = MODULES) -> str:
         for file in sorted(path for path in modules.rglob("*") if path.is_file()):
             content = hashlib.sha256(file.read_bytes()).hexdigest()
             digest.update(f"{file.relative_to(modules)} {content}\n".encode())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:KEY_LENGTH]
 
 
 def _from_path() -> Toolchain:

@@ -34,9 +34,8 @@ class Checkout:
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """A command of a user who has none of this run's settings, but these."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("LAB_", "PULUMI_"))}
         return subprocess.run(
-            command, cwd=self.folder, env={**own, **variables}, capture_output=True, text=True, check=False
+            command, cwd=self.folder, env={**own_variables(), **variables}, capture_output=True, text=True, check=False
         )
 
     def done(self, *command: str, **variables: str) -> str:
@@ -44,6 +43,26 @@ class Checkout:
         done = self.run(*command, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def begin(self, printed: Path, *command: str) -> subprocess.Popen[bytes]:
+        """Start a command in a process group of its own, as a terminal does; what it prints goes to a file."""
+        # Who runs the tests in the background has them ignore Ctrl-C, and whom they start.
+        heard = ("env", "--default-signal=INT", *command)
+        with printed.open("wb") as output:
+            return subprocess.Popen(
+                heard,
+                cwd=self.folder,
+                env=own_variables(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+
+def own_variables() -> dict[str, str]:
+    """This process's, without the settings of the run that it is part of."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("LAB_", "PULUMI_"))}
 
 
 @pytest.fixture(scope="session")

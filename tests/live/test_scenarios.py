@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from pgpool_lab.cluster.client import vip_mac
+from pgpool_lab.cluster.outputs import NodeOutput
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.timing import failover_seconds
@@ -39,6 +40,19 @@ def wait_for_state(lab: LiveLab, *, primary: str, holder: str) -> None:
         seconds=failover_seconds(lab.outputs.timings),
         what=f"primary {primary}, virtual IP on {holder}",
     )
+
+
+LOGS = "/var/log/pgpool-lab"
+
+
+def length(lab: LiveLab, node: NodeOutput, log: str) -> int:
+    """How many bytes a node's log has; none where it is not there yet."""
+    return int(lab.shell(node, f"stat -c %s {LOGS}/{log} || echo 0"))
+
+
+def logged(lab: LiveLab, node: NodeOutput, log: str, since: int) -> str:
+    """What a node has logged since its log was that long."""
+    return lab.shell(node, f"tail -c +{since + 1} {LOGS}/{log}")
 
 
 def test_before_each_the_standby_streams_and_the_first_node_holds_everything(ready: LiveLab) -> None:
@@ -89,6 +103,8 @@ def test_scenario_2_a_stopped_primary_is_replaced_and_the_virtual_ip_stays(
 
 def test_scenario_3_a_dead_host_loses_both_roles(ready: LiveLab, workload: Workload) -> None:
     first, second = ready.nodes[0], ready.nodes[1]
+    # Earlier failovers of the same node are in the same files.
+    before = {log: length(ready, second, log) for log in ("pgpool.log", "failover.log")}
     ready.virsh("destroy", first.domain)
     power_lost = time.monotonic()
     wait_for_state(ready, primary=second.name, holder=second.name)
@@ -100,9 +116,17 @@ def test_scenario_3_a_dead_host_loses_both_roles(ready: LiveLab, workload: Workl
         what=f"pgpool shows {first.name} down and {second.name} primary",
     )
     assert (backends[first.name]["role"], backends[second.name]["status"]) == ("standby", "up")
-    log = ready.shell(second, "cat /var/log/pgpool-lab/pgpool.log /var/log/pgpool-lab/failover.log")
-    assert "failover done. shutdown host node0(5432)" in log
-    assert f"{second.name} is primary" in log
+    done = f"failover done. shutdown host {first.name}({first.pg_port})"
+    wait_for(
+        lambda: done in logged(ready, second, "pgpool.log", before["pgpool.log"]),
+        bool,
+        seconds=failover_seconds(ready.outputs.timings),
+        what=f"pgpool has logged {done!r}",
+    )
+    script = logged(ready, second, "failover.log", before["failover.log"])
+    # The node that failed, its host, and who was primary.
+    assert f"called: {first.backend_id} {first.name} {first.backend_id} " in script, script
+    assert f"{second.name} is primary" in script, script
     ready.bring_back()
     assert_nothing_lost(ready, workload, power_lost=power_lost)
 

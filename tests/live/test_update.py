@@ -18,14 +18,16 @@ def test_a_machine_deleted_behind_the_engine_is_rebuilt_as_a_standby_of_the_curr
     ready: LiveLab, workload: Workload, engine: Engine
 ) -> None:
     first, second = ready.nodes[0], ready.nodes[1]
-    disks = [line.split()[1] for line in ready.virsh("domblklist", first.domain).splitlines() if ".qcow2" in line]
-    assert len(disks) == 2
     pool = ready.virsh("pool-list", "--name")
+    names = [line.split()[0] for line in ready.virsh("vol-list", pool).splitlines()]
+    # Its root, its data, and the seed of its first boot.
+    volumes = [name for name in names if name.startswith(f"{first.name}-")]
+    assert len(volumes) == 3, names
     ready.agent(second, "switchover", second.name)
     ready.virsh("destroy", first.domain)
     ready.virsh("undefine", first.domain, "--snapshots-metadata")
-    for disk in disks:
-        ready.virsh("vol-delete", "--pool", pool, disk)
+    for volume in volumes:
+        ready.virsh("vol-delete", "--pool", pool, volume)
     engine.ask(UP)
     report = wait_until_healthy(ready)
     assert {node["name"]: node["postgres"]["role"] for node in report["nodes"]} == {

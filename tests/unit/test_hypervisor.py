@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pgpool_lab.errors import LabError
-from pgpool_lab.hypervisor import check_disk, connect_check, daemon, enter, leftovers
+from pgpool_lab.hypervisor import check_disk, connect_check, daemon, enter, leftovers, on_this_host, sees_this_tree
 from pgpool_lab.hypervisor.configuration import (
     Account,
     DeviceAccess,
@@ -31,8 +31,16 @@ from pgpool_lab.hypervisor.leftovers import Kind, parse_volumes, refuse_paused, 
 from pgpool_lab.hypervisor.probe import boot_sector, guest_runs, probe_domain_type, virtualizes
 from pgpool_lab.hypervisor.processes import ancestors, has_mounts_of
 from pgpool_lab.hypervisor.removal import remove
-from pgpool_lab.hypervisor.resources import enough_disk, enough_memory, parse_available_mib
+from pgpool_lab.hypervisor.resources import (
+    Demand,
+    available_disk_mib,
+    by_file_system,
+    enough_disk,
+    enough_memory,
+    parse_available_mib,
+)
 from pgpool_lab.paths import LabPaths
+from pgpool_lab.room import Need
 
 UNPRIVILEGED = Account(64055, 107)
 
@@ -143,17 +151,56 @@ def test_volumes_are_read_from_virsh() -> None:
 
 def test_memory_and_disk_shortage_name_both_figures() -> None:
     enough_memory(1536, 1536)
-    enough_disk(10, 10, Path("/x"))
+    enough_disk(Demand((Need("images", 10, Path("/x")),), 10))
     with pytest.raises(LabError, match="1537 MiB, 1536 MiB are available"):
         enough_memory(1537, 1536)
-    with pytest.raises(LabError, match="/x: 11 MiB are needed, 10 MiB are free"):
-        enough_disk(11, 10, Path("/x"))
+    needs = (
+        Need("tools", 5, Path("/x"), "move /x"),
+        Need("images", 4, Path("/x"), "move /x"),
+        Need("disks", 2, Path("/y"), "move /y"),
+    )
+    with pytest.raises(LabError) as raised:
+        enough_disk(Demand(needs, 10))
+    assert "/x and /y: 11 MiB are needed (tools 5, images 4, disks 2), 10 MiB are free" in raised.value.problem
+    assert raised.value.remedy == "remove files from that file system, or move /x, or move /y"
+
+
+def test_needs_on_one_file_system_are_added_up_and_others_are_not() -> None:
+    cache, disks, far = (Need(name, 1, Path(f"/{name}")) for name in ("cache", "disks", "far"))
+    assert by_file_system([cache, far, disks], {cache.folder: 1, disks.folder: 1, far.folder: 2}) == [
+        (cache, disks),
+        (far,),
+    ]
 
 
 def test_free_disk_is_that_of_the_nearest_folder_that_exists(tmp_path: Path) -> None:
-    check_disk(1, tmp_path / "not" / "yet")
+    check_disk([])
+    check_disk([Need("disks", 1, tmp_path / "not" / "yet")])
     with pytest.raises(LabError, match="not enough free disk space"):
-        check_disk(2**40, tmp_path / "not" / "yet")
+        check_disk([Need("disks", 2**40, tmp_path / "not" / "yet")])
+
+
+def test_what_fits_alone_has_to_fit_together(tmp_path: Path) -> None:
+    half = available_disk_mib(tmp_path) // 2
+    needs = [Need(name, half + 2**10, tmp_path / name) for name in ("cache", "disks")]
+    for need in needs:
+        check_disk([need])
+    with pytest.raises(LabError, match="not enough free disk space"):
+        check_disk(needs)
+
+
+@pytest.mark.parametrize(
+    ("uri", "here", "same_tree"),
+    [
+        ("qemu:///system", True, True),
+        ("qemu+unix:///session", True, True),
+        ("qemu:///system?socket=/run/x/libvirt-sock", True, False),
+        ("qemu+tcp://127.0.0.1:1/system", False, False),
+        ("test:///default", False, False),
+    ],
+)
+def test_a_uri_tells_where_a_libvirt_has_its_files(uri: str, here: bool, same_tree: bool) -> None:
+    assert (on_this_host(uri), sees_this_tree(uri)) == (here, same_tree)
 
 
 def test_available_memory_is_read_in_mib() -> None:

@@ -37,13 +37,14 @@ class TookToolchain(Exception):
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabPaths:
     """A checkout with one stack, on a machine that has room for it; whoever asks for a toolchain has gone too far."""
 
-    def take(setting: str | None) -> None:
+    def take(setting: str | None, *, named: bool) -> None:
         raise TookToolchain
 
     monkeypatch.setattr(toolchain, "take", take)
+    monkeypatch.setattr(toolchain, "room", lambda setting: 0)
     monkeypatch.setattr(machine, "install", lambda log: [])
     monkeypatch.setattr(hypervisor, "check_memory", lambda mib: None)
-    monkeypatch.setattr(hypervisor, "check_disk", lambda mib, folder: None)
+    monkeypatch.setattr(hypervisor, "check_disk", lambda needs: None)
     paths = LabPaths("two-node", tmp_path)
     paths.stack_file.parent.mkdir()
     shutil.copyfile(PROJECT / "stacks" / "Pulumi.two-node.yaml", paths.stack_file)
@@ -70,27 +71,120 @@ def test_the_checks_end_where_something_would_be_made(paths: LabPaths) -> None:
     assert not paths.root.exists()
 
 
+UPDATES: dict[str, Callable[[Lab], object]] = {
+    "up": Lab.up,
+    "run": lambda lab: lab.engine_for_run(["pulumi", "up", "--stack", "two-node"]),
+}
+
+
 @pytest.mark.parametrize("check", ["check_memory", "check_disk"])
-def test_a_machine_without_room_is_left_as_it_is(check: str, paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", UPDATES.values(), ids=UPDATES.keys())
+def test_a_machine_without_room_is_left_as_it_is(
+    command: Callable[[Lab], object], check: str, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*arguments: object) -> None:
         raise LabError("no room")
 
     monkeypatch.setattr(hypervisor, check, full)
+    monkeypatch.setattr(machine, "install", lambda log: pytest.fail("packages were installed"))
     with pytest.raises(LabError, match="no room"):
-        Lab(paths).up()
+        command(Lab(paths))
     assert not paths.root.exists()
 
 
-@pytest.mark.parametrize(("resources", "looks"), [([], True), ([{"urn": "urn:pulumi:x"}], False)])
-def test_room_is_looked_for_unless_the_lab_has_taken_it(
-    resources: list[object], looks: bool, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def asked(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path]]:
+    """The room that is looked for: memory with no folder, and what goes to the disk with where it goes."""
+    found: list[tuple[str, Path]] = []
+    monkeypatch.setattr(hypervisor, "check_memory", lambda mib: found.append(("memory", Path())))
+    monkeypatch.setattr(
+        hypervisor, "check_disk", lambda needs: found.extend((need.what, need.folder) for need in needs)
+    )
+    return found
+
+
+MEMORY, CACHE = ("memory", Path()), Path("/cache/pgpool-lab")
+TOOLS, IMAGE = ("the toolchain", CACHE), ("the nodes' image", CACHE)
+
+
+@pytest.mark.parametrize("command", UPDATES.values(), ids=UPDATES.keys())
+@pytest.mark.parametrize(("toolchain_mib", "image", "made"), [(1, False, [TOOLS]), (0, True, [IMAGE]), (0, False, [])])
+@pytest.mark.parametrize("stands", [False, True])
+def test_room_is_looked_for_where_what_is_still_to_be_made_will_go(
+    stands: bool,
+    toolchain_mib: int,
+    image: bool,
+    made: list[tuple[str, Path]],
+    command: Callable[[Lab], object],
+    paths: LabPaths,
+    asked: list[tuple[str, Path]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    looked: list[int] = []
-    monkeypatch.setattr(hypervisor, "check_memory", looked.append)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    monkeypatch.setattr(toolchain, "room", lambda setting: toolchain_mib)
+    monkeypatch.setattr(base, "present", lambda recipe: not image)
+    if stands:
+        write_state(paths, [{"urn": "urn:pulumi:x"}])
+    with pytest.raises(TookToolchain):
+        command(Lab(paths))
+    disks = [("the nodes' disks", paths.root)]
+    assert asked == (made if stands else [MEMORY, *made, *disks])
+
+
+@pytest.mark.parametrize(
+    ("uri", "memory", "disks"),
+    [
+        ("qemu:///system", True, True),
+        ("qemu:///system?socket=/elsewhere/libvirt-sock", True, False),
+        ("qemu+unix:///system", True, True),
+        ("qemu+ssh://root@another/system", False, False),
+    ],
+)
+def test_another_libvirt_has_the_machines_and_the_disks_in_its_own_place(
+    uri: str,
+    memory: bool,
+    disks: bool,
+    paths: LabPaths,
+    asked: list[tuple[str, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(VARIABLE, uri)
+    monkeypatch.setattr(base, "present", lambda recipe: True)
+    monkeypatch.setattr(hypervisor, "connect_check", lambda uri: None)
+    with pytest.raises(TookToolchain):
+        Lab(paths, system=True).up()
+    pool = Path("/var/lib/libvirt/images") / paths.name
+    assert asked == [*[MEMORY] * memory, *[("the nodes' disks", pool)] * disks]
+
+
+def test_a_command_that_updates_nothing_needs_no_room(paths: LabPaths, asked: list[tuple[str, Path]]) -> None:
+    with pytest.raises(TookToolchain):
+        Lab(paths).engine_for_run(["pulumi", "preview"])
+    assert asked == []
+
+
+def test_the_toolchain_is_named_in_every_up(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[bool] = []
+
+    def take(setting: str | None, *, named: bool) -> None:
+        told.append(named)
+        raise TookToolchain
+
+    monkeypatch.setattr(toolchain, "take", take)
+    for command in COMMANDS:
+        with pytest.raises(TookToolchain):
+            command(Lab(paths))
+    assert told == [True, False], "up, and run, whose output is its command's"
+
+
+@pytest.mark.parametrize(("resources", "looks"), [([], True), ([{"urn": "urn:pulumi:x"}], False)])
+def test_a_lab_that_was_only_previewed_has_taken_no_room(
+    resources: list[object], looks: bool, paths: LabPaths, asked: list[tuple[str, Path]]
+) -> None:
     write_state(paths, resources)
     with pytest.raises(TookToolchain):
         Lab(paths).up()
-    assert bool(looked) == looks
+    assert (MEMORY in asked) == looks
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=["up", "run"])
@@ -119,7 +213,7 @@ def test_a_lab_on_another_libvirt_is_looked_for_there(
     monkeypatch.setenv(VARIABLE, variable)
     asked: list[str] = []
     monkeypatch.setattr(hypervisor, "connect_check", asked.append)
-    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(toolchain, "take", lambda setting, *, named: None)
     monkeypatch.setattr(module, "open_engine", lambda lab, tools, prefix, extra: asked.append(extra[VARIABLE]))
     write_state(paths, [{"urn": "urn:pulumi:x"}])
     Lab(paths, system=True).engine()
@@ -149,7 +243,7 @@ def test_an_update_by_hand_has_its_image_built_outside_the_lab_s_network(
     command: str, builds: bool, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(toolchain, "take", lambda setting, *, named: None)
     monkeypatch.setattr(builder, "build", lambda recipe: done.append("image"))
     monkeypatch.setattr(Lab, "_open", lambda self, tools: done.append("network"))
     Lab(paths).engine_for_run(command.split())
@@ -167,7 +261,7 @@ def test_an_update_by_hand_has_its_mirror_served_when_the_network_is_there(
     setting = f"config:\n  pgpool-lab:image:\n    source: path:{image}\n    mirror: {folder}"
     paths.stack_file.write_text(paths.stack_file.read_text().replace("config:", setting))
     done: list[object] = []
-    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(toolchain, "take", lambda setting, *, named: None)
     monkeypatch.setattr(stock, "obtain", lambda recipe: done.append("image"))
     monkeypatch.setattr(Lab, "_open", lambda self, tools: done.append("network"))
     monkeypatch.setattr(hypervisor, "serve", lambda lab, *served: done.append(served))
@@ -221,7 +315,7 @@ def test_a_refused_replacement_is_done_at_once_where_the_lab_was_never_whole(
         assert "--refresh" in arguments, "the user's own options"
         return int(steps[-1] == "with a preview")
 
-    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(toolchain, "take", lambda setting, *, named: None)
     monkeypatch.setattr(base, "obtain", lambda recipe: None)
     monkeypatch.setattr(hypervisor, "forget_unrecorded", lambda lab, recorded, machines, at: [])
     monkeypatch.setattr(hypervisor, "refuse_paused", lambda lab: None)
@@ -334,7 +428,7 @@ def destroys(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         lab.libvirt.mkdir(exist_ok=True)
         return hypervisor.PrivateLibvirt(OWN, lab.name, domain_type or "qemu")
 
-    monkeypatch.setattr(toolchain, "take", lambda setting: None)
+    monkeypatch.setattr(toolchain, "take", lambda setting, *, named: None)
     monkeypatch.setattr(module, "open_engine", open_engine)
     monkeypatch.setattr(hypervisor, "connect_check", lambda uri: None)
     monkeypatch.setattr(hypervisor, "start", start)
@@ -451,8 +545,16 @@ def test_a_lab_is_brought_up_where_it_is(
         Lab(paths, system).up()
 
 
-@pytest.mark.parametrize("command", [Lab.up, Lab.down, Lab.bench], ids=lambda command: command.__name__)
-def test_what_builds_or_removes_a_lab_is_refused_for_one_that_was_built_elsewhere(
+OF_THIS_CHECKOUT: dict[str, Callable[[Lab], object]] = {
+    "up": Lab.up,
+    "down": Lab.down,
+    "bench": Lab.bench,
+    "run": lambda lab: lab.engine_for_run(["true"]),
+}
+
+
+@pytest.mark.parametrize("command", OF_THIS_CHECKOUT.values(), ids=OF_THIS_CHECKOUT.keys())
+def test_what_is_about_a_lab_of_this_checkout_is_refused_for_one_that_was_built_elsewhere(
     command: Callable[[Lab], object], paths: LabPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAB_OUTPUTS", "outputs.json")

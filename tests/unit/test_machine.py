@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from pgpool_lab import machine, toolchain
+from pgpool_lab import machine, room, toolchain
 from pgpool_lab.errors import LabError
+from pgpool_lab.hypervisor.resources import Demand
 from pgpool_lab.machine import installation
 from pgpool_lab.machine.checks import (
-    DISK_MIB,
     MEMORY_MIB,
     disk_check,
     memory_check,
+    new_lab,
     package_check,
     processor_check,
     python_check,
@@ -24,6 +25,8 @@ from pgpool_lab.machine.checks import (
 )
 from pgpool_lab.machine.installation import parse_known
 from pgpool_lab.machine.packages import REQUIREMENTS, Requirement, choose, has, missing
+from pgpool_lab.paths import PROJECT
+from pgpool_lab.room import Need
 from pgpool_lab.toolchain import Toolchain, cached, choice, installed
 from pgpool_lab.toolchain.installed import Installed
 
@@ -145,6 +148,10 @@ def test_without_root_and_sudo_the_purpose_is_told(monkeypatch: pytest.MonkeyPat
         installation.authorise("to install")
 
 
+ROOM = Demand((Need("disks", 10, Path("/project")),), 10)
+NO_ROOM = Demand((Need("image", 10, Path("/cache"), "move the cache"),), 9)
+
+
 def test_failed_checks_say_how_to_mend_them() -> None:
     failed = [
         processor_check("aarch64"),
@@ -152,10 +159,12 @@ def test_failed_checks_say_how_to_mend_them() -> None:
         root_check(False, False),
         package_check([DAEMON]),
         memory_check(MEMORY_MIB - 1),
-        disk_check({"/cache": DISK_MIB, "/project": DISK_MIB - 1}),
+        disk_check([ROOM, NO_ROOM]),
     ]
     assert all(not check.ok and check.mend for check in failed)
     assert failed[3].detail == "missing: libvirtd: the daemon"
+    assert "/project" in failed[-1].detail and "/cache" in failed[-1].detail
+    assert failed[-1].mend == "remove files from that file system, or move the cache"
 
 
 def test_passed_checks_need_no_mending() -> None:
@@ -165,9 +174,24 @@ def test_passed_checks_need_no_mending() -> None:
         root_check(False, True),
         package_check([]),
         memory_check(MEMORY_MIB),
-        disk_check({"/": DISK_MIB}),
+        disk_check([ROOM]),
     ]
     assert all(check.ok and not check.mend for check in passed)
+
+
+def test_the_doctor_asks_for_the_room_that_up_asks_for_and_the_readme_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    monkeypatch.setattr(toolchain, "room", lambda setting: room.GO_MIB + room.TOOLS_MIB)
+    needs = new_lab("")
+    assert {need.folder for need in needs} == {Path("/cache/pgpool-lab"), PROJECT}
+    readme = " ".join((PROJECT / "README.md").read_text().split())
+    everything = sum(need.mib for need in needs)
+    whole, without_go = (mib / 1024 for mib in (everything, everything - room.GO_MIB))
+    assert f"{whole:g} GiB of free disk ({without_go:g} GiB where the toolchain need not be built)" in readme
+
+
+def test_a_toolchain_that_cannot_be_had_is_told_by_its_own_check() -> None:
+    assert [need.what for need in new_lab("internet")] == ["the nodes' image", "the nodes' disks"]
 
 
 MADE = Toolchain(Path("/cache/bin"), Path("/cache"), "build")

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
+from xml.etree import ElementTree
 
 import pytest
 from typer.testing import CliRunner
 
 from pgpool_lab import hypervisor, testing
 from pgpool_lab.cli import app
+from pgpool_lab.errors import LabError
+from pgpool_lab.paths import PROJECT
 from pgpool_lab.testing import Chosen, chosen_by
 
 ARGUMENTS: dict[str, tuple[list[str], Chosen]] = {
@@ -82,12 +85,14 @@ def test_two_reports_of_one_second_have_folders_of_their_own(tmp_path: Path, mon
 
 
 class FakeLab:
+    up_of: ClassVar[list[str]] = []
     down_of: ClassVar[list[str]] = []
 
     def __init__(self, paths: Any) -> None:
         self.paths = paths
 
     def up(self) -> None:
+        self.up_of.append(self.paths.stack)
         self.paths.root.mkdir(parents=True, exist_ok=True)
 
     def down(self) -> None:
@@ -118,7 +123,9 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Run]:
     monkeypatch.setattr(testing, "LabPaths", paths)
     monkeypatch.setattr(testing, "Lab", FakeLab)
     monkeypatch.setattr(testing, "pytest", pytest_run)
+    monkeypatch.setattr(testing, "answer", lambda stack, chosen: testing.WOULD_RUN)
     monkeypatch.setattr(hypervisor, "enter", lambda paths: [])
+    FakeLab.up_of.clear()
     FakeLab.down_of.clear()
     return made
 
@@ -153,6 +160,160 @@ def test_a_lab_that_was_there_before_stays(runs: list[Run], tmp_path: Path) -> N
     (tmp_path / "two-node").mkdir()
     testing.run([])
     assert FakeLab.down_of == []
+
+
+def answering(answers: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pytest says of each stack when it is asked for the options' choice."""
+    monkeypatch.setattr(testing, "answer", lambda stack, chosen: answers[stack])
+
+
+NEEDED: dict[str, tuple[dict[str, int], list[str]]] = {
+    "both": ({"two-node": testing.WOULD_RUN, "three-node": testing.WOULD_RUN}, ["two-node", "three-node"]),
+    "the larger one alone": ({"two-node": testing.NO_TESTS, "three-node": testing.WOULD_RUN}, ["three-node"]),
+    "none": ({"two-node": testing.NO_TESTS, "three-node": testing.NO_TESTS}, []),
+    "tests are only listed": ({"two-node": 0, "three-node": 0}, []),
+}
+
+
+@pytest.mark.parametrize(("answers", "needed"), NEEDED.values(), ids=NEEDED.keys())
+def test_only_those_labs_are_brought_up_that_the_options_choose_tests_of(
+    answers: dict[str, int], needed: list[str], runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(answers, monkeypatch)
+    assert testing.run(["--", "-k", "something"]) == 0
+    assert FakeLab.up_of == needed
+    assert [extra["LAB_STACK"] for *_, extra in runs if extra] == needed
+    assert len(runs) == len(testing.WITHOUT_LAB) + len(needed), "what needs no lab is run in any case"
+
+
+def test_a_named_stack_of_which_no_test_is_chosen_is_not_brought_up(
+    runs: list[Run], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering({"two-node": testing.NO_TESTS}, monkeypatch)
+    assert testing.run(["two-node", "--", "-k", "something"]) == 1
+    assert (FakeLab.up_of, runs) == ([], [])
+    assert "no test was chosen" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[], ["--all"], ["two-node"], ["two-node", "--all"]])
+def test_without_options_there_is_nothing_to_ask(
+    words: list[str], runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering({}, monkeypatch)
+    assert testing.run(words) == 0
+
+
+def test_options_that_pytest_refuses_start_nothing(
+    runs: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(stack: str, chosen: Chosen) -> int:
+        raise LabError("pytest does not take it")
+
+    monkeypatch.setattr(testing, "answer", refuse)
+    with pytest.raises(LabError, match="pytest does not take it"):
+        testing.run(["--", "--nonsense"])
+    assert (FakeLab.up_of, runs) == ([], [])
+    assert not (tmp_path / "reports").exists()
+
+
+LIVE_TESTS = """\
+import os
+
+import pytest
+
+STACK = os.environ.get("LAB_STACK", "")
+
+
+@pytest.mark.parametrize("scenario", ["link-down", "partition"] if STACK == "three-node" else ["link-down"])
+def test_scenario(scenario):
+    open("it-ran", "w")
+
+
+def test_two_nodes():
+    open("it-ran", "w")
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a few tests in two of the folders, of which none may be run."""
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\ntestpaths = ["tests"]\n')
+    for folder, text in {"unit": "def test_scenario(): open('it-ran', 'w')\n", "live": LIVE_TESTS}.items():
+        file = tmp_path / "tests" / folder / f"test_{folder}.py"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    monkeypatch.setattr(testing, "PROJECT", tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    return tmp_path
+
+
+RUNS, NONE = testing.WOULD_RUN, testing.NO_TESTS
+
+ASKED: dict[str, tuple[str, dict[str, int]]] = {
+    "of both stacks": ("-k link-down", {"two-node": RUNS, "three-node": RUNS}),
+    "of one of them": ("-k partition", {"two-node": NONE, "three-node": RUNS}),
+    "of none": ("-k nothing-of-the-kind", {"two-node": NONE}),
+    "by a file that needs no lab": ("tests/unit/test_unit.py", {"two-node": NONE}),
+    "by a folder": ("tests/live", {"two-node": RUNS}),
+    "by two files": ("tests/unit/test_unit.py tests/live/test_live.py", {"two-node": RUNS}),
+    "in several processes": ("-n 2 -k scenario", {"two-node": RUNS}),
+    "to be listed": ("--collect-only", {"two-node": 0}),
+}
+
+
+@pytest.mark.parametrize(("options", "expected"), ASKED.values(), ids=ASKED.keys())
+def test_pytest_itself_says_whether_live_tests_are_chosen(
+    options: str, expected: dict[str, int], project: Path
+) -> None:
+    chosen = Chosen((), False, tuple(options.split()))
+    assert {stack: testing.answer(stack, chosen) for stack in expected} == expected
+    assert not (project / "it-ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--nonsense", "unrecognized arguments: --nonsense"),
+        ("tests/nothing.py", "file or directory not found: tests/nothing.py"),
+        ("tests/live/test_live.py::test_scenario[partition]", "not found"),
+    ],
+)
+def test_what_pytest_complains_of_is_shown(
+    options: str, said: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(LabError, match=r"pytest does not take .* for the stack two-node") as raised:
+        testing.answer("two-node", Chosen((), False, (options,)))
+    assert options in raised.value.problem and "after --" in raised.value.remedy
+    assert said in capsys.readouterr().out
+
+
+def test_tests_that_cannot_be_read_are_found_out_before_a_lab_is_brought_up(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "tests" / "live" / "test_broken.py").write_text("import nothing_of_the_kind\n")
+    with pytest.raises(LabError):
+        testing.answer("two-node", Chosen((), False, ("-k", "link-down")))
+    assert "No module named 'nothing_of_the_kind'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "ran"),
+    [
+        ((), {"test_unit"}),
+        (("tests/unit", "tests/live"), {"test_unit"}),
+        (("tests/live/test_live.py",), set()),
+    ],
+)
+def test_a_part_runs_the_tests_of_its_folders_only(options: tuple[str, ...], ran: set[str], project: Path) -> None:
+    report = project / "report.xml"
+    code = testing.pytest(("tests/unit", "tests/program"), options, report, prefix=[], extra={})
+    assert code == (0 if ran else testing.NO_TESTS)
+    assert {case.get("classname", "").split(".")[-1] for case in ElementTree.parse(report).iter("testcase")} == ran
+
+
+def test_all_folders_of_tests_belong_to_a_part() -> None:
+    found = {f"tests/{folder.name}" for folder in (PROJECT / "tests").iterdir() if (folder / "__init__.py").is_file()}
+    assert found == set(testing.FOLDERS)
 
 
 def test_what_failed_is_told_once_more_at_the_end(tmp_path: Path) -> None:

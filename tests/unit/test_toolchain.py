@@ -11,6 +11,7 @@ import pytest
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import PROJECT
+from pgpool_lab.room import GO_MIB, TOOLS_MIB
 from pgpool_lab.toolchain import (
     Choice,
     Toolchain,
@@ -242,3 +243,55 @@ def test_a_toolchain_that_was_made_before_is_taken_without_asking_the_network(
     made = tmp_path / "pgpool-lab" / "toolchain" / f"build-{cached.key('build')}"
     made.mkdir(parents=True)
     assert cached.take(None) == cached.Toolchain(made / "bin", made, "build")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty place for toolchains, on a machine that has none on PATH and no network."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(choice, "site_answers", lambda: pytest.fail("the network was asked"))
+    monkeypatch.setattr(build, "into", lambda target, modules, log: (target / "bin").mkdir())
+    monkeypatch.setattr(download, "into", lambda target, log: (target / "bin").mkdir())
+    return tmp_path / "pgpool-lab" / "toolchain"
+
+
+def test_the_choice_is_told_when_something_is_made_and_else_on_demand(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cached.take("build")
+    assert capsys.readouterr().err == "toolchain: build (LAB_TOOLCHAIN=build)\n"
+    cached.take("build")
+    assert capsys.readouterr().err == ""
+    there = cache / f"build-{cached.key('build')}"
+    cached.take("build", named=True)
+    assert capsys.readouterr().err == f"toolchain: build (LAB_TOOLCHAIN=build; made before: {there})\n"
+    cached.take(None, named=True)
+    assert capsys.readouterr().err == f"toolchain: build (nothing that fits is on PATH; made before: {there})\n"
+
+
+def test_a_toolchain_of_the_user_s_is_named_with_its_place(
+    user_toolchain: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cached.take(None, named=True)
+    told = capsys.readouterr().err
+    assert told.startswith("toolchain: path (") and told.count("\n") == 1
+    assert str(user_toolchain / "bin") in told and str(user_toolchain / "home") in told
+
+
+def test_a_toolchain_takes_room_only_while_it_has_to_be_made(cache: Path) -> None:
+    assert cached.room("build") == GO_MIB + TOOLS_MIB
+    assert cached.room("download") == TOOLS_MIB
+    # An interrupted build has compiled only some of it.
+    (cache / f"build-{'0' * 16}.partial" / "bin").mkdir(parents=True)
+    assert cached.room("build") == GO_MIB + TOOLS_MIB
+    (cache / f"build-{'0' * 16}" / "bin").mkdir(parents=True)
+    assert cached.room("build") == TOOLS_MIB, "Go has what an earlier build compiled"
+    prepare(Choice("build", "test"))
+    assert (cached.room("build"), cached.room(None), cached.room("download")) == (0, 0, TOOLS_MIB)
+    with pytest.raises(LabError, match="LAB_TOOLCHAIN=path"):
+        cached.room("path")
+
+
+def test_a_toolchain_of_the_user_s_takes_none(user_toolchain: Path) -> None:
+    assert (cached.room(None), cached.room("path")) == (0, 0)

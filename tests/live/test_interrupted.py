@@ -1,0 +1,161 @@
+"""What is interrupted, killed or destroyed at a bad moment goes on afterwards, or nothing of it is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from pgpool_lab.cluster.status import primaries
+from pgpool_lab.engine import has_resources
+from pgpool_lab.hypervisor import uri
+from pgpool_lab.hypervisor.leftovers import ask, virsh
+from pgpool_lab.hypervisor.namespace import NAMESPACES
+from pgpool_lab.paths import LabPaths
+from pgpool_lab.waiting import bounded, wait_for
+from tests.live.beside import STACK, Checkout
+from tests.live.lab import LiveLab
+
+pytestmark = [pytest.mark.everything, pytest.mark.two_nodes]
+
+INSIDE = ("./lab", "run", "--stack", STACK, "--")
+"""Before a command of the engine's."""
+BEGIN_SECONDS = 240
+"""From `./lab up` until its machines run: libvirt's start, a preview and the disks take some twenty seconds, several
+times that on a busy host."""
+END_SECONDS = 120
+"""For what an interrupted update has under way: it may be making a machine."""
+LISTINGS = {"machines": "list", "networks": "net-list", "pools": "pool-list"}
+"""Kinds of what libvirt has, and the verbs of virsh that list them."""
+
+
+@pytest.fixture(scope="module")
+def other(checkout: Checkout) -> Iterator[Checkout]:
+    """The other checkout. Each test makes of its lab what it begins with, out of what the one before left."""
+    try:
+        yield checkout
+    finally:
+        checkout.done("./lab", "down", STACK)
+
+
+def running(paths: LabPaths) -> set[str]:
+    """The lab's machines that run; none while its libvirt does not answer."""
+    return set(virsh(uri(paths), "list", "--name").stdout.split())
+
+
+@contextmanager
+def begun(checkout: Checkout, printed: Path, wanted: Callable[[set[str]], bool]) -> Iterator[subprocess.Popen[bytes]]:
+    """`./lab up` from the moment on when those machines run that are `wanted`; nothing of it outlives the block."""
+    up = checkout.begin(printed, "./lab", "up", STACK)
+    try:
+        wait_for(
+            lambda: (running(checkout.paths), up.poll()),
+            lambda seen: wanted(seen[0]) or seen[1] is not None,
+            seconds=BEGIN_SECONDS,
+            what=f"./lab up, which prints to {printed}, has its machines run",
+            pause=0.2,
+        )
+        assert up.poll() is None, printed.read_text()
+        yield up
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(up.pid, signal.SIGKILL)
+        up.wait()
+
+
+def made(paths: LabPaths) -> dict[str, list[str]]:
+    """What there is in a lab's libvirt and network, by kind; no kind of which there is nothing."""
+    found = {kind: ask(uri(paths), verb, "--all", "--name").split() for kind, verb in LISTINGS.items()}
+    found["volumes"] = [str(file) for file in (paths.libvirt / "lib" / "images").rglob("*") if file.is_file()]
+    listed = subprocess.run(["ip", "-j", "-n", paths.name, "link"], capture_output=True, text=True, check=True).stdout
+    links = [str(link["ifname"]) for link in json.loads(listed)]
+    # A kernel may put some of its own into every namespace.
+    found["interfaces"] = [name for name in links if name == paths.bridge or name.startswith("vnet")]
+    return {kind: names for kind, names in found.items() if names}
+
+
+def network(paths: LabPaths) -> int:
+    """Which network namespace is the lab's, by its number (namespaces(7))."""
+    return (NAMESPACES / paths.name).stat().st_ino
+
+
+def left(paths: LabPaths, namespace: int) -> dict[str, list[str]]:
+    """What there still is of a lab on this machine, by kind; no kind of which there is nothing.
+
+    `namespace` was its network. That lasts, with all its interfaces, as long as a process or a mount has it; machines
+    are processes, and their definitions and disks are files.
+    """
+    places = [paths.root.parent, *Path("/run").glob(f"{paths.name}*"), *NAMESPACES.glob(f"{paths.name}*")]
+    found: dict[str, list[str]] = {"files": [str(place) for place in places if place.exists()]}
+    processes, mounts = [], set[str]()
+    for folder in Path("/proc").glob("[0-9]*"):
+        # It may end meanwhile.
+        with suppress(OSError):
+            words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if paths.name in words or (folder / "ns" / "net").stat().st_ino == namespace:
+                processes.append(f"{folder.name} {words}")
+            mounts |= {line for line in (folder / "mountinfo").read_text().splitlines() if paths.name in line}
+    found |= {"processes": processes, "mounts": sorted(mounts)}
+    return {kind: names for kind, names in found.items() if names}
+
+
+def test_a_preview_before_anything_exists_works_and_creates_nothing(other: Checkout) -> None:
+    paths = other.paths
+    other.done("./lab", "down", STACK)
+    told = other.done(*INSIDE, "pulumi", "preview", "--stack", STACK, "--non-interactive")
+    assert "to create" in told, told
+    assert made(paths) == {}
+    assert not has_resources(paths)
+    assert not paths.operator_key.exists() and not paths.seeds.exists()
+    namespace = network(paths)
+    other.done("./lab", "down", STACK)
+    assert left(paths, namespace) == {}
+
+
+def test_an_interrupted_up_ends_without_a_traceback_and_the_next_one_goes_on(other: Checkout, tmp_path: Path) -> None:
+    paths, printed = other.paths, tmp_path / "printed"
+    other.done("./lab", "down", STACK)
+    with begun(other, printed, bool) as up:
+        # What Ctrl-C does in a terminal: the engine hears of it as well.
+        os.killpg(up.pid, signal.SIGINT)
+        code = up.wait(bounded(END_SECONDS))
+    said = printed.read_text()
+    assert code == 130, said
+    assert "the same command goes on from here" in said, said
+    assert "Traceback" not in said, said
+    key = paths.operator_key.read_text()
+    told = other.done("./lab", "up", STACK)
+    assert "healthy" in told.splitlines(), told
+    assert paths.operator_key.read_text() == key, "it was begun anew"
+
+
+def test_destroy_works_in_the_middle_of_a_failover(other: Checkout) -> None:
+    paths = other.paths
+    other.done("./lab", "up", STACK)
+    report = json.loads(other.done("./lab", "status", STACK, "--json"))
+    [primary] = primaries(report)
+    assert report["vip"]["holders"] == [primary]
+    ask(uri(paths), "destroy", paths.domain(primary))
+    other.done(*INSIDE, "pulumi", "destroy", "--yes", "--stack", STACK)
+    assert not has_resources(paths)
+    assert made(paths) == {}
+    assert not paths.operator_key.exists()
+
+
+def test_down_after_an_up_that_was_killed_half_way_leaves_nothing(
+    lab: LiveLab, other: Checkout, tmp_path: Path
+) -> None:
+    paths = other.paths
+    other.done("./lab", "down", STACK)
+    machines = {paths.domain(machine.name) for machine in lab.outputs.machines}
+    with begun(other, tmp_path / "printed", machines.issubset) as up:
+        namespace = network(paths)
+        os.killpg(up.pid, signal.SIGKILL)
+    other.done("./lab", "down", STACK)
+    assert left(paths, namespace) == {}
