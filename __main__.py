@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
@@ -39,6 +40,9 @@ def main() -> None:
         pulumi.export(name, value)
 
 
+# The engine interrupts the program where a user interrupts it, and where a guard refuses an update: Python would print
+# a traceback below the reason.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 try:
     main()
 except LabError as error:

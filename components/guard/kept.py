@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +38,6 @@ class KeptSettings:
 
     def _compare(self, args: pulumi.ResourceHookArgs) -> None:
         if changes := changed((args.old_inputs or {})["input"], (args.new_inputs or {})["input"]):
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # See OneMachineAtATime.
             raise LabError(
                 f"{'; '.join(changes)}: the data of this lab depend on it",
                 f"undo the change, or make the lab anew: ./lab down {self._stack}, then ./lab up {self._stack}",

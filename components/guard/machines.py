@@ -8,8 +8,6 @@ machines that are down already.
 
 from __future__ import annotations
 
-import signal
-
 import pulumi
 
 from pgpool_lab.errors import LabError
@@ -41,8 +39,6 @@ class OneMachineAtATime:
     def _count(self, args: pulumi.ResourceHookArgs) -> None:
         self._replaced.add(args.name.removesuffix("-machine"))
         if len(self._replaced) > 1 and pulumi.runtime.is_dry_run():
-            # The engine now interrupts the program, of which Python would print a traceback below the error.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
             names = " and ".join(sorted(self._replaced))
             raise LabError(
                 f"this update would replace the machines of {names} at once, which would take the cluster down",

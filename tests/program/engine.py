@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import runpy
+import signal
 from collections.abc import Iterator, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -234,7 +235,12 @@ def _run(recording: Recording, config: Mapping[str, Any], preview: bool) -> None
     set_all_config(
         {f"pgpool-lab:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     )
-    asyncio.run(run_in_stack(_program))
+    heard = signal.getsignal(signal.SIGINT)
+    try:
+        asyncio.run(run_in_stack(_program))
+    finally:
+        # The program has its own way to end, which is not this process's.
+        signal.signal(signal.SIGINT, heard)
 
 
 def _program() -> None:
