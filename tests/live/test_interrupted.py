@@ -22,7 +22,7 @@ from pgpool_lab.waiting import bounded, wait_for
 from tests.live.beside import STACK, Checkout
 from tests.live.lab import LiveLab
 
-pytestmark = [pytest.mark.everything, pytest.mark.two_nodes]
+pytestmark = pytest.mark.two_nodes
 
 INSIDE = ("./lab", "run", "--stack", STACK, "--")
 """Before a command of the engine's."""
