@@ -78,6 +78,7 @@ class Bounds(BaseModel):
     holder_outage: Bound | None
     detection_seconds: Bound | None
     promotion_seconds: Bound | None
+    belief_seconds: Bound | None
     takeover_seconds: Bound | None
 
 
@@ -143,12 +144,15 @@ def bounds(
     vip: tuple[Term, ...] = ()
     promoted: tuple[Term, ...] = ()
     served: tuple[Term, ...] = ()
+    noticed: list[tuple[Term, ...]] = []
     if struck.holder is not None:
         lost = watchdog_detection(timings, struck.holder, members)
+        noticed.append(lost)
         elected = succession() if by_query(timings) else election(members)
         vip = (*lost, *elected, *escalation())
     if struck.primary is not None:
         checked = backend_detection(timings, struck.primary)
+        noticed.append(checked)
         promoted = (*agreed(checked, (*lost, *elected), asks_again=asks_again), *promotion())
         served = (*promoted, *primary_search())
     # With both struck the virtual IP comes up while the backend is still being checked.
@@ -163,9 +167,10 @@ def bounds(
         read_outage=total(service, client),
         vip_outage=total(vip, sampled) if vip else None,
         holder_outage=total(vip, sampled) if vip else None,
-        # Samples don't tell the watchdog's state, and pgpool answers nobody before its failover is over.
-        detection_seconds=total(served, seen, sampled) if served else None,
+        detection_seconds=total(min(noticed, key=length), sampled),
         promotion_seconds=total(promoted, sampled) if promoted else None,
+        # pgpool answers nobody before its failover is over.
+        belief_seconds=total(served, seen, sampled) if served else None,
         takeover_seconds=total(vip, sampled) if vip else None,
     )
 

@@ -10,8 +10,10 @@ from pgpool_lab.harness.bounds import Bound, Bounds
 from pgpool_lab.harness.measures import Gap, Measures
 
 MUST_HAPPEN = ("promotion_seconds", "takeover_seconds")
-"""What a bound says must be seen. A detection can be missed: pgpool says nothing during a failover, and the repair may
-begin before it was asked again; an outage can be too short."""
+"""What a bound says must be seen.
+
+A detection can be missed: pgpool 3.2 does not log that another pgpool is gone. So can a belief: pgpool says nothing
+during a failover, and the repair may begin before it was asked again. An outage can be too short."""
 
 
 class Comparison(BaseModel):

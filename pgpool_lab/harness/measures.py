@@ -56,12 +56,13 @@ class Measures(BaseModel):
     """Longest time between two answers for the virtual IP with at least one unanswered request between them."""
     holder_outage: Gap | None
     """Longest time between two samples of nodes that hold the virtual IP, the former holder without it in between."""
-    detection_seconds: float | None
-    """From the fault until a pgpool on any node was seen to believe something else of a backend than before: None where
-    no backend is lost, since samples have nothing of the watchdog. During a failover pgpool answers nobody, so this can
-    be late by its length."""
+    detection_seconds: float | None = None
+    """From the fault until a pgpool on any node was seen to have logged that a backend or another pgpool is gone."""
     promotion_seconds: float | None
     """From the fault until a node that wasn't primary before it was seen to take writes."""
+    belief_seconds: float | None
+    """From the fault until a pgpool on any node was seen to believe something else of a backend than before: None where
+    no backend is lost. Who asks pgpool learns of the loss then: during a failover it answers nobody."""
     takeover_seconds: float | None
     """From the fault until a node that didn't hold the virtual IP before it was seen to hold it."""
 
@@ -99,6 +100,7 @@ def measure(evidence: Evidence, window: Window) -> Measures:
         holder_outage=longest(gaps_between(holdings(evidence)), window),
         detection_seconds=first_after(window, detections(evidence, window)),
         promotion_seconds=first_after(window, newly(evidence, window, says_primary)),
+        belief_seconds=first_after(window, changes_of_belief(evidence, window)),
         takeover_seconds=first_after(window, newly(evidence, window, says_holder)),
     )
 
@@ -189,6 +191,18 @@ def holdings(evidence: Evidence) -> Iterator[tuple[float, bool]]:
 
 
 def detections(evidence: Evidence, window: Window) -> Iterator[float]:
+    """When a pgpool was seen to have logged a loss since the fault. A node's count begins anew with its connection."""
+    for samples in evidence.by_node.values():
+        known = 0
+        for sample in samples:
+            if sample.pgpool is None or sample.pgpool.noticed is None:
+                continue
+            if not before(sample, window) and sample.pgpool.noticed not in (0, known):
+                yield sample.latest
+            known = sample.pgpool.noticed
+
+
+def changes_of_belief(evidence: Evidence, window: Window) -> Iterator[float]:
     """When a running pgpool was seen to believe something else than before the fault."""
     for samples in evidence.by_node.values():
         beliefs = [belief(sample.pgpool) for sample in samples if before(sample, window) and sample.pgpool]

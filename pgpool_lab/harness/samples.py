@@ -62,6 +62,9 @@ class PgpoolSample(Record):
     """In pgpool's own words: LEADER, STANDBY, JOINING, …; None when it didn't say."""
     backends: tuple[BackendBelief, ...]
     """Empty when it didn't answer, as during a failover."""
+    noticed: int | None = None
+    """How often it has logged that a backend or another pgpool is gone, since this node is watched over the present
+    connection (`pgpool_lab/node/noticed.py`); None where nobody looked."""
 
 
 class NodeSample(Record):

@@ -25,6 +25,7 @@ from typing import Any
 from . import dialect, receiver
 from .address import has_address
 from .configuration import AGENT, PASSWORDS, Config, as_service, load
+from .noticed import Noticed
 from .pgpool import client, parse_backends
 from .role import standby_file
 from .sessions import Session
@@ -119,7 +120,7 @@ def pgpool_session(config: Config) -> Session:
 
 def serve(config: Config, postgres: Session, pgpool: Session) -> None:
     """Answer every line of the listener with a line."""
-    view = View()
+    view, noticed = View(), Noticed()
     while await_question(postgres, pgpool, view):
         now = uptime()
         line = local_state(config, now)
@@ -135,7 +136,7 @@ def serve(config: Config, postgres: Session, pgpool: Session) -> None:
         else:
             pgpool.close()
             view.forget()
-        write(line, state, view.known(now))
+        write(line, state, view.known(now), noticed.count())
 
 
 class View:
@@ -250,9 +251,11 @@ def parse_state(config: Config, text: str) -> dict[str, Any]:
     }
 
 
-def write(line: Mapping[str, Any], state: Mapping[str, Any] | None, view: list[dict[str, str]] | None) -> None:
+def write(
+    line: Mapping[str, Any], state: Mapping[str, Any] | None, view: list[dict[str, str]] | None, noticed: int
+) -> None:
     """One line of JSON. `state` is None when PostgreSQL did not answer in time, `view` when pgpool does not."""
     postgres = {**line["postgres"], "answered": state is not None, **(state or {})}
-    whole = {**line, "postgres": postgres, "pgpool": {**line["pgpool"], "backends": view}}
+    whole = {**line, "postgres": postgres, "pgpool": {**line["pgpool"], "backends": view, "noticed": noticed}}
     sys.stdout.write(json.dumps(whole, separators=(",", ":")) + "\n")
     sys.stdout.flush()

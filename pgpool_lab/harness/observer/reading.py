@@ -44,4 +44,5 @@ def pgpool(said: dict[str, Any]) -> PgpoolSample:
         running=said["running"],
         watchdog_role=None,
         backends=tuple(BackendBelief(**belief) for belief in beliefs),
+        noticed=said["noticed"],
     )

@@ -51,6 +51,7 @@ def node(
     accepts: bool | None = None,
     watchdog: str | None = "STANDBY",
     believes: tuple[BackendBelief, ...] = (),
+    noticed: int | None = None,
 ) -> NodeSample:
     """A sample that was asked for `took` before `at`. No watchdog state means that pgpool is stopped."""
     return NodeSample(
@@ -68,7 +69,7 @@ def node(
             lsn="0/5000100",
             streaming_from="node0" if role == "standby" else None,
         ),
-        pgpool=PgpoolSample(running=watchdog is not None, watchdog_role=watchdog, backends=believes),
+        pgpool=PgpoolSample(running=watchdog is not None, watchdog_role=watchdog, backends=believes, noticed=noticed),
     )
 
 

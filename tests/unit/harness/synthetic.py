@@ -67,6 +67,7 @@ def samples() -> list[Sample]:
                 timeline=2 if at > PROMOTED else 1,
                 watchdog="LEADER" if at > LEADER else "JOINING" if at > GONE else "STANDBY",
                 believes=believes(at + 0.1),
+                noticed=int(at > GONE),
             )
         )
         found.append(runs.node("node5", at + 0.2, timeline=2 if at > SERVED else 1, believes=believes(at + 0.2)))

@@ -94,7 +94,7 @@ def test_what_was_measured_by_hand_lies_within_the_bounds_and_not_far_below(stru
 def test_a_lost_primary_moves_no_virtual_ip_and_a_lost_holder_promotes_nobody() -> None:
     primary, holder = of(STOPPED_PRIMARY), of(STOPPED_PGPOOL)
     assert (primary.vip_outage, primary.holder_outage, primary.takeover_seconds) == (None, None, None)
-    assert (holder.promotion_seconds, holder.detection_seconds) == (None, None)
+    assert (holder.promotion_seconds, holder.belief_seconds) == (None, None)
     assert words(holder.vip_outage)[-2:] == ["virtual IP is brought up", "pace of sampling"]
 
 
@@ -113,10 +113,21 @@ def test_a_dead_host_s_failover_waits_for_the_election_and_is_then_checked_again
         "standby is promoted",
         "pace of sampling",
     ]
-    assert words(found.detection_seconds)[-4:] == [
+    assert words(found.belief_seconds)[-4:] == [
         "standby is promoted",
         "pgpool looks for the primary",
         "pgpool is asked what it believes",
+        "pace of sampling",
+    ]
+
+
+def test_a_loss_is_noticed_by_whoever_is_the_first_to_find_it_out() -> None:
+    assert words(of(STOPPED_PGPOOL).detection_seconds) == ["pgpool stops and says so", "pace of sampling"]
+    assert words(of(DEAD_HOST).detection_seconds) == ["no heartbeat", "next life check", "pace of sampling"]
+    assert words(of(HUNG_PRIMARY).detection_seconds) == [
+        "next health check",
+        "checks run into their timeout",
+        "pauses between checks",
         "pace of sampling",
     ]
 

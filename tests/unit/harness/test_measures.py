@@ -127,7 +127,7 @@ BEFORE = [
 ]
 
 
-def test_detection_is_the_first_changed_belief_of_a_running_pgpool() -> None:
+def test_a_belief_is_the_first_that_changed_of_a_running_pgpool() -> None:
     samples = [
         *BEFORE,
         node("node0", 11, role="stopped", watchdog=None),
@@ -135,12 +135,34 @@ def test_detection_is_the_first_changed_belief_of_a_running_pgpool() -> None:
         node("node4", 14, believes=beliefs(down=["node0"])),
         node("node4", 16, believes=beliefs(primary="node4", down=["node0"])),
     ]
-    assert measure(evidence(samples=samples), WINDOW).detection_seconds == 4
+    assert measure(evidence(samples=samples), WINDOW).belief_seconds == 4
+
+
+def test_detection_is_the_first_loss_that_a_pgpool_logs_after_the_fault() -> None:
+    samples = [
+        node("node4", 8, noticed=1),
+        node("node4", 9, noticed=2),
+        node("node4", 11, noticed=2),
+        node("node4", 13, noticed=3),
+        node("node4", 15, noticed=4),
+    ]
+    assert measure(evidence(samples=samples), WINDOW).detection_seconds == 3
+    assert measure(evidence(samples=samples[:3]), WINDOW).detection_seconds is None
+
+
+def test_a_count_that_began_anew_with_a_connection_is_no_detection() -> None:
+    samples = [node("node4", 9, noticed=2), node("node4", 11, noticed=0), node("node4", 12, noticed=1)]
+    assert measure(evidence(samples=samples), WINDOW).detection_seconds == 2
+
+
+def test_a_node_whose_log_nobody_looked_at_detects_nothing() -> None:
+    samples = [node("node4", 9), node("node4", 11)]
+    assert measure(evidence(samples=samples), WINDOW).detection_seconds is None
 
 
 def test_nothing_detected_is_not_zero_seconds() -> None:
     found = measure(evidence(samples=[*BEFORE, node("node4", 20, believes=beliefs())]), WINDOW)
-    assert (found.detection_seconds, found.promotion_seconds, found.takeover_seconds) == (None, None, None)
+    assert (found.belief_seconds, found.promotion_seconds, found.takeover_seconds) == (None, None, None)
 
 
 def test_promotion_and_takeover_are_when_another_node_is_seen_with_the_role() -> None:

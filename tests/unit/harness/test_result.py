@@ -25,6 +25,7 @@ BOUNDS = Bounds(
     holder_outage=TEN,
     detection_seconds=TEN,
     promotion_seconds=TEN,
+    belief_seconds=TEN,
     takeover_seconds=None,
 )
 MEASURES = Measures(
@@ -35,6 +36,7 @@ MEASURES = Measures(
     holder_outage=None,
     detection_seconds=3,
     promotion_seconds=10,
+    belief_seconds=5,
     takeover_seconds=None,
 )
 
@@ -49,6 +51,7 @@ def test_every_measure_stands_beside_its_bound() -> None:
         ("holder outage", None, 10, True),
         ("detection", 3, 10, True),
         ("promotion", 10, 10, True),
+        ("belief", 5, 10, True),
         ("takeover", None, None, True),
     ]
 
@@ -67,8 +70,9 @@ def test_what_exceeds_its_bound_is_named(change: dict[str, object], expected: st
     assert [one.name for one in found if not one.within] == [expected]
 
 
-def test_a_detection_that_was_missed_exceeds_nothing() -> None:
-    found = compare(MEASURES.model_copy(update={"detection_seconds": None}), BOUNDS)
+@pytest.mark.parametrize("missed", ["detection_seconds", "belief_seconds"])
+def test_what_pgpool_says_and_was_missed_exceeds_nothing(missed: str) -> None:
+    found = compare(MEASURES.model_copy(update={missed: None}), BOUNDS)
     assert all(one.within for one in found)
 
 

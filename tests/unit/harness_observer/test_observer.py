@@ -46,6 +46,7 @@ LINE: dict[str, Any] = {
         "running": True,
         "frozen": False,
         "backends": [{"name": "node0", "status": "down", "role": "standby"}],
+        "noticed": 2,
     },
 }
 
@@ -68,6 +69,7 @@ def test_a_line_becomes_a_sample_between_question_and_answer() -> None:
         "streaming_from": "node4",
     }
     assert [belief.model_dump() for belief in sample.pgpool.backends] == LINE["pgpool"]["backends"]
+    assert sample.pgpool.noticed == 2
 
 
 def test_a_server_that_did_not_answer_has_no_role_but_runs() -> None:
@@ -77,7 +79,7 @@ def test_a_server_that_did_not_answer_has_no_role_but_runs() -> None:
 
 
 def test_a_pgpool_that_did_not_answer_believes_nothing() -> None:
-    sample = read({**LINE, "pgpool": {"running": True, "frozen": False, "backends": None}})
+    sample = read({**LINE, "pgpool": {"running": True, "frozen": False, "backends": None, "noticed": 0}})
     assert sample.pgpool is not None
     assert (sample.pgpool.running, sample.pgpool.backends) == (True, ())
 

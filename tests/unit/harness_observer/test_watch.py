@@ -224,6 +224,7 @@ def test_every_line_is_answered_until_the_listener_goes(listener: Standard, caps
     assert sample["postgres"]["answered"] is True
     assert sample["postgres"]["role"] == "primary"
     assert sample["pgpool"]["backends"] is None
+    assert sample["pgpool"]["noticed"] == 0
 
 
 def test_a_server_that_hangs_does_not_keep_the_sample_back(
