@@ -9,6 +9,7 @@ from typing import Literal
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.bounds import Bounds, Struck, Watched, bounds
+from pgpool_lab.harness.confirmation import broken_promises, waits
 from pgpool_lab.harness.faults import FAULTS, Losses
 from pgpool_lab.harness.faults.model import BACK_SECONDS
 from pgpool_lab.harness.invariants.model import (
@@ -107,8 +108,8 @@ def assess(run: ScenarioRun, place: Place, rows: Mapping[str, Rows | None]) -> R
         times_of(run),
         evidence,
         disturbances,
-        unmet=[*unmet(run), *([NEITHER] if cut == "neither" else [])],
-        told=[STOPPED] if cut == "stopped" else [],
+        unmet=[*unmet(run), *([NEITHER] if cut == "neither" else []), *broken_promises(run, outputs)],
+        told=[*([STOPPED] if cut == "stopped" else []), *waits(run, outputs)],
     )
     return Recording(result, run.samples, run.ledger)
 

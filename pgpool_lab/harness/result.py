@@ -85,7 +85,7 @@ class Result(Document):
     violations: tuple[Violation, ...]
     expected: tuple[Violation, ...]
     """What did not hold and is no failure here: a split of two nodes that are cut from each other, or that they stopped
-    instead, and what no lab can prevent."""
+    instead, commits that wait for a standby, and what no lab can prevent."""
     unmet: tuple[str, ...]
     """What the scenario expected and didn't see, and what kept it from its end."""
     passed: bool
