@@ -106,19 +106,17 @@ class Lab:
 
         A lab that stands has taken its memory and its disk; a libvirt that is not this machine's has its own.
         """
-        needs = room.for_cache(
-            cache_directory(),
-            toolchain_mib=toolchain.room(os.environ.get("LAB_TOOLCHAIN")),
-            image=not base.present(recipe),
-        )
+        needs = toolchain.needs(os.environ.get("LAB_TOOLCHAIN"))
+        if not base.present(recipe):
+            needs.append(room.for_image(cache_directory()))
         if not has_resources(self.paths):
             elsewhere = self._libvirt_elsewhere
             if elsewhere is None or hypervisor.on_this_host(elsewhere):
                 hypervisor.check_memory(settings.memory_mib)
             if elsewhere is None:
-                needs.append(room.for_disks(self.paths.root, room.ANOTHER_CHECKOUT))
+                needs.append(room.for_disks(self.paths.root, len(settings.nodes), room.ANOTHER_CHECKOUT))
             elif hypervisor.sees_this_tree(elsewhere):
-                needs.append(room.for_disks(self.paths.pool))
+                needs.append(room.for_disks(self.paths.pool, len(settings.nodes)))
         hypervisor.check_disk(needs)
 
     def _forget_unrecorded(self, recorded: Collection[str], at: str) -> None:

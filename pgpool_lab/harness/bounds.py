@@ -147,7 +147,8 @@ def bounds(
     noticed: list[tuple[Term, ...]] = []
     if struck.holder is not None:
         lost = watchdog_detection(timings, struck.holder, members)
-        noticed.append(lost)
+        # 3.2 does not log that another pgpool is gone (`pgpool_lab/node/noticed.py`).
+        noticed += [] if by_query(timings) else [lost]
         elected = succession() if by_query(timings) else election(members)
         vip = (*lost, *elected, *escalation())
     if struck.primary is not None:
@@ -167,7 +168,7 @@ def bounds(
         read_outage=total(service, client),
         vip_outage=total(vip, sampled) if vip else None,
         holder_outage=total(vip, sampled) if vip else None,
-        detection_seconds=total(min(noticed, key=length), sampled),
+        detection_seconds=total(min(noticed, key=length), sampled) if noticed else None,
         promotion_seconds=total(promoted, sampled) if promoted else None,
         # pgpool answers nobody before its failover is over.
         belief_seconds=total(served, seen, sampled) if served else None,

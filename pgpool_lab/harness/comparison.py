@@ -12,8 +12,9 @@ from pgpool_lab.harness.measures import Gap, Measures
 MUST_HAPPEN = ("promotion_seconds", "takeover_seconds")
 """What a bound says must be seen.
 
-A detection can be missed: pgpool 3.2 does not log that another pgpool is gone. So can a belief: pgpool says nothing
-during a failover, and the repair may begin before it was asked again. An outage can be too short."""
+A detection can be missed: pgpool 3.2 does not log that another pgpool is gone, and a node's log is read from the moment
+on at which it is connected to, after a silence anew. So can a belief: pgpool says nothing during a failover, and the
+repair may begin before it was asked again. An outage can be too short."""
 
 
 class Comparison(BaseModel):

@@ -109,14 +109,13 @@ def memory_check(available_mib: int) -> Check:
 
 
 def new_lab(wanted: str) -> list[room.Need]:
-    """What a lab takes of the disk that is not there yet, its image included; `wanted` is LAB_TOOLCHAIN."""
+    """What a lab of two nodes still takes of the disk, its image included; `wanted` is LAB_TOOLCHAIN."""
     try:
-        toolchain_mib = toolchain.room(wanted)
+        tools = toolchain.needs(wanted)
     except LabError:
         # The check of the toolchain says what is wrong with it.
-        toolchain_mib = 0
-    cache = room.for_cache(cache_directory(), toolchain_mib=toolchain_mib, image=True)
-    return [*cache, room.for_disks(PROJECT, room.ANOTHER_CHECKOUT)]
+        tools = []
+    return [*tools, room.for_image(cache_directory()), room.for_disks(PROJECT, 2, room.ANOTHER_CHECKOUT)]
 
 
 def disk_check(asked: Sequence[Demand]) -> Check:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgpool_lab.toolchain.cached import Toolchain, kept, prepare, room, take
+from pgpool_lab.toolchain.cached import Toolchain, kept, needs, prepare, take
 from pgpool_lab.toolchain.choice import INSTALLER, Choice, Source, choose, site_answers
 from pgpool_lab.toolchain.stack import ensure_stack
 from pgpool_lab.toolchain.variables import environment
@@ -16,8 +16,8 @@ __all__ = [
     "ensure_stack",
     "environment",
     "kept",
+    "needs",
     "prepare",
-    "room",
     "site_answers",
     "take",
 ]

@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import cache_directory
 from pgpool_lab.progress import run
-from pgpool_lab.room import GO_MIB, TOOLS_MIB
+from pgpool_lab.room import GO_BUILD_MIB, GO_MODULES_MIB, TOOLS_MIB
 from pgpool_lab.toolchain import versions
 from pgpool_lab.toolchain.download import plugin_environment
 from pgpool_lab.toolchain.locking import locked
@@ -21,7 +22,8 @@ from pgpool_lab.toolchain.locking import locked
 LANGUAGE = "github.com/pulumi/pulumi/sdk/v3"
 CLI = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 REMEDY = (
-    f"the build needs the Go module proxy (GOPROXY) and {(GO_MIB + TOOLS_MIB) // 1024} GiB of free disk; "
+    "the build needs the Go module proxy (GOPROXY) and "
+    f"{(GO_MODULES_MIB + GO_BUILD_MIB + TOOLS_MIB) // 1024} GiB of free disk; "
     "repeat the command: what is compiled stays in Go's cache"
 )
 
@@ -104,6 +106,14 @@ def _go_version(go: str) -> versions.Version | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return versions.parse(answer.stdout)
+
+
+def go_caches(environment: Mapping[str, str]) -> tuple[Path, Path]:
+    """Where Go keeps modules and what it has compiled, as `go help environment` says of its defaults."""
+    first = environment.get("GOPATH", "").split(os.pathsep)[0]
+    modules = environment.get("GOMODCACHE") or Path(first or Path.home() / "go") / "pkg" / "mod"
+    user = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(modules), Path(environment.get("GOCACHE") or Path(user) / "go-build")
 
 
 def _go_environment() -> dict[str, str]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import PROJECT, cache_directory
 from pgpool_lab.progress import console
-from pgpool_lab.room import GO_MIB, TOOLS_MIB
+from pgpool_lab.room import Need, for_go, for_toolchain
 from pgpool_lab.toolchain import build, download, installed, versions
-from pgpool_lab.toolchain.choice import Choice, Source, choose
+from pgpool_lab.toolchain.choice import Choice, Source, choose, has_curl
 from pgpool_lab.toolchain.locking import locked
 
 MODULES = PROJECT / "toolchain"
@@ -75,10 +77,10 @@ def line(choice: Choice, there: bool) -> str:
     return f"toolchain: {choice.source} ({choice.reason}{before})"
 
 
-def chosen(setting: str | None) -> Choice:
+def chosen(setting: str | None, *, has_curl: Callable[[], bool] = has_curl) -> Choice:
     """The choice for a value of LAB_TOOLCHAIN; the network is not asked where that is not needed."""
     found = kept(setting)
-    return Choice(found.source, "nothing that fits is on PATH") if found else choose(setting)
+    return Choice(found.source, "nothing that fits is on PATH") if found else choose(setting, has_curl=has_curl)
 
 
 def is_there(source: Source) -> bool:
@@ -86,17 +88,19 @@ def is_there(source: Source) -> bool:
     return source == "path" or place(source).exists()
 
 
-def room(setting: str | None) -> int:
-    """Room that the toolchain still takes in the cache, in MiB; 0 where it is there.
+def needs(setting: str | None) -> list[Need]:
+    """Room that the toolchain still takes; none where it is there.
 
     Raises LabError for a LAB_TOOLCHAIN that cannot be met.
     """
-    source = chosen(setting).source
+    # It is looked at before packages are installed, of which curl is one.
+    source = chosen(setting, has_curl=lambda: True).source
     if is_there(source):
-        return 0
+        return []
     # What an earlier build compiled is in Go's caches; a finished one has no ending to its name.
     compiled = any(cache_directory().glob(f"toolchain/build-{'?' * KEY_LENGTH}/bin"))
-    return TOOLS_MIB + (GO_MIB if source == "build" and not compiled else 0)
+    own = for_toolchain(cache_directory())
+    return [own, *for_go(*build.go_caches(os.environ))] if source == "build" and not compiled else [own]
 
 
 def kept(setting: str | None) -> Toolchain | None:

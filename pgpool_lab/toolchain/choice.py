@@ -22,6 +22,11 @@ PATIENCE = 2.0
 """Seconds that the download site gets for its answer."""
 
 
+def has_curl() -> bool:
+    """Whether this machine has what the official installer fetches with."""
+    return shutil.which("curl") is not None
+
+
 @dataclass(frozen=True)
 class Choice:
     """A source and, for the user, the reason why."""
@@ -34,6 +39,7 @@ def choose(
     setting: str | None,
     *,
     find: Callable[[], Installed] = installed.find,
+    has_curl: Callable[[], bool] = has_curl,
     reachable: Callable[[], bool] | None = None,
 ) -> Choice:
     """Decide from the value of LAB_TOOLCHAIN (None or empty: not set) and from what this machine has.
@@ -56,7 +62,7 @@ def choose(
             f"{VARIABLE}=path, but this machine lacks " + "; ".join(found.missing),
             f"install what is missing, or set {VARIABLE} to download or build",
         )
-    if shutil.which("curl") is None:
+    if not has_curl():
         return Choice("build", f"{lacks}, and the official installer needs curl")
     if (reachable or site_answers)():
         return Choice("download", f"{lacks}, and {INSTALLER} answers")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pgpool_lab.toolchain import Toolchain, choose, environment, prepare, versions
+from pgpool_lab.toolchain import Toolchain, environment, take, versions
 from tests.plugin.engine import Resource, Stack
 from tests.plugin.pair import Makes, Pair
 from tests.plugin.sshd import Sshd
@@ -26,7 +26,7 @@ PROGRAM = Path(__file__).parent / "program"
 @pytest.fixture(scope="session")
 def toolchain(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
     """The lab's toolchain; with COMMAND_PLUGIN its command plugin is replaced by that file."""
-    chosen = prepare(choose(os.environ.get("LAB_TOOLCHAIN")))
+    chosen = take(os.environ.get("LAB_TOOLCHAIN"))
     given = os.environ.get("COMMAND_PLUGIN")
     if not given:
         return chosen

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import runpy
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pgpool_lab.harness.scenarios.choice import chosen
 from pgpool_lab.paths import PROJECT
+from tests.live.sabotages import SABOTAGES
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.live.test_scenarios" name="test_scenario_1_moves_the_address"/>
@@ -54,9 +57,27 @@ def test_a_test_counts_by_its_whole_name_and_when_all_of_it_passed(
     assert passed["missing"](report, [name]) == ([] if there else [name])
 
 
-def test_every_test_that_must_have_passed_exists() -> None:
+@pytest.mark.parametrize(("stack", "nodes"), [("two-node", 2), ("three-node", 3)])
+def test_every_test_that_must_have_passed_exists_and_is_run(stack: str, nodes: int) -> None:
     """Otherwise the run would fail for it at its very end."""
-    live = "\n".join(file.read_text() for file in (PROJECT / "tests" / "live").glob("test_*.py"))
-    named = set(re.findall(r"\btest_\w+", (PROJECT / ".ci" / "run").read_text()))
+    named = demanded(stack)
     assert named
-    assert named - set(re.findall(r"^def (test_\w+)\(", live, re.MULTILINE)) == set()
+    live = "\n".join(file.read_text() for file in (PROJECT / "tests" / "live").glob("test_*.py"))
+    functions = set(re.findall(r"^def (test_\w+)\(", live, re.MULTILINE))
+    assert {name.partition("[")[0] for name in named} - functions == set()
+    sabotages = [one.scenario for one in SABOTAGES if one.scenario.nodes == nodes]
+    parameters = {scenario.name for scenario in (*chosen(nodes), *sabotages)}
+    assert {name.partition("[")[2].rstrip("]") for name in named if "[" in name} - parameters == set()
+
+
+def demanded(stack: str) -> list[str]:
+    """The names that `.ci/run` gives for a stack, as bash reads them."""
+    script = (PROJECT / ".ci" / "run").read_text()
+    (call,) = re.findall(rf"^ran_and_passed {stack} .*?[^\\]$", script, re.MULTILINE | re.DOTALL)
+    told = subprocess.run(
+        ["bash", "-c", f"ran_and_passed() {{ printf '%s\\n' \"${{@:2}}\"; }}\n{call}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return told.stdout.split()

@@ -20,6 +20,7 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.image import base, builder, standin, stock
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import PROJECT, LabPaths
+from pgpool_lab.room import Need, for_toolchain
 from pgpool_lab.toolchain import ensure_stack
 from tests.unit import lab_outputs
 from tests.unit.test_stock import qcow2
@@ -41,7 +42,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabPaths:
         raise TookToolchain
 
     monkeypatch.setattr(toolchain, "take", take)
-    monkeypatch.setattr(toolchain, "room", lambda setting: 0)
+    monkeypatch.setattr(toolchain, "needs", lambda setting: [])
     monkeypatch.setattr(machine, "install", lambda log: [])
     monkeypatch.setattr(hypervisor, "check_memory", lambda mib: None)
     monkeypatch.setattr(hypervisor, "check_disk", lambda needs: None)
@@ -105,14 +106,15 @@ def asked(paths: LabPaths, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, P
 
 MEMORY, CACHE = ("memory", Path()), Path("/cache/pgpool-lab")
 TOOLS, IMAGE = ("the toolchain", CACHE), ("the nodes' image", CACHE)
+NEED = for_toolchain(CACHE)
 
 
 @pytest.mark.parametrize("command", UPDATES.values(), ids=UPDATES.keys())
-@pytest.mark.parametrize(("toolchain_mib", "image", "made"), [(1, False, [TOOLS]), (0, True, [IMAGE]), (0, False, [])])
+@pytest.mark.parametrize(("tools", "image", "made"), [([NEED], False, [TOOLS]), ([], True, [IMAGE]), ([], False, [])])
 @pytest.mark.parametrize("stands", [False, True])
 def test_room_is_looked_for_where_what_is_still_to_be_made_will_go(
     stands: bool,
-    toolchain_mib: int,
+    tools: list[Need],
     image: bool,
     made: list[tuple[str, Path]],
     command: Callable[[Lab], object],
@@ -121,7 +123,7 @@ def test_room_is_looked_for_where_what_is_still_to_be_made_will_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    monkeypatch.setattr(toolchain, "room", lambda setting: toolchain_mib)
+    monkeypatch.setattr(toolchain, "needs", lambda setting: list(tools))
     monkeypatch.setattr(base, "present", lambda recipe: not image)
     if stands:
         write_state(paths, [{"urn": "urn:pulumi:x"}])

@@ -25,7 +25,7 @@ from pgpool_lab.machine.checks import (
 )
 from pgpool_lab.machine.installation import parse_known
 from pgpool_lab.machine.packages import REQUIREMENTS, Requirement, choose, has, missing
-from pgpool_lab.paths import PROJECT
+from pgpool_lab.paths import PROJECT, cache_directory
 from pgpool_lab.room import Need
 from pgpool_lab.toolchain import Toolchain, cached, choice, installed
 from pgpool_lab.toolchain.installed import Installed
@@ -181,12 +181,14 @@ def test_passed_checks_need_no_mending() -> None:
 
 def test_the_doctor_asks_for_the_room_that_up_asks_for_and_the_readme_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    monkeypatch.setattr(toolchain, "room", lambda setting: room.GO_MIB + room.TOOLS_MIB)
+    tools = room.for_toolchain(cache_directory())
+    go = room.for_go(Path("/go"), Path("/cache/go-build"))
+    monkeypatch.setattr(toolchain, "needs", lambda setting: [tools, *go])
     needs = new_lab("")
-    assert {need.folder for need in needs} == {Path("/cache/pgpool-lab"), PROJECT}
+    assert {need.folder for need in needs} == {Path("/cache/pgpool-lab"), *(need.folder for need in go), PROJECT}
     readme = " ".join((PROJECT / "README.md").read_text().split())
     everything = sum(need.mib for need in needs)
-    whole, without_go = (mib / 1024 for mib in (everything, everything - room.GO_MIB))
+    whole, without_go = (mib / 1024 for mib in (everything, everything - sum(need.mib for need in go)))
     assert f"{whole:g} GiB of free disk ({without_go:g} GiB where the toolchain need not be built)" in readme
 
 

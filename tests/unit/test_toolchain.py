@@ -11,7 +11,6 @@ import pytest
 
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import PROJECT
-from pgpool_lab.room import GO_MIB, TOOLS_MIB
 from pgpool_lab.toolchain import (
     Choice,
     Toolchain,
@@ -279,19 +278,45 @@ def test_a_toolchain_of_the_user_s_is_named_with_its_place(
     assert str(user_toolchain / "bin") in told and str(user_toolchain / "home") in told
 
 
+def wanted(setting: str | None) -> list[str]:
+    return [need.what for need in cached.needs(setting)]
+
+
 def test_a_toolchain_takes_room_only_while_it_has_to_be_made(cache: Path) -> None:
-    assert cached.room("build") == GO_MIB + TOOLS_MIB
-    assert cached.room("download") == TOOLS_MIB
+    tools = ["the toolchain"]
+    everything = [*tools, "Go's modules", "Go's build cache"]
+    assert (wanted("build"), wanted("download")) == (everything, tools)
     # An interrupted build has compiled only some of it.
     (cache / f"build-{'0' * 16}.partial" / "bin").mkdir(parents=True)
-    assert cached.room("build") == GO_MIB + TOOLS_MIB
+    assert wanted("build") == everything
     (cache / f"build-{'0' * 16}" / "bin").mkdir(parents=True)
-    assert cached.room("build") == TOOLS_MIB, "Go has what an earlier build compiled"
+    assert wanted("build") == tools, "Go has what an earlier build compiled"
     prepare(Choice("build", "test"))
-    assert (cached.room("build"), cached.room(None), cached.room("download")) == (0, 0, TOOLS_MIB)
+    assert (wanted("build"), wanted(None), wanted("download")) == ([], [], tools)
     with pytest.raises(LabError, match="LAB_TOOLCHAIN=path"):
-        cached.room("path")
+        cached.needs("path")
+
+
+def test_what_will_be_installed_first_does_not_make_it_a_build(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "site_answers", lambda: True)
+    assert wanted(None) == ["the toolchain"], "curl is missing, and everything else with it"
+
+
+GO_FOLDERS = {
+    "its defaults": ({}, "/home/user/go/pkg/mod", "/home/user/.cache/go-build"),
+    "another cache": ({"XDG_CACHE_HOME": "/big"}, "/home/user/go/pkg/mod", "/big/go-build"),
+    "another GOPATH": ({"GOPATH": "/one:/two"}, "/one/pkg/mod", "/home/user/.cache/go-build"),
+    "its own settings": ({"GOMODCACHE": "/mod", "GOCACHE": "/built", "GOPATH": "/one"}, "/mod", "/built"),
+}
+
+
+@pytest.mark.parametrize(("environment", "modules", "compiled"), GO_FOLDERS.values(), ids=GO_FOLDERS.keys())
+def test_go_keeps_what_it_needs_in_its_own_folders(
+    environment: dict[str, str], modules: str, compiled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/user"))
+    assert build.go_caches(environment) == (Path(modules), Path(compiled))
 
 
 def test_a_toolchain_of_the_user_s_takes_none(user_toolchain: Path) -> None:
-    assert (cached.room(None), cached.room("path")) == (0, 0)
+    assert (wanted(None), wanted("path")) == ([], [])

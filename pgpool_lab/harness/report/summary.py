@@ -14,6 +14,7 @@ MEASURES = (
     "vip outage",
     "detection",
     "promotion",
+    "belief",
     "takeover",
 )
 HEADING = (
@@ -26,6 +27,7 @@ HEADING = (
     "VIP",
     "detection",
     "promotion",
+    "belief",
     "takeover",
     "lost",
     "",

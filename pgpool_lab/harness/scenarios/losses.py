@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.harness.faults import FAULTS, Losses
@@ -16,22 +16,27 @@ def losses_of(event: Event) -> Losses | None:
 
 def without_postgresql(events: Iterable[Event]) -> set[str]:
     """The nodes whose PostgreSQL faults took, or may have taken, since all was restored last: healing starts none."""
-    return _struck(events, lambda losses: losses is None or losses.postgresql is not None)
-
-
-def lost_for_certain(events: Iterable[Event]) -> set[str]:
-    """Those of them whose PostgreSQL is gone in any case."""
-    return _struck(events, lambda losses: losses is not None and losses.postgresql is not None)
-
-
-def _struck(events: Iterable[Event], counts: Callable[[Losses | None], bool]) -> set[str]:
     away: set[str] = set()
     for event in events:
         if event.kind == "restore":
             away.clear()
-        elif event.kind == "fault" and counts(losses_of(event)):
-            away.update(event.nodes)
+        elif event.kind == "fault":
+            losses = losses_of(event)
+            if losses is None or losses.postgresql is not None:
+                away.update(event.nodes)
     return away
+
+
+def lost_for_certain(events: Iterable[Event]) -> set[str]:
+    """Those of them whose PostgreSQL is gone in any case: no fault that leaves it open, and none that was healed."""
+    gone: set[str] = set()
+    for event in events:
+        losses = losses_of(event)
+        if event.kind in ("restore", "heal"):
+            gone.difference_update(event.nodes)
+        elif losses is not None and losses.postgresql is not None:
+            gone.update(event.nodes)
+    return gone
 
 
 def commits_wait(outputs: LabOutputs, away: Collection[str]) -> bool:

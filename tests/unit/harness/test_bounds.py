@@ -132,6 +132,11 @@ def test_a_loss_is_noticed_by_whoever_is_the_first_to_find_it_out() -> None:
     ]
 
 
+def test_of_two_that_could_find_it_out_only_one_that_logs_it_counts() -> None:
+    assert of(STOPPED_PGPOOL, BY_QUERY).detection_seconds is None
+    assert words(of(DEAD_HOST, BY_QUERY).detection_seconds)[0] == "next health check"
+
+
 @pytest.mark.parametrize(
     ("timings", "expected"),
     [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.harness.confirmation import WAITED
 from pgpool_lab.harness.ledger import Ledger
+from pgpool_lab.harness.samples import PostgresSample, Sample
 from pgpool_lab.harness.scenarios.run import Event
 from tests.unit.harness import runs
 from tests.unit.harness.synthetic import FAULT, REPAIR, ledger
@@ -14,7 +17,34 @@ from tests.unit.harness.test_assessment import HEAL, RESTORE, event, judged, out
 
 LOST, OPEN, PGPOOL = event(), event("disk-full"), event("pgpool-kill")
 SECOND = event("postgresql-kill", "node4", step=1, at=1055, holder="node4", primary="node4")
+HUNG, MENDED = event("postgresql-hang"), event("heal", kind="heal", step=1, at=FAULT + 10)
+AFTER_IT = event("pgpool-kill", "node4", step=2, at=FAULT + 15, holder="node4", primary="node4")
 TWO, THREE = outputs("sync", nodes=2), outputs("sync")
+
+SILENT = PostgresSample(
+    running=True, in_recovery=None, accepts_writes=None, timeline=None, lsn=None, streaming_from=None
+)
+"""A server that runs and does not answer."""
+GONE = 1.5
+"""Seconds from a fault until its node is seen to be gone, which goes on for one of them."""
+
+
+def watched(events: Iterable[Event]) -> tuple[Sample, ...]:
+    """Samples of two nodes, ten a second. One that is struck answers for another second, then it is away till all is
+    mended: a server that hangs runs and is silent."""
+    struck = {event.nodes[0]: event for event in events if event.kind == "fault"}
+    found: list[Sample] = []
+    for tenth in range(10000, 11000):
+        at = tenth / 10
+        for name in ("node0", "node4"):
+            fault = struck.get(name)
+            if fault is None or not fault.earliest + 1 < at < REPAIR + 5:
+                found.append(runs.node(name, at, took=0.01))
+            elif fault.name == "postgresql-hang":
+                found.append(runs.node(name, at, took=0.01, role="stopped").model_copy(update={"postgres": SILENT}))
+            elif at > fault.earliest + GONE:
+                found.append(runs.gone(name, at, took=0.01))
+    return tuple(found)
 
 
 def told(lab: LabOutputs, *events: Event, during: tuple[tuple[float, float], ...]) -> tuple[list[str], list[str]]:
@@ -26,19 +56,23 @@ def told(lab: LabOutputs, *events: Event, during: tuple[tuple[float, float], ...
         for begin, end in during
         for tenth in range(int((end - begin) * 10))
     ]
-    result = judged(run(*events, HEAL, RESTORE, ledger=Ledger(writes=tuple(writes), reads=())), lab, {})
+    made = run(*events, HEAL, RESTORE, samples=watched(events), ledger=Ledger(writes=tuple(writes), reads=()))
+    result = judged(made, lab, {})
     expected = [one.sentence for one in result.expected if one.name == WAITED]
     return expected, [sentence for sentence in result.unmet if sentence.startswith(WAITED)]
 
 
-WRITTEN = ((FAULT + 1, REPAIR - 1),)
+WRITTEN = ((FAULT + 2, REPAIR - 1),)
 
 CASES: dict[str, tuple[LabOutputs, tuple[Event, ...], tuple[tuple[float, float], ...], tuple[int, int]]] = {
     "nobody is told anything": (TWO, (LOST,), (), (1, 0)),
     "somebody is": (TWO, (LOST,), WRITTEN, (0, 1)),
-    "only before the fault had struck": (TWO, (LOST,), ((FAULT - 1, FAULT + 0.2),), (1, 0)),
+    "only while the other was about to go": (TWO, (LOST,), ((FAULT - 1, FAULT + GONE),), (1, 0)),
     "the other may have confirmed them": (TWO, (OPEN,), WRITTEN, (0, 0)),
-    "the other may be gone": (TWO, (OPEN,), (), (1, 0)),
+    "the other may be gone": (TWO, (OPEN,), (), (0, 0)),
+    "the other hangs": (TWO, (HUNG,), (), (1, 0)),
+    "the other hangs and somebody is": (TWO, (HUNG,), WRITTEN, (0, 1)),
+    "the other was mended": (TWO, (HUNG, MENDED, AFTER_IT), ((FAULT + 16, REPAIR - 1),), (1, 0)),
     "no PostgreSQL was lost": (TWO, (PGPOOL,), (), (0, 0)),
     "a standby is left": (THREE, (LOST,), WRITTEN, (0, 0)),
     "a standby is left at first": (THREE, (LOST, SECOND), ((FAULT + 1, 1055),), (1, 0)),
