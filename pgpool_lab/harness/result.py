@@ -77,7 +77,7 @@ class Episode(Document):
 class Result(Document):
     """One run. A reader refuses other versions of the document."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     subject: Subject
     times: Times
     episodes: tuple[Episode, ...]

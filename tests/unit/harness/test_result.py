@@ -116,7 +116,7 @@ def test_a_document_of_another_version_is_refused(tmp_path: Path) -> None:
     write(path, recording().result)
     document = json.loads(path.read_text())
     assert read(path).passed
-    path.write_text(json.dumps(document | {"schema_version": 2}))
+    path.write_text(json.dumps(document | {"schema_version": 1}))
     with pytest.raises(ValidationError):
         read(path)
 
