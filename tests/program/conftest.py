@@ -24,7 +24,7 @@ def configuration(nodes: int) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def reachable_libvirt() -> Iterator[None]:
     """Nothing is built: there need not be any libvirt."""
     with pytest.MonkeyPatch.context() as patch:

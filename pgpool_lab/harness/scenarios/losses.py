@@ -39,6 +39,14 @@ def lost_for_certain(events: Iterable[Event]) -> set[str]:
     return gone
 
 
+def parted(events: Iterable[Event]) -> bool:
+    """Whether nodes are cut from each other after all this."""
+    cut = False
+    for event in events:
+        cut = event.kind != "heal" and (cut or (event.kind == "fault" and FAULTS[event.name].parts_nodes))
+    return cut
+
+
 def commits_wait(outputs: LabOutputs, away: Collection[str]) -> bool:
     """Whether commits wait until the lab is restored, with these nodes away: no standby is left to confirm them."""
     return outputs.replication == "sync" and len(outputs.nodes) - len(away) < 2

@@ -17,7 +17,7 @@ from pgpool_lab.harness.observer import Observer, full_samples
 from pgpool_lab.harness.restoration import restore
 from pgpool_lab.harness.samples import NodeSample
 from pgpool_lab.harness.scenarios.expectations import Evidence, unmet
-from pgpool_lab.harness.scenarios.losses import commits_wait, without_postgresql
+from pgpool_lab.harness.scenarios.losses import commits_wait, parted, without_postgresql
 from pgpool_lab.harness.scenarios.model import (
     Await,
     Heal,
@@ -126,7 +126,7 @@ class Performance:
         self._workload, self._tell = workload, tell
         self._names = [node.name for node in control.outputs.nodes]
         self._struck: list[str] = []
-        self._disturbed = False
+        self._disturbed = self._may_split = False
         self._step = 0
         self._acted = self._done_at = self.began = time.monotonic()
         self.wall = time.time()
@@ -138,6 +138,7 @@ class Performance:
 
     def perform(self, scenario: Scenario, outputs: LabOutputs) -> None:
         """All steps until one fails; then healing and restoring, unless that was done after the last fault."""
+        self._may_split = scenario.may_split_on(len(outputs.machines))
         self._await_clients()
         # When in its rounds pgpool is struck decides how soon it notices, and how the election goes. After a rewind it
         # would be the same moment in every run.
@@ -169,7 +170,8 @@ class Performance:
             case Await(expectations, seconds):
                 limit = failover_seconds(outputs.timings) if seconds is None else seconds
                 waits = commits_wait(outputs, without_postgresql(self.events))
-                self._await(possible(expectations, waits=waits), bounded(limit))
+                splits = self._may_split and parted(self.events)
+                self._await(possible(expectations, waits=waits, splits=splits), bounded(limit))
             case Watch(seconds):
                 self._watch(seconds)
             case Outlast(seconds):
@@ -334,7 +336,12 @@ def of_one_each(roles: Roles) -> bool:
     return roles.arrangement is not None
 
 
-def possible(expectations: Sequence[str], *, waits: bool) -> list[str]:
-    """Expectations without those that cannot come true where every commit `waits`, as it should; reads do not."""
+def possible(expectations: Sequence[str], *, waits: bool, splits: bool) -> list[str]:
+    """Expectations without those that cannot come true where every commit `waits`, as it should; reads do not.
+
+    Of nodes that may have split none can be expected: who serves whom is judged from what was recorded.
+    """
+    if splits:
+        return []
     instead = {"writes-flow": [], "clients-back": ["readers-back"]} if waits else {}
     return [possible for name in expectations for possible in instead.get(name, [name])]

@@ -185,9 +185,12 @@ def on_role(fault: Fault, role: Role) -> Scenario:
 
 
 def consequences(fault: Fault, role: Role) -> tuple[Step, ...]:
-    """What moves is what was lost where it was; everything else stays. A lost backend is lost to pgpool, too."""
+    """What moves is what was lost where it was; everything else stays. A lost backend is lost to pgpool, too.
+
+    Where it is open what is lost, the cluster serves all the same once it would have noticed.
+    """
     if fault.losses is None:
-        return (Outlast(OPEN_SECONDS),)
+        return (Outlast(OPEN_SECONDS), expect("one-of-each", "writes-flow"))
     moves = fault.losses.pgpool is not None and role in (Role.HOLDER, Role.BOTH)
     changes = fault.losses.postgresql is not None and role in (Role.PRIMARY, Role.BOTH)
     awaited = expect(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -153,7 +154,9 @@ class Bench:
         return '{"postgres": {"streaming_from": "node0"}}' if "facts" in what else "shows"
 
     def run(self, *steps: Step) -> ScenarioRun:
-        scenario = Scenario("test", "a test", Arrangement.TOGETHER, steps)
+        return self.perform(Scenario("test", "a test", Arrangement.TOGETHER, steps))
+
+    def perform(self, scenario: Scenario) -> ScenarioRun:
         return Runner(
             "two-node",
             self.control,
@@ -359,8 +362,17 @@ def test_a_lab_whose_roles_lie_otherwise_is_not_broken(bench: Bench) -> None:
 
 def test_writes_are_not_awaited_where_synchronous_replication_blocks_them() -> None:
     all_of_them = ["vip-moves", "writes-flow", "clients-back"]
-    assert runner.possible(all_of_them, waits=True) == ["vip-moves", "readers-back"]
-    assert runner.possible(all_of_them, waits=False) == all_of_them
+    assert runner.possible(all_of_them, waits=True, splits=False) == ["vip-moves", "readers-back"]
+    assert runner.possible(all_of_them, waits=False, splits=False) == all_of_them
+
+
+def test_of_nodes_that_may_have_split_nothing_is_expected_until_they_are_joined_again(bench: Bench) -> None:
+    never = Await(("primary-changes",), 1)
+    cut = Scenario("test", "a test", Arrangement.TOGETHER, (InjectOn("partition", "node0"), never, Heal(), Restore()))
+    assert [one.unmet != "" for one in bench.perform(cut).outcomes] == [True]
+    assert bench.perform(replace(cut, may_split=True)).outcomes == ()
+    late = replace(cut, may_split=True, steps=(*cut.steps, never))
+    assert [one.unmet != "" for one in bench.perform(late).outcomes] == [True]
 
 
 def test_a_run_awaits_no_writes_from_a_fault_that_takes_the_last_standby_until_all_is_restored(
@@ -368,7 +380,7 @@ def test_a_run_awaits_no_writes_from_a_fault_that_takes_the_last_standby_until_a
 ) -> None:
     asked: list[bool] = []
 
-    def possible(names: Sequence[str], *, waits: bool) -> Sequence[str]:
+    def possible(names: Sequence[str], *, waits: bool, splits: bool) -> Sequence[str]:
         asked.append(waits)
         return names
 
