@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,9 @@ def test_path_without_a_toolchain_says_what_is_missing() -> None:
 
 
 def test_a_silent_site_costs_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    def answers_late(*_: object, **__: object) -> AbstractContextManager[None]:
+    def answers_late(*_: object, **__: object) -> AbstractContextManager[BytesIO]:
         time.sleep(2)
-        return nullcontext()
+        return BytesIO(b"#!")
 
     monkeypatch.setattr(choice, "PATIENCE", 0.2)
     monkeypatch.setattr("urllib.request.urlopen", answers_late)
