@@ -23,6 +23,7 @@ from pgpool_lab.image.recipe import ImageRecipe
 from pgpool_lab.outdated import changes, forget_snapshots
 from pgpool_lab.paths import LabPaths, cache_directory, given_file
 from pgpool_lab.progress import console, step
+from pgpool_lab.revision import commit
 from pgpool_lab.settings import LabSettings, from_stack_file
 from pgpool_lab.settings.model import MIRROR_PORT
 from pgpool_lab.waiting import NotInTime, wait_for
@@ -325,6 +326,7 @@ class Lab:
         self.up(["--skip-preview"])
         return Bench(
             machine=description(domain_type),
+            commit=commit(),
             phases=phases(event_log.read(self._events)),
             bare_pair=bare_pair,
             lean_and_default=lean_and_default,

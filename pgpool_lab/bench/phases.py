@@ -7,18 +7,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pgpool_lab.node.cluster import STARTED
+
 PHASES: tuple[tuple[str, str], ...] = (
     ("engine, image, disks", r"libvirt:index/(volume:Volume|domain:Domain) .*"),
     ("boot to ssh", r".* .*-ready"),
     ("files and keys", r".* ((agent|postgres)-.*-files|ssh-mesh-(keys|trust)-.*)"),
     ("join", r".* (join|pgpool-.*-files)"),
-    ("pgpool started, all agree", r".* serve"),
+    ("pgpool started", rf".* serve: .* {STARTED}"),
+    ("watchdog formed, all agree", r".* serve"),
     ("key mesh checked", r".* ssh-mesh-check-.*"),
 )
-"""What ends each phase: the last resource whose type and name match. A phase begins where the one before ends, since
-each needs it."""
+"""What ends each phase: the last resource whose type and name match, or, behind a colon, what one of them said. A phase
+begins where the one before ends, since each needs it."""
 
-HEALTHY = "pgpool started, all agree"
+HEALTHY = "watchdog formed, all agree"
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,9 @@ def phases(events: Iterable[Mapping[str, Any]]) -> list[Phase]:
     for event in events:
         if begin is None:
             begin = float(event["timestamp"])
-        outputs = event.get("resOutputsEvent")
-        if outputs is None or outputs["metadata"]["op"] != "create" or outputs.get("planning"):
-            continue
-        urn = str(outputs["metadata"]["urn"])
-        kind, name = urn.split("::")[2].split("$")[-1], urn.split("::")[3]
+        happened = said(event) or made(event)
         for phase, pattern in PHASES:
-            if re.fullmatch(pattern, f"{kind} {name}"):
+            if happened and re.fullmatch(pattern, happened):
                 ends[phase] = float(event["timestamp"])
                 break
     found = []
@@ -61,3 +60,23 @@ def phases(events: Iterable[Mapping[str, Any]]) -> list[Phase]:
         found.append(Phase(phase, previous - (begin or 0.0), max(previous, ends[phase]) - (begin or 0.0)))
         previous = max(previous, ends[phase])
     return found
+
+
+def made(event: Mapping[str, Any]) -> str:
+    """`type name` of the resource that an event tells to have been made; empty for other events."""
+    outputs = event.get("resOutputsEvent")
+    if outputs is None or outputs["metadata"]["op"] != "create" or outputs.get("planning"):
+        return ""
+    return typed(str(outputs["metadata"]["urn"]))
+
+
+def said(event: Mapping[str, Any]) -> str:
+    """`type name: line` of what a resource said while it was made; empty for other events."""
+    spoken = event.get("diagnosticEvent", {})
+    return f"{typed(spoken['urn'])}: {spoken['message'].strip()}" if spoken.get("urn") else ""
+
+
+def typed(urn: str) -> str:
+    """Type and name of a resource."""
+    kind, name = urn.split("::")[2:4]
+    return f"{kind.split('$')[-1]} {name}"

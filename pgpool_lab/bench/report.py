@@ -24,6 +24,7 @@ class Bench:
     """Phases of one update, and boots of bare machines in the same run, all in seconds."""
 
     machine: str
+    commit: str
     phases: Sequence[Phase]
     bare_pair: Sequence[float]
     """Two machines of the lab's image, side by side, until each takes a login."""

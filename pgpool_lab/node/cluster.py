@@ -38,6 +38,8 @@ FAILOVER_SECONDS = 30
 that of a host that is gone, whose PostgreSQL nobody starts."""
 STEP_SECONDS = 900
 APPLY = ["local", "pgpool-apply"]
+STARTED = "pgpool runs on every node"
+"""What `serve` says before it waits until all agree."""
 WITNESS_SECONDS = 120
 """For a step on the witness: an ssh login, and a pgpool that is started or stopped."""
 ROUNDS = 8
@@ -361,6 +363,7 @@ def serve(config: Config) -> dict[str, Any]:
         for name in names:
             on_node(config, name, APPLY, seconds=STEP_SECONDS)
     tell_witness(config, "pgpool-apply")
+    log(STARTED)
     return settle(config)
 
 

@@ -11,11 +11,11 @@ from pgpool_lab import testing
 from pgpool_lab.compatibility import documents
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.faults import Injector, Record
-from pgpool_lab.harness.measurements.document import commit
 from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload, running
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
+from pgpool_lab.revision import commit
 from pgpool_lab.settings.presets import preset_of
 from pgpool_lab.versions.numbers import parse
 from tests.live.beside import checkout, neighbour

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from pgpool_lab.cluster.outputs import LabOutputs
 from pgpool_lab.errors import LabError
-from pgpool_lab.harness.measurements.document import Measurement, commit, configuration_of, load_all, store
+from pgpool_lab.harness.measurements.document import Measurement, configuration_of, load_all, store
 from pgpool_lab.harness.measurements.series import Series, due
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import scenario_named
 from pgpool_lab.harness.trials import Trials, place_of
+from pgpool_lab.revision import commit
 
 
 def collect(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,6 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.harness.assessment import Place, macs_of
 from pgpool_lab.harness.measures import PAUSE_SECONDS
 from pgpool_lab.harness.result import Document, Result
-from pgpool_lab.paths import PROJECT
 
 
 class Measurement(Document):
@@ -202,10 +200,3 @@ def load(path: Path) -> Run:
         raise LabError(
             f"{path} is no measured run: {where}: {first['msg']}", "restore it with git, or remove it"
         ) from None
-
-
-def commit() -> str:
-    """The checkout's commit, with `-dirty` when tracked files are changed; `unknown` where git doesn't tell."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else "unknown"

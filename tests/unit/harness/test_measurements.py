@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +12,6 @@ import pytest
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.assessment import Place
 from pgpool_lab.harness.measurements import collect as collecting
-from pgpool_lab.harness.measurements import document as documents
 from pgpool_lab.harness.measurements.collect import collect
 from pgpool_lab.harness.measurements.document import Measurement, configuration_of, load, load_all, store
 from pgpool_lab.harness.measurements.series import SERIES, Series, due, series_named
@@ -201,20 +199,3 @@ def test_a_lab_with_too_few_nodes_is_refused_before_anything_is_run(done: list[s
     with pytest.raises(LabError, match="hang takes 3 nodes, two-node has 2"):
         next(begun(tmp_path, SERIES["hang"], stack="two-node", outputs=outputs(nodes=2)))
     assert done == []
-
-
-def test_a_commit_says_whether_tracked_files_were_changed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def git(*words: str) -> str:
-        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
-        return subprocess.run(["git", *identity, *words], cwd=tmp_path, capture_output=True, text=True).stdout.strip()
-
-    monkeypatch.setattr(documents, "PROJECT", tmp_path)
-    assert documents.commit() == "unknown"
-    (tmp_path / "tracked").write_text("1")
-    git("init")
-    git("add", "tracked")
-    git("commit", "-m", "first")
-    (tmp_path / "measured.json").write_text("1")
-    assert documents.commit() == git("rev-parse", "HEAD")
-    (tmp_path / "tracked").write_text("2")
-    assert documents.commit() == f"{git('rev-parse', 'HEAD')}-dirty"
