@@ -65,7 +65,7 @@ REQUIREMENTS = (
         ("debian-archive-keyring",),
         "proves that the base image's packages are Debian's",
     ),
-    Requirement("curl", ("curl",), "downloads what a `url:` source names"),
+    Requirement("curl", ("curl",), "downloads what a `url:` source names, and the official toolchain"),
     Requirement("ssh-keygen", ("openssh-client",), "makes the lab's keys"),
     Requirement("ssh", ("openssh-client",), "enters the nodes"),
     Requirement("arping", ("iputils-arping",), "asks who answers for the virtual IP"),

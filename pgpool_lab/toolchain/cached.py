@@ -6,7 +6,6 @@ import hashlib
 import os
 import platform
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from pgpool_lab.paths import PROJECT, cache_directory
 from pgpool_lab.progress import console
 from pgpool_lab.room import Need, for_go, for_toolchain
 from pgpool_lab.toolchain import build, download, installed, versions
-from pgpool_lab.toolchain.choice import Choice, Source, choose, has_curl
+from pgpool_lab.toolchain.choice import Choice, Source, choose
 from pgpool_lab.toolchain.locking import locked
 
 MODULES = PROJECT / "toolchain"
@@ -77,10 +76,10 @@ def line(choice: Choice, there: bool) -> str:
     return f"toolchain: {choice.source} ({choice.reason}{before})"
 
 
-def chosen(setting: str | None, *, has_curl: Callable[[], bool] = has_curl) -> Choice:
+def chosen(setting: str | None) -> Choice:
     """The choice for a value of LAB_TOOLCHAIN; the network is not asked where that is not needed."""
     found = kept(setting)
-    return Choice(found.source, "nothing that fits is on PATH") if found else choose(setting, has_curl=has_curl)
+    return Choice(found.source, "nothing that fits is on PATH") if found else choose(setting)
 
 
 def is_there(source: Source) -> bool:
@@ -93,8 +92,7 @@ def needs(setting: str | None) -> list[Need]:
 
     Raises LabError for a LAB_TOOLCHAIN that cannot be met.
     """
-    # It is looked at before packages are installed, of which curl is one.
-    source = chosen(setting, has_curl=lambda: True).source
+    source = chosen(setting).source
     if is_there(source):
         return []
     # What an earlier build compiled is in Go's caches; a finished one has no ending to its name.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -22,11 +21,6 @@ PATIENCE = 2.0
 """Seconds that the download site gets for its answer."""
 
 
-def has_curl() -> bool:
-    """Whether this machine has what the official installer fetches with."""
-    return shutil.which("curl") is not None
-
-
 @dataclass(frozen=True)
 class Choice:
     """A source and, for the user, the reason why."""
@@ -39,7 +33,6 @@ def choose(
     setting: str | None,
     *,
     find: Callable[[], Installed] = installed.find,
-    has_curl: Callable[[], bool] = has_curl,
     reachable: Callable[[], bool] | None = None,
 ) -> Choice:
     """Decide from the value of LAB_TOOLCHAIN (None or empty: not set) and from what this machine has.
@@ -62,8 +55,6 @@ def choose(
             f"{VARIABLE}=path, but this machine lacks " + "; ".join(found.missing),
             f"install what is missing, or set {VARIABLE} to download or build",
         )
-    if not has_curl():
-        return Choice("build", f"{lacks}, and the official installer needs curl")
     if (reachable or site_answers)():
         return Choice("download", f"{lacks}, and {INSTALLER} answers")
     return Choice("build", f"{lacks}, and {INSTALLER} does not answer within {PATIENCE:.0f} s")

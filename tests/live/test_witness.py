@@ -6,6 +6,7 @@ import pytest
 
 from pgpool_lab.cluster.client import facts, members_facts, vip_mac
 from pgpool_lab.cluster.outputs import WitnessOutput
+from pgpool_lab.harness.restoration import restore
 from pgpool_lab.harness.timing import failover_seconds
 from pgpool_lab.waiting import wait_for
 from tests.live.lab import LiveLab
@@ -40,30 +41,53 @@ def test_it_is_a_member_that_follows_and_is_no_backend(ready: LiveLab, witness: 
     assert report["healthy"] and report["witness"]["pgpool"]["running"]
 
 
+def handed_over(lab: LiveLab, witness: WitnessOutput) -> int:
+    """How often the witness has given the lead back."""
+    log = lab.shell(witness, "cat /var/log/pgpool-lab/witness.log")
+    return log.count("this witness leads and a node's pgpool is back")
+
+
+def wait_until_it_leads(lab: LiveLab, witness: WitnessOutput) -> None:
+    """The witness leads, and nobody has the virtual IP."""
+    wait_for(
+        lambda: facts(lab.outputs, witness),
+        lambda said: said is not None and said["pgpool"]["watchdog_role"] == "LEADER",
+        seconds=failover_seconds(lab.outputs.timings),
+        what="the witness leads",
+    )
+    assert holders(lab) == []
+    assert vip_mac(lab.outputs) is None
+
+
 def test_it_leads_without_the_virtual_ip_and_hands_over_when_a_node_is_back(
     ready: LiveLab, witness: WitnessOutput
 ) -> None:
-    seconds = failover_seconds(ready.outputs.timings)
-    second = ready.nodes[1]
+    second, before = ready.nodes[1], handed_over(ready, witness)
     for node in ready.nodes:
         ready.shell(node, f"systemctl stop {node.services.pgpool}")
-    wait_for(
-        lambda: facts(ready.outputs, witness),
-        lambda said: said is not None and said["pgpool"]["watchdog_role"] == "LEADER",
-        seconds=seconds,
-        what="the witness leads",
-    )
-    assert holders(ready) == []
-    assert vip_mac(ready.outputs) is None
+    wait_until_it_leads(ready, witness)
     ready.shell(second, f"systemctl start {second.services.pgpool}")
     wait_for(
         lambda: (roles(ready), holders(ready)),
         lambda seen: seen == ({ready.first.name: None, second.name: "LEADER", witness.name: "STANDBY"}, [second.name]),
-        seconds=seconds,
+        seconds=failover_seconds(ready.outputs.timings),
         what=f"{second.name} leads with the virtual IP, the witness follows",
     )
     assert vip_mac(ready.outputs) == second.mac
-    assert "this witness leads and a node's pgpool is back" in ready.shell(
-        witness, "cat /var/log/pgpool-lab/witness.log"
-    )
+    assert handed_over(ready, witness) == before + 1
+    ready.bring_back()
+
+
+def test_it_hands_over_when_both_machines_had_lost_their_power(ready: LiveLab, witness: WitnessOutput) -> None:
+    before = handed_over(ready, witness)
+    for node in ready.nodes:
+        ready.machine(node, "destroy")
+    wait_until_it_leads(ready, witness)
+    restore(ready)
+    assert handed_over(ready, witness) > before
+    [holder] = holders(ready)
+    assert roles(ready) == {
+        node.name: "LEADER" if node.name == holder else "STANDBY" for node in ready.outputs.machines
+    }
+    assert holder != witness.name
     ready.bring_back()

@@ -50,20 +50,10 @@ def script(path: Path, text: str) -> Path:
         ("build", EVERYTHING, True, "build"),
     ],
 )
-def test_choice(
-    setting: str | None, found: Installed, answers: bool, source: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+def test_choice(setting: str | None, found: Installed, answers: bool, source: str) -> None:
     chosen = choose(setting, find=lambda: found, reachable=lambda: answers)
     assert chosen.source == source
     assert chosen.reason
-
-
-def test_without_curl_the_official_installer_is_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda name: None)
-    chosen = choose(None, find=lambda: NOTHING, reachable=lambda: True)
-    assert chosen.source == "build"
-    assert "curl" in chosen.reason
 
 
 def test_unknown_setting_names_variable_and_values() -> None:
@@ -298,7 +288,9 @@ def test_a_toolchain_takes_room_only_while_it_has_to_be_made(cache: Path) -> Non
         cached.needs("path")
 
 
-def test_what_will_be_installed_first_does_not_make_it_a_build(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_curl_is_still_to_be_installed_does_not_make_it_a_build(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(choice, "site_answers", lambda: True)
     assert wanted(None) == ["the toolchain"], "curl is missing, and everything else with it"
 
