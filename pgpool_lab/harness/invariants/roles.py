@@ -52,6 +52,16 @@ def two_answers(evidence: Evidence) -> list[Finding]:
     return found
 
 
+def only_nodes_answer(evidence: Evidence) -> list[Finding]:
+    """Nobody but a node answers for the virtual IP: not the witness, which serves nobody, and no stranger."""
+    nodes = set(evidence.expected.macs.values())
+    first: dict[str, float] = {}
+    for sample in sorted(evidence.vip_samples, key=lambda sample: sample.latest):
+        if sample.mac is not None and sample.mac not in nodes:
+            first.setdefault(sample.mac, sample.latest)
+    return [Finding(f"{mac}, which is no node, answered for the virtual IP", at) for mac, at in first.items()]
+
+
 def unbroken(moments: Iterable[float]) -> list[list[float]]:
     """Moments in the order of time, parted where more than a hand-over's time lies between two."""
     found: list[list[float]] = []

@@ -10,6 +10,7 @@ from pgpool_lab.harness.invariants.model import Evidence, Invariant, Violation
 
 INVARIANTS: tuple[Invariant, ...] = (
     Invariant("one holder", "never do two nodes hold the virtual IP for more than 2 s", roles.one_holder, "shows"),
+    Invariant("only nodes answer", "never does anybody but a node answer for the virtual IP", roles.only_nodes_answer),
     Invariant("one primary", "never do two nodes accept writes at the same time", roles.one_primary, "shows"),
     Invariant(
         "no unaware primary",

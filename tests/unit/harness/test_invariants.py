@@ -336,6 +336,16 @@ def test_two_machines_that_answer_by_turns_both_have_the_virtual_ip() -> None:
     assert "node0 and node4" in sentences(roles.one_holder(evidence(samples=turns)))
 
 
+def test_anybody_but_a_node_that_answers_for_the_virtual_ip_is_found_however_shortly() -> None:
+    witness = "52:54:00:31:01:00"
+    samples = [vip(9), vip(10, None), vip(11, witness), vip(12, witness), vip(13, MACS["node4"])]
+    found = roles.only_nodes_answer(evidence(samples=samples))
+    assert [(one.sentence, one.at) for one in found] == [
+        (f"{witness}, which is no node, answered for the virtual IP", 11)
+    ]
+    assert roles.only_nodes_answer(evidence(samples=[vip(9), vip(10, None), vip(11, MACS["node4"])])) == []
+
+
 # --- holder answers
 
 WRONG_ANSWERS: dict[str, tuple[list[Sample], str]] = {
