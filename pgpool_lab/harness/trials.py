@@ -75,6 +75,11 @@ class Trials:
         """How long the way back to the snapshot took before the latest run; None when it was not taken."""
         return self._stage.rewind_seconds
 
+    @property
+    def rewind_failure(self) -> str:
+        """Why the lab had to be restored before the latest run although there is a snapshot; empty otherwise."""
+        return self._stage.rewind_failure
+
     def folder(self, scenario: Scenario) -> Path:
         """Where a scenario's recording goes: two stacks may report into one folder."""
         return self._reports / f"{self._stack}.{scenario.name}"

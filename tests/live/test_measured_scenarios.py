@@ -50,5 +50,6 @@ def test_scenario(scenario: Scenario, lab: LiveLab, trials: Trials, request: pyt
     request.config.stash[RESULTS].append(result)
     if not result.passed:
         pytest.fail("\n".join(summary.complaints(result)), pytrace=False)
+    assert not trials.rewind_failure
     if look := AFTERWARDS.get(scenario.name):
         look(lab)

@@ -37,5 +37,13 @@ class Stage(Protocol):
     def rewind_seconds(self) -> float | None:
         """How long the latest rewind took until the lab was healthy; None when the latest way was another."""
 
+    @property
+    def rewind_failure(self) -> str:
+        """Why the latest way had to be another although there is a snapshot; empty where it had not."""
+
+    @property
+    def begins_alike(self) -> bool:
+        """Whether every run finds pgpool at the same moment of its rounds of checks."""
+
     def prepare(self, begins: Arrangement) -> None:
         """Return with a healthy lab whose roles lie as said. Raises LabError."""

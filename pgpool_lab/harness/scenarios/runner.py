@@ -86,7 +86,7 @@ class Runner:
             workload.start()
             try:
                 performance = Performance(self._control, self._injector, observer, workload, self._tell)
-                performance.perform(scenario, self._control.outputs)
+                performance.perform(scenario, self._control.outputs, spread=self._stage.begins_alike)
             finally:
                 ledger = workload.stop()
         observer.check()
@@ -136,13 +136,16 @@ class Performance:
         self.failure = ""
         self.restored = False
 
-    def perform(self, scenario: Scenario, outputs: LabOutputs) -> None:
-        """All steps until one fails; then healing and restoring, unless that was done after the last fault."""
+    def perform(self, scenario: Scenario, outputs: LabOutputs, *, spread: bool) -> None:
+        """All steps until one fails; then healing and restoring, unless that was done after the last fault.
+
+        `spread` has the first step begin at a random moment of pgpool's rounds of checks: that decides how soon it
+        notices, and how the election goes.
+        """
         self._may_split = scenario.may_split_on(len(outputs.machines))
         self._await_clients()
-        # When in its rounds pgpool is struck decides how soon it notices, and how the election goes. After a rewind it
-        # would be the same moment in every run.
-        time.sleep(bounded(CALM_SECONDS) + random.uniform(0, longest_round_seconds(outputs.timings)))
+        moment = random.uniform(0, longest_round_seconds(outputs.timings)) if spread else 0.0
+        time.sleep(bounded(CALM_SECONDS) + moment)
         self.first = self._roles_such_that(lambda roles: roles.arrangement is scenario.begins, str(scenario.begins))
         try:
             for self._step, step in enumerate(scenario.steps):

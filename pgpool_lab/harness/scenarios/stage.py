@@ -23,14 +23,18 @@ class Rewinding:
     Not when the machines are torn apart: nothing that is made of those means anything.
     """
 
+    begins_alike = True
+
     def __init__(self, control: Control, record: Record, tell: Callable[[str], None]) -> None:
         self._control, self._record, self._tell = control, record, tell
         self.rewind_seconds: float | None = None
         """How long the latest rewind took until the lab was healthy; None when the latest way was another."""
+        self.rewind_failure = ""
+        """Why the latest rewind did not lead there; empty where it did, and where there was nothing to rewind to."""
 
     def prepare(self, begins: Arrangement) -> None:
         name = SNAPSHOTS[begins]
-        self.rewind_seconds = None
+        self.rewind_seconds, self.rewind_failure = None, ""
         if snapshot.exists(self._control, name):
             try:
                 began = time.monotonic()
@@ -39,11 +43,12 @@ class Rewinding:
                 if shown(rewound.status) is begins:
                     self.rewind_seconds = seconds
                     return
-                self._tell(f"the snapshot {name!r} has other roles")
+                self.rewind_failure = f"the snapshot {name!r} has other roles"
             except snapshot.TornApart:
                 raise
             except LabError as error:
-                self._tell(f"the rewind failed: {error.problem}")
+                self.rewind_failure = f"the rewind failed: {error.problem}"
+            self._tell(self.rewind_failure)
             self._tell("restoring without it, and capturing anew")
         restore(self._control)
         arrange(self._control, begins)
@@ -54,6 +59,8 @@ class AsItIs:
     """Leaves the lab as it is: the next run goes on from what the one before left."""
 
     rewind_seconds = None
+    rewind_failure = ""
+    begins_alike = False
 
     def prepare(self, begins: Arrangement) -> None:
         """Nothing: the run itself sees whether the roles lie as said."""

@@ -128,6 +128,8 @@ class FakeWorkload:
 
 class FakeStage:
     rewind_seconds = None
+    rewind_failure = ""
+    begins_alike = True
 
     def __init__(self) -> None:
         self.prepared: list[Arrangement] = []
@@ -200,6 +202,14 @@ def test_a_run_strikes_at_any_moment_of_pgpool_s_rounds(bench: Bench, monkeypatc
         result = bench.run(KILL, Heal(), Restore())
         struck.append(result.events[0].earliest - result.began)
     assert struck[1] - struck[0] == pytest.approx(longest_round_seconds(OUTPUTS.timings))
+
+
+def test_a_run_on_a_lab_that_is_taken_as_it_is_strikes_when_its_plan_says(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: pytest.fail("the moment is left to chance"))
+    bench.stage.begins_alike = False
+    assert bench.run(KILL, Heal(), Restore()).events
 
 
 def test_a_fulfilled_run_says_what_was_done_and_when_and_who_had_which_role(bench: Bench) -> None:

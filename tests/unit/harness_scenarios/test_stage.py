@@ -44,7 +44,7 @@ def rewinding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Rewin
 
 def test_a_rewind_is_timed_until_the_lab_is_healthy(rewinding: Rewinding) -> None:
     rewinding.prepare(Arrangement.TOGETHER)
-    assert rewinding.rewind_seconds == 7.0
+    assert (rewinding.rewind_seconds, rewinding.rewind_failure) == (7.0, "")
 
 
 def test_another_way_than_a_rewind_has_no_time(rewinding: Rewinding, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +56,7 @@ def test_another_way_than_a_rewind_has_no_time(rewinding: Rewinding, monkeypatch
     monkeypatch.setattr(snapshot, "rewind", fails)
     rewinding.prepare(Arrangement.TOGETHER)
     assert rewinding.rewind_seconds is None
+    assert rewinding.rewind_failure == "the rewind failed: the lab does not become healthy"
 
 
 def test_machines_that_are_torn_apart_are_left_paused(rewinding: Rewinding, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +72,13 @@ def test_machines_that_are_torn_apart_are_left_paused(rewinding: Rewinding, monk
 def test_a_rewind_to_other_roles_has_no_time(rewinding: Rewinding) -> None:
     rewinding.prepare(Arrangement.APART)
     assert rewinding.rewind_seconds is None
+    assert "other roles" in rewinding.rewind_failure
+
+
+def test_without_a_snapshot_there_is_no_failure(rewinding: Rewinding, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "exists", lambda control, name: False)
+    rewinding.prepare(Arrangement.TOGETHER)
+    assert (rewinding.rewind_seconds, rewinding.rewind_failure) == (None, "")
 
 
 def test_roles_are_told_once_the_lab_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
