@@ -18,6 +18,8 @@ from xml.etree import ElementTree
 
 from pgpool_lab import hypervisor
 from pgpool_lab.errors import LabError
+from pgpool_lab.harness.control import Control
+from pgpool_lab.harness.faults import Injector, Record
 from pgpool_lab.lab import Lab, refuse_given_outputs
 from pgpool_lab.occupation import occupied
 from pgpool_lab.paths import PROJECT, LabPaths
@@ -165,16 +167,27 @@ def live(stack: str, chosen: Chosen, reports: Path, *, last: bool) -> int:
         started = time.monotonic()
         lab.up()
         console.print(f"lab {stack} is up after {time.monotonic() - started:.0f} s")
-        code = pytest(
-            LIVE,
-            chosen.options,
-            reports / f"live-{stack}.xml",
-            prefix=hypervisor.enter(lab.paths),
-            extra={**variables(stack, chosen), REPORTS: str(reports)},
-        )
+        try:
+            code = pytest(
+                LIVE,
+                chosen.options,
+                reports / f"live-{stack}.xml",
+                prefix=hypervisor.enter(lab.paths),
+                extra={**variables(stack, chosen), REPORTS: str(reports)},
+            )
+        finally:
+            heal(lab)
         if not (was_there or last):
             lab.down()
     return code
+
+
+def heal(lab: Lab) -> None:
+    """Take back what tests that were killed left broken: they heal by themselves however else they end."""
+    record = Record(lab.paths.faults)
+    if record.entries():
+        for entry in Injector(Control(lab.outputs()), record).heal_all():
+            console.print(f"healed {entry.fault} on {entry.node}, which the tests left")
 
 
 def variables(stack: str, chosen: Chosen) -> dict[str, str]:

@@ -15,6 +15,7 @@ from pgpool_lab.harness.workload import table
 from pgpool_lab.harness.workload.workload import Workload, running
 from pgpool_lab.lab import Lab
 from pgpool_lab.paths import LabPaths
+from pgpool_lab.progress import end_when_told
 from pgpool_lab.revision import commit
 from pgpool_lab.settings.presets import preset_of
 from pgpool_lab.versions.numbers import parse
@@ -32,6 +33,10 @@ __all__ = [
     "reports",
     "trials",
 ]
+
+
+# Whoever ends pytest alone has it heal what it has broken.
+end_when_told()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

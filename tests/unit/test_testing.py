@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 from pgpool_lab import hypervisor, testing
 from pgpool_lab.cli import app
 from pgpool_lab.errors import LabError
+from pgpool_lab.harness.faults import Entry, Record
 from pgpool_lab.paths import PROJECT
 from pgpool_lab.testing import Chosen, chosen_by
+from tests.unit.harness_faults.fakes import OUTPUTS, FakeControl
 
 ARGUMENTS: dict[str, tuple[list[str], Chosen]] = {
     "nothing": ([], Chosen((), False, ())),
@@ -115,7 +117,11 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Run]:
 
     def paths(stack: str) -> Any:
         return SimpleNamespace(
-            stack=stack, root=tmp_path / stack, stack_file=Path(__file__), lock=tmp_path / f".{stack}.lock"
+            stack=stack,
+            root=tmp_path / stack,
+            stack_file=Path(__file__),
+            lock=tmp_path / f".{stack}.lock",
+            faults=tmp_path / stack / "faults.json",
         )
 
     monkeypatch.setattr(testing, "PROJECT", tmp_path)
@@ -160,6 +166,23 @@ def test_a_lab_that_was_there_before_stays(runs: list[Run], tmp_path: Path) -> N
     (tmp_path / "two-node").mkdir()
     testing.run([])
     assert FakeLab.down_of == []
+
+
+def test_what_killed_tests_left_broken_is_healed(
+    runs: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    control = FakeControl()
+    monkeypatch.setattr(FakeLab, "outputs", lambda self: OUTPUTS, raising=False)
+    monkeypatch.setattr(testing, "Control", lambda of: control)
+
+    def killed(*arguments: Any, **more: Any) -> int:
+        Record(tmp_path / "two-node" / "faults.json").add(Entry(fault="disk-full", node="node1", peers=("node0",)))
+        return -9
+
+    monkeypatch.setattr(testing, "pytest", killed)
+    assert testing.run(["two-node"]) == 1
+    assert [node for node, what in control.done if "lab-balloon" in what] == ["node1"]
+    assert "healed disk-full on node1, which the tests left" in capsys.readouterr().err
 
 
 def answering(answers: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
