@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,11 @@ def tail(log: Path, lines: int = 15) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
+WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "TERM", "--")
+"""Before a command that is to end when who started it was killed (setpriv(1), of the util-linux that Debian always
+has)."""
+
+
 def run(
     command: Sequence[str | Path],
     *,
@@ -52,23 +58,24 @@ def run(
     """Run one long command with its output in `log`.
 
     The command gets a process group of its own, which is ended when this process is interrupted, so that nothing
-    goes on in the background. Raises LabError with the log's last lines when the command fails.
+    goes on in the background; when this process is killed, the kernel tells the command to end. Raises LabError with
+    the log's last lines when the command fails.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with step(title), log.open("ab") as output:
-        try:
-            process = subprocess.Popen(
-                [str(part) for part in command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=cwd,
-                env=dict(environment) if environment is not None else None,
-                start_new_session=True,
-            )
-        except OSError as error:
+        program = str(command[0])
+        if shutil.which(program, path=(environment or os.environ).get("PATH")) is None:
             doctor = "./lab doctor names what this machine lacks, and the command that installs it"
-            raise LabError(f"{title}: cannot run {command[0]}: {error.strerror}", remedy or doctor) from error
+            raise LabError(f"{title}: cannot run {program}: it is not there", remedy or doctor)
+        process = subprocess.Popen(
+            [*WITH_ITS_PARENT, *map(str, command)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=dict(environment) if environment is not None else None,
+            start_new_session=True,
+        )
         try:
             code = process.wait()
         except BaseException:

@@ -16,7 +16,7 @@ from pathlib import Path
 from textwrap import shorten
 from xml.etree import ElementTree
 
-from pgpool_lab import hypervisor
+from pgpool_lab import hypervisor, machine
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.faults import Injector, Record
@@ -53,6 +53,8 @@ SCENARIOS = "LAB_SCENARIOS"
 ALL = "--all"
 """The option for every stack, and every scenario that fits it, not only the chosen ones."""
 
+COMMAND_PLUGIN = "COMMAND_PLUGIN"
+"""Variable with the command plugin that its tests drive instead of the toolchain's: its binary or its archive."""
 
 NO_TESTS = 5
 """pytest's exit code where the options choose no test."""
@@ -95,6 +97,7 @@ def run(arguments: Sequence[str]) -> int:
     stacks, options = chosen.stacks, chosen.options
     refuse_given_outputs()
     factor()  # Raises LabError now, and not in every test.
+    plugin = given_plugin(os.environ.get(COMMAND_PLUGIN))
     for stack in stacks:
         if not LabPaths(stack).stack_file.is_file():
             raise LabError(f"there is no stack {stack!r}", "see stacks/; arguments for pytest come after --")
@@ -103,9 +106,12 @@ def run(arguments: Sequence[str]) -> int:
     answers = [(stack, answer(stack, chosen) if options else WOULD_RUN) for stack in asked_for]
     remaining = [stack for stack, code in answers if code == WOULD_RUN]
     reports = new_report_folder()
+    if not stacks:
+        # Some tests that need no lab use what one is made with.
+        machine.install(reports / "packages.log")
     try:
         codes = [
-            pytest(folders, (*own, *options), reports / f"{name}.xml", prefix=[], extra={})
+            pytest(folders, (*own, *options), reports / f"{name}.xml", prefix=[], extra=plugin)
             for name, (folders, own) in ({} if stacks else WITHOUT_LAB).items()
         ]
         codes += [code for _, code in answers if code != WOULD_RUN]
@@ -117,6 +123,15 @@ def run(arguments: Sequence[str]) -> int:
             console.print(failure, markup=False, highlight=False)
     console.print(f"reports: {reports.relative_to(PROJECT)}")
     return verdict(codes, narrowed=bool(options))
+
+
+def given_plugin(file: str | None) -> dict[str, str]:
+    """COMMAND_PLUGIN for tests that run in another folder; nothing where it is not set. Raises LabError."""
+    if not file:
+        return {}
+    if not Path(file).is_file():
+        raise LabError(f"{COMMAND_PLUGIN}={file}: there is no such file", "name the plugin's binary or its archive")
+    return {COMMAND_PLUGIN: str(Path(file).absolute())}
 
 
 def verdict(codes: Sequence[int], *, narrowed: bool) -> int:

@@ -13,6 +13,9 @@ from pgpool_lab.room import Need
 
 MEMINFO = Path("/proc/meminfo")
 
+ENGINE_MIB = 1024
+"""What the engine, its plugins and QEMU itself take beside the machines."""
+
 
 def parse_available_mib(meminfo: str) -> int:
     """MemAvailable of proc_meminfo(5), in MiB: what new programs can get without swapping."""
@@ -23,10 +26,11 @@ def parse_available_mib(meminfo: str) -> int:
 
 
 def enough_memory(needed_mib: int, available_mib: int) -> None:
-    """Raise LabError when the machines would not fit into memory. Both in MiB."""
-    if needed_mib > available_mib:
+    """Raise LabError when the machines and what runs them would not fit into memory. Both in MiB."""
+    if needed_mib + ENGINE_MIB > available_mib:
         raise LabError(
-            f"not enough free memory: nodes[].memory_mib add up to {needed_mib} MiB, {available_mib} MiB are available",
+            f"not enough free memory: nodes[].memory_mib add up to {needed_mib} MiB, what runs them takes {ENGINE_MIB} "
+            f"MiB, {available_mib} MiB are available",
             "end other programs, run ./lab down on another stack, or lower memory_mib",
         )
 
@@ -100,7 +104,7 @@ def demands(needs: Iterable[Need]) -> list[Demand]:
 
 
 def check_memory(needed_mib: int) -> None:
-    """Raise LabError unless `needed_mib` MiB of memory are available."""
+    """Raise LabError unless so many MiB are available for machines, beside what runs them."""
     enough_memory(needed_mib, available_memory_mib())
 
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pgpool_lab import room, toolchain
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor.probe import probe_domain_type
-from pgpool_lab.hypervisor.resources import Demand, available_memory_mib, demands
+from pgpool_lab.hypervisor.resources import ENGINE_MIB, Demand, available_memory_mib, demands
 from pgpool_lab.image.sources import debian_sources
 from pgpool_lab.machine.installation import by_hand
 from pgpool_lab.machine.packages import Requirement, missing
 from pgpool_lab.paths import PROJECT, cache_directory
 
-MEMORY_MIB = 2560
-"""Two nodes of 768 MiB with QEMU's own share, and 1 GiB for the engine and its plugins."""
+MEMORY_MIB = 2 * 768 + ENGINE_MIB
+"""A lab of two nodes, and what runs it."""
 
 PYTHON = (3, 11)
 

@@ -21,6 +21,10 @@ NAMESPACE = "pgpool-lab"
 """The Pulumi project's name, which prefixes its configuration keys."""
 
 
+OTHERS = ("pulumi", "libvirt", "command")
+"""Namespaces of the engine's and its plugins' own keys."""
+
+
 def from_mapping(values: Mapping[str, Any], origin: str) -> LabSettings:
     """Check configuration values; `origin` is the file (or command) that a user would edit."""
     try:
@@ -65,7 +69,14 @@ def from_engine(config: Mapping[str, str], origin: str) -> LabSettings:
         namespace, _, name = key.partition(":")
         if namespace == NAMESPACE:
             values[name] = nested(text)
+        elif namespace not in OTHERS:
+            raise unknown(origin, key, name)
     return from_mapping(with_tarball(values, os.environ), origin)
+
+
+def unknown(origin: object, key: str, name: str) -> LabError:
+    """A key of no namespace that anybody reads."""
+    return LabError(f"{origin}: {key}: unknown key", f"write it as {NAMESPACE}:{name}")
 
 
 def with_tarball(values: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -113,6 +124,6 @@ def from_stack_file(path: Path) -> LabSettings:
         namespace, _, name = str(key).rpartition(":")
         if namespace == NAMESPACE:
             values[name] = value
-        elif not namespace:
-            raise LabError(f"{path}: {key}: unknown key", f"write it as {NAMESPACE}:{key}")
+        elif namespace not in OTHERS:
+            raise unknown(path, key, name)
     return from_mapping(with_tarball(values, os.environ), str(path))

@@ -15,7 +15,7 @@ from pgpool_lab.paths import PROJECT, LabPaths
 from tests.live.lab import LiveLab
 
 STACK = "beside"
-"""Its addresses are its own: it may be in the same network namespace."""
+"""A stack whose addresses are its own: it may be in the same network namespace."""
 PSQL = ("./lab", "psql", "--stack", STACK, "--", "-Atc")
 """A statement through its virtual IP; one follows."""
 MOVED = {"192.168.31.": "192.168.32.", "52:54:00:": "52:54:01:"}
@@ -23,14 +23,15 @@ MOVED = {"192.168.31.": "192.168.32.", "52:54:00:": "52:54:01:"}
 
 @dataclass(frozen=True)
 class Checkout:
-    """The folder, and what is in it."""
+    """The folder, and the stack of its lab."""
 
     folder: Path
+    stack: str = STACK
 
     @property
     def paths(self) -> LabPaths:
         """Those of its lab."""
-        return LabPaths(STACK, self.folder)
+        return LabPaths(self.stack, self.folder)
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """A command of a user who has none of this run's settings, but these."""
@@ -67,7 +68,7 @@ def own_variables() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def checkout(lab: LiveLab, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """Another checkout, which has the stack `STACK`; it shares this one's Python environment."""
+    """Another checkout, which has the stack under test, too, and `STACK`; it shares this one's Python environment."""
     folder = tmp_path_factory.mktemp("checkout")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True)
     for name in filter(None, listed.stdout.split("\0")):
@@ -78,6 +79,8 @@ def checkout(lab: LiveLab, tmp_path_factory: pytest.TempPathFactory) -> Checkout
     if (PROJECT / "files").is_dir():
         (folder / "files").symlink_to(PROJECT / "files")
     settings = LabPaths(lab.stack).stack_file.read_text()
+    # One of a person's own is in no list of git's.
+    LabPaths(lab.stack, folder).stack_file.write_text(settings)
     for old, new in MOVED.items():
         settings = settings.replace(old, new)
     made = Checkout(folder)

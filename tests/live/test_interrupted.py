@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,15 +18,13 @@ from pgpool_lab.engine import has_resources
 from pgpool_lab.hypervisor import uri
 from pgpool_lab.hypervisor.leftovers import ask, virsh
 from pgpool_lab.hypervisor.namespace import NAMESPACES
-from pgpool_lab.paths import LabPaths
+from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.waiting import bounded, wait_for
-from tests.live.beside import STACK, Checkout
+from tests.live.beside import Checkout
 from tests.live.lab import LiveLab
 
 pytestmark = pytest.mark.two_nodes
 
-INSIDE = ("./lab", "run", "--stack", STACK, "--")
-"""Before a command of the engine's."""
 BEGIN_SECONDS = 240
 """From `./lab up` until its machines run: libvirt's start, a preview and the disks take some twenty seconds, several
 times that on a busy host."""
@@ -36,12 +35,26 @@ LISTINGS = {"machines": "list", "networks": "net-list", "pools": "pool-list"}
 
 
 @pytest.fixture(scope="module")
-def other(checkout: Checkout) -> Iterator[Checkout]:
-    """The other checkout. Each test makes of its lab what it begins with, out of what the one before left."""
+def other(lab: LiveLab, checkout: Checkout) -> Iterator[Checkout]:
+    """The other checkout, with the stack that is under test: a lab of the same name and addresses.
+
+    Each test makes of it what it begins with, out of what the one before left.
+    """
+    same = replace(checkout, stack=lab.stack)
     try:
-        yield checkout
+        yield same
     finally:
-        checkout.done("./lab", "down", STACK)
+        same.done("./lab", "down", same.stack)
+
+
+def inside(checkout: Checkout, *command: str) -> str:
+    """What a command of the engine's prints there."""
+    return checkout.done("./lab", "run", "--stack", checkout.stack, "--", *command)
+
+
+def query(checkout: Checkout, statement: str) -> str:
+    """What a statement through the virtual IP of its lab gives."""
+    return checkout.done("./lab", "psql", "--stack", checkout.stack, "--", "-XAtc", statement).strip()
 
 
 def running(paths: LabPaths) -> set[str]:
@@ -52,7 +65,7 @@ def running(paths: LabPaths) -> set[str]:
 @contextmanager
 def begun(checkout: Checkout, printed: Path, wanted: Callable[[set[str]], bool]) -> Iterator[subprocess.Popen[bytes]]:
     """`./lab up` from the moment on when those machines run that are `wanted`; nothing of it outlives the block."""
-    up = checkout.begin(printed, "./lab", "up", STACK)
+    up = checkout.begin(printed, "./lab", "up", checkout.stack)
     try:
         wait_for(
             lambda: (running(checkout.paths), up.poll()),
@@ -107,20 +120,20 @@ def left(paths: LabPaths, namespace: int) -> dict[str, list[str]]:
 
 def test_a_preview_before_anything_exists_works_and_creates_nothing(other: Checkout) -> None:
     paths = other.paths
-    other.done("./lab", "down", STACK)
-    told = other.done(*INSIDE, "pulumi", "preview", "--stack", STACK, "--non-interactive")
+    other.done("./lab", "down", other.stack)
+    told = inside(other, "pulumi", "preview", "--stack", other.stack, "--non-interactive")
     assert "to create" in told, told
     assert made(paths) == {}
     assert not has_resources(paths)
     assert not paths.operator_key.exists() and not paths.seeds.exists()
     namespace = network(paths)
-    other.done("./lab", "down", STACK)
+    other.done("./lab", "down", other.stack)
     assert left(paths, namespace) == {}
 
 
 def test_an_interrupted_up_ends_without_a_traceback_and_the_next_one_goes_on(other: Checkout, tmp_path: Path) -> None:
     paths, printed = other.paths, tmp_path / "printed"
-    other.done("./lab", "down", STACK)
+    other.done("./lab", "down", other.stack)
     with begun(other, printed, bool) as up:
         # What Ctrl-C does in a terminal: the engine hears of it as well.
         os.killpg(up.pid, signal.SIGINT)
@@ -130,19 +143,33 @@ def test_an_interrupted_up_ends_without_a_traceback_and_the_next_one_goes_on(oth
     assert "the same command goes on from here" in said, said
     assert "Traceback" not in said, said
     key = paths.operator_key.read_text()
-    told = other.done("./lab", "up", STACK)
+    told = other.done("./lab", "up", other.stack)
     assert "healthy" in told.splitlines(), told
     assert paths.operator_key.read_text() == key, "it was begun anew"
 
 
+def test_two_checkouts_with_labs_of_the_same_name_and_addresses_do_not_meet(lab: LiveLab, other: Checkout) -> None:
+    here = replace(other, folder=PROJECT)
+    other.done("./lab", "up", other.stack)
+    assert other.paths.operator_key.read_text() != here.paths.operator_key.read_text()
+    try:
+        for name, checkout in {"here": here, "there": other}.items():
+            query(checkout, f"CREATE TABLE only_{name} ()")
+        tables = "SELECT relname FROM pg_class WHERE relname LIKE 'only%'"
+        assert [query(checkout, tables) for checkout in (here, other)] == ["only_here", "only_there"]
+    finally:
+        query(here, "DROP TABLE IF EXISTS only_here")
+    assert lab.status()["healthy"]
+
+
 def test_destroy_works_in_the_middle_of_a_failover(other: Checkout) -> None:
     paths = other.paths
-    other.done("./lab", "up", STACK)
-    report = json.loads(other.done("./lab", "status", STACK, "--json"))
+    other.done("./lab", "up", other.stack)
+    report = json.loads(other.done("./lab", "status", other.stack, "--json"))
     [primary] = primaries(report)
     assert report["vip"]["holders"] == [primary]
     ask(uri(paths), "destroy", paths.domain(primary))
-    other.done(*INSIDE, "pulumi", "destroy", "--yes", "--stack", STACK)
+    inside(other, "pulumi", "destroy", "--yes", "--stack", other.stack)
     assert not has_resources(paths)
     assert made(paths) == {}
     assert not paths.operator_key.exists()
@@ -152,10 +179,10 @@ def test_down_after_an_up_that_was_killed_half_way_leaves_nothing(
     lab: LiveLab, other: Checkout, tmp_path: Path
 ) -> None:
     paths = other.paths
-    other.done("./lab", "down", STACK)
+    other.done("./lab", "down", other.stack)
     machines = {paths.domain(machine.name) for machine in lab.outputs.machines}
     with begun(other, tmp_path / "printed", machines.issubset) as up:
         namespace = network(paths)
         os.killpg(up.pid, signal.SIGKILL)
-    other.done("./lab", "down", STACK)
+    other.done("./lab", "down", other.stack)
     assert left(paths, namespace) == {}

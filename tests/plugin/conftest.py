@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from pgpool_lab.testing import COMMAND_PLUGIN
 from pgpool_lab.toolchain import Toolchain, environment, take, versions
 from tests.plugin.engine import Resource, Stack
 from tests.plugin.pair import Makes, Pair
@@ -27,27 +28,35 @@ PROGRAM = Path(__file__).parent / "program"
 def toolchain(tmp_path_factory: pytest.TempPathFactory) -> Toolchain:
     """The lab's toolchain; with COMMAND_PLUGIN its command plugin is replaced by that file."""
     chosen = take(os.environ.get("LAB_TOOLCHAIN"))
-    given = os.environ.get("COMMAND_PLUGIN")
+    given = os.environ.get(COMMAND_PLUGIN)
     if not given:
         return chosen
-    home = tmp_path_factory.mktemp("plugin-home")
-    archive = Path(given)
-    if not tarfile.is_tarfile(archive):
+    return with_command_plugin(chosen, Path(given), tmp_path_factory.mktemp("plugin-home"))
+
+
+def with_command_plugin(toolchain: Toolchain, given: Path, home: Path) -> Toolchain:
+    """The toolchain with that file, a binary or an archive of one, as its only plugin, installed in `home`."""
+    archive = given
+    if not tarfile.is_tarfile(given):
         archive = home / "plugin.tar.gz"
         with tarfile.open(archive, "w:gz") as content:
             content.add(given, "pulumi-resource-command")
     install = ["plugin", "install", "resource", "command", versions.PLUGINS["command"], "--file", str(archive)]
     subprocess.run(
-        [chosen.bin / "pulumi", *install],
+        [toolchain.bin / "pulumi", *install],
         check=True,
         env={**os.environ, "PULUMI_HOME": str(home), "PULUMI_SKIP_UPDATE_CHECK": "true"},
     )
-    return replace(chosen, plugin_home=home)
+    return replace(toolchain, plugin_home=home)
 
 
 @pytest.fixture(scope="session")
 def engine_environment(toolchain: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("engine")
+    return engine_with(toolchain, tmp_path_factory.mktemp("engine"))
+
+
+def engine_with(toolchain: Toolchain, folder: Path) -> dict[str, str]:
+    """Variables for an engine whose backend and home are in `folder`."""
     (folder / "backend").mkdir()
     (folder / "passphrase").write_text("test")
     return environment(

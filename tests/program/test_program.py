@@ -664,6 +664,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "unknown parameter": ({"pgpool": {"parameters": {"max_pol": 7}}}, "max_pol: .*did you mean max_pool"),
     "the lab's own parameter": ({"pgpool": {"parameters": {"delegate_IP": "10.0.0.1"}}}, "network.vip"),
     "unknown version": ({"pgpool": {"version": "9.9"}}, "pgpool.version"),
+    "a tarball that is not there": ({"pgpool": {"source": "path:nowhere.tar.gz"}}, "pgpool.source: .*nowhere.tar.gz"),
+    "a tarball of another checksum": (
+        {"pgpool": {"source": "path:pyproject.toml", "sha256": "0" * 64}},
+        "pgpool.sha256: .*pyproject.toml",
+    ),
     "a witness of a node's name": (
         {"witness": True, "nodes": [configuration(1)["nodes"][0] | {"name": "witness"}, configuration(2)["nodes"][1]]},
         "witness: .*its name is taken",

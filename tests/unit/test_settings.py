@@ -357,6 +357,11 @@ def test_an_unknown_key_from_the_engine_is_refused() -> None:
         from_engine({**as_engine(TWO_NODE), "pgpool-lab:pgpol": '{"port": 1}'}, "origin")
 
 
+def test_a_misspelt_namespace_from_the_engine_is_refused() -> None:
+    with pytest.raises(LabError, match=r"pgpol-lab:auth: unknown key\n.*pgpool-lab:auth"):
+        from_engine({**as_engine(TWO_NODE), "pgpol-lab:auth": "trust"}, "origin")
+
+
 def test_settings_cannot_be_changed_afterwards() -> None:
     settings = from_mapping(VALID, "file")
     with pytest.raises(ValueError, match="frozen"):
@@ -402,10 +407,11 @@ def test_a_folder_in_the_place_of_a_stack_file_is_not_called_missing(tmp_path: P
         from_stack_file(path)
 
 
-def test_a_key_without_namespace_says_how_to_write_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("key", ["network", "pgpol-lab:network"])
+def test_a_key_without_the_namespace_says_how_to_write_it(key: str, tmp_path: Path) -> None:
     path = tmp_path / "Pulumi.mine.yaml"
-    path.write_text("config:\n  network: {}\n")
-    with pytest.raises(LabError, match=r"network: unknown key\n.*pgpool-lab:network"):
+    path.write_text(f"config:\n  {key}: {{}}\n")
+    with pytest.raises(LabError, match=rf"{key}: unknown key\n.*pgpool-lab:network"):
         from_stack_file(path)
 
 

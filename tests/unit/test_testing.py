@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner
 
-from pgpool_lab import hypervisor, testing
+from pgpool_lab import hypervisor, machine, testing
 from pgpool_lab.cli import app
 from pgpool_lab.errors import LabError
 from pgpool_lab.harness.faults import Entry, Record
@@ -108,8 +108,10 @@ Run = tuple[tuple[str, ...], tuple[str, ...], dict[str, str]]
 def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Run]:
     """pytest's runs: folders, options, variables."""
     made: list[Run] = []
+    installed: list[Path] = []
 
     def pytest_run(folders: Sequence[str], options: Sequence[str], report: Path, *, prefix: Any, extra: Any) -> int:
+        assert FakeLab.up_of or installed, "what the tests use is not there yet"
         if "LAB_STACK" in extra:
             assert (tmp_path / f".{extra['LAB_STACK']}.lock").exists(), "nobody keeps others from changing the lab"
         made.append((tuple(folders), tuple(options), extra))
@@ -128,6 +130,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Run]:
     monkeypatch.setattr(testing, "new_report_folder", lambda: tmp_path / "reports")
     monkeypatch.setattr(testing, "LabPaths", paths)
     monkeypatch.setattr(testing, "Lab", FakeLab)
+    monkeypatch.setattr(machine, "install", installed.append)
     monkeypatch.setattr(testing, "pytest", pytest_run)
     monkeypatch.setattr(testing, "answer", lambda stack, chosen: testing.WOULD_RUN)
     monkeypatch.setattr(hypervisor, "enter", lambda paths: [])
@@ -183,6 +186,26 @@ def test_what_killed_tests_left_broken_is_healed(
     assert testing.run(["two-node"]) == 1
     assert [node for node, what in control.done if "lab-balloon" in what] == ["node1"]
     assert "healed disk-full on node1, which the tests left" in capsys.readouterr().err
+
+
+def test_the_given_plugin_is_found_from_another_folder(
+    runs: list[Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugin").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COMMAND_PLUGIN", "plugin")
+    testing.run([])
+    [plugin] = [extra for folders, _, extra in runs if folders == ("tests/plugin",)]
+    assert plugin == {"COMMAND_PLUGIN": str(tmp_path / "plugin")}
+
+
+def test_a_given_plugin_that_is_not_there_is_named_before_anything_is_run(
+    runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMMAND_PLUGIN", "/nowhere/plugin")
+    with pytest.raises(LabError, match="COMMAND_PLUGIN=/nowhere/plugin: there is no such file"):
+        testing.run([])
+    assert runs == []
 
 
 def answering(answers: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
