@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -15,9 +16,9 @@ import pytest
 
 from pgpool_lab.cluster.status import primaries
 from pgpool_lab.engine import has_resources
-from pgpool_lab.hypervisor import uri
+from pgpool_lab.hypervisor import processes, uri
 from pgpool_lab.hypervisor.leftovers import ask, virsh
-from pgpool_lab.hypervisor.namespace import NAMESPACES
+from pgpool_lab.hypervisor.namespace import NAMESPACES, delete
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.waiting import bounded, wait_for
 from tests.live.beside import Checkout
@@ -160,6 +161,26 @@ def test_two_checkouts_with_labs_of_the_same_name_and_addresses_do_not_meet(lab:
     finally:
         query(here, "DROP TABLE IF EXISTS only_here")
     assert lab.status()["healthy"]
+
+
+def restart_host(paths: LabPaths) -> None:
+    """What a restart of this machine does to one lab, without a word to anybody: its processes and namespaces are gone,
+    its files are there."""
+    for process in processes.of_lab(paths):
+        os.kill(process, signal.SIGKILL)
+    wait_for(lambda: processes.of_lab(paths), lambda left: not left, seconds=30, what="nothing of the lab runs")
+    delete(paths)
+    shutil.rmtree(paths.runtime)
+
+
+def test_a_lab_comes_back_with_its_data_after_a_restart_of_the_host(other: Checkout) -> None:
+    other.done("./lab", "up", other.stack)
+    query(other, "CREATE TABLE kept AS SELECT 42 AS number")
+    restart_host(other.paths)
+    told = other.done("./lab", "up", other.stack)
+    assert "healthy" in told.splitlines(), told
+    assert " created" not in told, told
+    assert query(other, "SELECT number FROM kept") == "42"
 
 
 def test_destroy_works_in_the_middle_of_a_failover(other: Checkout) -> None:

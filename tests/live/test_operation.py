@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ import pytest
 from pgpool_lab.engine import Engine
 from pgpool_lab.harness.clients import direct, rows
 from pgpool_lab.harness.restoration import wait_until_healthy
+from pgpool_lab.hypervisor import processes
 from pgpool_lab.lab import Lab
 from pgpool_lab.node.script import KEPT_CONNECTION
 from pgpool_lab.paths import PROJECT, LabPaths
@@ -169,17 +172,44 @@ def test_private_keys_are_readable_by_their_owner_only(lab: LiveLab) -> None:
         assert set(lab.shell(node, f"stat -c %a {' '.join(PRIVATE_KEYS)}").split()) == {"600"}
 
 
+LISTENER = "import socket, time; server = socket.create_server(('127.0.0.1', 0)); print(flush=True); time.sleep(600)"
+
+
 def test_nothing_of_the_lab_listens_outside_its_namespace(lab: LiveLab) -> None:
     assert lab.outputs.network.namespace is not None
     # The process that started these tests is not in the lab's network.
-    outside = ["nsenter", f"--net=/proc/{os.getppid()}/ns/net", "--", "ss", "-H", "-l", "-t", "-u", "-n", "-p"]
-    listening = subprocess.run(outside, capture_output=True, text=True, check=True).stdout
+    outside = ["nsenter", f"--net=/proc/{os.getppid()}/ns/net", "--"]
     here = Path("/proc/self/ns/net").stat().st_ino
     assert Path(f"/proc/{os.getppid()}/ns/net").stat().st_ino != here
-    assert not [word for word in ("qemu", "libvirtd", "dnsmasq", lab.outputs.network.bridge) if word in listening]
-    links = subprocess.run([*outside[:3], "ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    # One that does, to know that it would be seen.
+    known = subprocess.Popen([*outside, sys.executable, "-c", LISTENER], stdout=subprocess.PIPE)
+    try:
+        assert known.stdout is not None and known.stdout.readline() == b"\n"
+        listed = [*outside, "ss", "-H", "-l", "-t", "-u", "-n", "-p"]
+        said = subprocess.run(listed, capture_output=True, text=True, check=True).stdout
+    finally:
+        known.kill()
+        known.wait()
+    listening = {int(process) for process in re.findall(r"pid=(\d+)", said)}
+    assert known.pid in listening
+    ours = processes.of_lab(LabPaths(lab.stack))
+    assert ours
+    assert not listening & set(ours), said
+    links = subprocess.run([*outside, "ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     assert lab.outputs.network.bridge not in links
     assert Path(f"/run/netns/{lab.outputs.network.namespace}").exists()
+
+
+MEMORY = "awk '/MemAvailable/ { print $2 }' /proc/meminfo; awk '/oom_kill / { print $2 }' /proc/vmstat"
+
+
+def test_every_node_has_memory_to_spare_and_nothing_was_ended_for_want_of_it(ready: LiveLab) -> None:
+    for node in ready.nodes:
+        available, ended = ready.shell(node, MEMORY).split()
+        print(f"{node.name}: {int(available) // 1024} MiB available")
+        assert int(ended) == 0, node.name
+        # A base backup and a rewind beside all that runs.
+        assert int(available) > 64 * 1024, node.name
 
 
 def test_a_standby_takes_no_writes(ready: LiveLab) -> None:

@@ -55,22 +55,28 @@ def logged(lab: LiveLab, node: NodeOutput, log: str, since: int) -> str:
     return lab.shell(node, f"tail -c +{since + 1} {LOGS}/{log}")
 
 
-def test_before_each_the_standby_streams_and_the_first_node_holds_everything(ready: LiveLab) -> None:
-    first, second = ready.nodes[0], ready.nodes[1]
-    with direct(ready.outputs, first) as connection:
+def assert_as_before_each(lab: LiveLab) -> None:
+    """What the procedure has its operator look at before every scenario."""
+    first, second = lab.nodes[0], lab.nodes[1]
+    with direct(lab.outputs, first) as connection:
         replicas = rows(connection, "SELECT application_name, state, sync_state FROM pg_stat_replication")
     assert [(replica["application_name"], replica["state"]) for replica in replicas] == [(second.name, "streaming")]
-    assert replicas[0]["sync_state"] in SYNC_STATES[ready.outputs.replication]
-    backends = ready.pool_nodes()
+    assert replicas[0]["sync_state"] in SYNC_STATES[lab.outputs.replication]
+    backends = lab.pool_nodes()
     assert {name: (row["status"], row["role"]) for name, row in backends.items()} == {
         first.name: ("up", "primary"),
         second.name: ("up", "standby"),
     }
-    assert ready.holders() == [first.name]
-    assert vip_mac(ready.outputs) == first.mac
+    assert lab.holders() == [first.name]
+    assert vip_mac(lab.outputs) == first.mac
+
+
+def test_before_each_the_standby_streams_and_the_first_node_holds_everything(ready: LiveLab) -> None:
+    assert_as_before_each(ready)
 
 
 def test_scenario_1_a_stopped_pgpool_moves_the_virtual_ip_and_nothing_else(ready: LiveLab, workload: Workload) -> None:
+    assert_as_before_each(ready)
     first, second = ready.nodes[0], ready.nodes[1]
     # It asks again after five seconds, and fails when pgpool has ended by then (main.c, stop_me).
     ready.shell(first, "runuser -u postgres -- /usr/local/pgpool/bin/pgpool -m fast stop || ! pgrep -x pgpool")
@@ -87,6 +93,7 @@ def test_scenario_1_a_stopped_pgpool_moves_the_virtual_ip_and_nothing_else(ready
 def test_scenario_2_a_stopped_primary_is_replaced_and_the_virtual_ip_stays(
     ready: LiveLab, workload: Workload, engine: Engine
 ) -> None:
+    assert_as_before_each(ready)
     first, second = ready.nodes[0], ready.nodes[1]
     # The pg_ctl beside the server's program, wherever that came from.
     server = f"readlink /proc/$(head -n 1 {first.data_directory}/postmaster.pid)/exe"
@@ -102,6 +109,7 @@ def test_scenario_2_a_stopped_primary_is_replaced_and_the_virtual_ip_stays(
 
 
 def test_scenario_3_a_dead_host_loses_both_roles(ready: LiveLab, workload: Workload) -> None:
+    assert_as_before_each(ready)
     first, second = ready.nodes[0], ready.nodes[1]
     # Earlier failovers of the same node are in the same files.
     before = {log: length(ready, second, log) for log in ("pgpool.log", "failover.log")}
