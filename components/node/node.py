@@ -15,6 +15,7 @@ from pulumi_command import remote
 
 from components.guard import OneMachineAtATime
 from components.node.seed import seed_volume
+from components.node.volumes import OWNER_ONLY
 from pgpool_lab.image import seed, stock
 from pgpool_lab.image.cloud_init import (
     NetworkConfig,
@@ -114,7 +115,9 @@ class Node(pulumi.ComponentResource):
             pool=args.pool,
             size=DATA_VOLUME_BYTES,
             format="qcow2",
-            opts=pulumi.ResourceOptions(parent=self),
+            xml=OWNER_ONLY,
+            # Nothing is worth a change that would replace the data.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["xml"]),
         )
         meta_data = render_meta_data(args.name)
         network_config = render_network_config(
@@ -150,6 +153,7 @@ class Node(pulumi.ComponentResource):
             # A stock image has little room: cloud-init grows the root to the disk.
             size=stock.ROOT_BYTES if installation else None,
             format="qcow2",
+            xml=OWNER_ONLY,
             # A machine that has run its first boot would ignore parts of a new cloud-init.
             opts=pulumi.ResourceOptions(
                 parent=self, delete_before_replace=True, replace_with=[seed_disk], depends_on=args.after

@@ -16,6 +16,7 @@ import pulumi_libvirt as libvirt
 from pulumi_command import local
 
 from components.module import run_module
+from components.node.volumes import OWNER_ONLY
 
 
 def seed_volume(
@@ -47,5 +48,6 @@ def seed_volume(
         source=pulumi.Output.unsecret(file.stdout).apply(str.strip),
         # What libvirt finds in it: any other word would be a difference at the next refresh.
         format="iso",
+        xml=OWNER_ONLY,
         opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
     )

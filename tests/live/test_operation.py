@@ -168,6 +168,10 @@ def test_outputs_and_state_hide_every_secret(lab: LiveLab, engine: Engine) -> No
 
 def test_private_keys_are_readable_by_their_owner_only(lab: LiveLab) -> None:
     assert lab.outputs.ssh.private_key_path.stat().st_mode & 0o777 == 0o600
+    # A machine's disks have its keys as well.
+    pool = LabPaths(lab.stack).libvirt / "lib" / "images"
+    disks = {file.name: file.stat().st_mode & 0o777 for node in lab.nodes for file in pool.rglob(f"{node.name}-*")}
+    assert len(disks) == 3 * len(lab.nodes) and set(disks.values()) == {0o600}, disks
     for node in lab.nodes:
         assert set(lab.shell(node, f"stat -c %a {' '.join(PRIVATE_KEYS)}").split()) == {"600"}
 

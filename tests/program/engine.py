@@ -52,6 +52,7 @@ class Registration:
     replace_with: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
     delete_before_replace: bool
+    ignored_changes: tuple[str, ...]
     secret_outputs: tuple[str, ...]
     before_update: tuple[str, ...]
     """Names of the hooks that run before an update."""
@@ -193,6 +194,7 @@ class RecordingMonitor(MockMonitor):
                 replace_with=tuple(request.replace_with),
                 replace_on_changes=tuple(request.replaceOnChanges),
                 delete_before_replace=request.deleteBeforeReplace,
+                ignored_changes=tuple(request.ignoreChanges),
                 secret_outputs=tuple(request.additionalSecretOutputs),
                 before_update=tuple(request.hooks.before_update),
             )

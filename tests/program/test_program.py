@@ -11,6 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.node.volumes import SHEET
 from pgpool_lab.cluster.outputs import from_json
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor import connection
@@ -122,6 +123,12 @@ def test_each_machine_boots_its_own_disks_with_its_own_address(lab: Recording, s
         seed = json.loads(lab.named(f"{node}-cloud-init-file").plain("stdin"))
         assert f"192.168.31.{10 + index}/24" in seed["network-config"]
         assert f"identity-host-key-{node}\n" in seed["user-data"]
+
+
+def test_a_machine_s_disks_are_its_owner_s_alone_and_its_data_outlive_a_change_of_that(lab: Recording) -> None:
+    disks = [volume for volume in lab.of_type(VOLUME) if not volume.name.startswith("image-")]
+    assert disks and all(disk.plain("xml") == {"xslt": SHEET} for disk in disks)
+    assert {disk.name.rpartition("-")[2] for disk in disks if disk.ignored_changes == ("xml",)} == {"data"}
 
 
 def test_nobody_leases_addresses_on_the_lab_s_network(lab: Recording) -> None:
