@@ -44,6 +44,8 @@ ROLES_SECONDS = 15.0
 """Within this time a lab that is as it should be has shown its roles in its samples."""
 GLANCE_SECONDS = 3.0
 """The same where it need not be so any more: a busy node misses one answer, not three."""
+HELD_SECONDS = 10.0
+"""How long it is looked at, where no standby is left to confirm a commit, that none is acknowledged."""
 IN_SECONDS = 30.0
 """Within this time every client is in on a healthy lab."""
 WATCHING, RESTORING = "watching", "restoring"
@@ -175,6 +177,8 @@ class Performance:
                 waits = commits_wait(outputs, without_postgresql(self.events))
                 splits = self._may_split and parted(self.events)
                 self._await(possible(expectations, waits=waits, splits=splits), bounded(limit))
+                if waits and "writes-flow" in expectations:
+                    self._watch(HELD_SECONDS)
             case Watch(seconds):
                 self._watch(seconds)
             case Outlast(seconds):

@@ -116,7 +116,6 @@ def test_what_is_measured_strikes_and_waits_in_one_login(name: str) -> None:
         ("pgpool-hang", "State:\tT (stopped)\nState:\tS (sleeping)\n"),
         ("postgresql-hang", ""),
         ("link-down", "vnet3 up"),
-        ("disk-full", ""),
         ("machine-reboot", "there\n"),
         ("clock-forward", "1000.0 50.0\n1001.0 51.0\n"),
         ("partition", "1 received, 0% packet loss"),
@@ -294,11 +293,52 @@ def test_a_jump_is_what_the_uptime_does_not_explain() -> None:
     assert jump_between("1000.0 50.0", "950.5 60.5") == pytest.approx(-60.0)
 
 
+class FullDisk(FakeControl):
+    """A lab whose primary is node1. The first node is refused room when the primary has ended so many segments;
+    it was once before."""
+
+    def __init__(self, *, ready: int = 2, filled: bool = True, primary: str = "node1") -> None:
+        super().__init__(self.answer)
+        self.ended, self.ready, self.filled, self.primary = 0, ready, filled, primary
+
+    def answer(self, node: str, what: str) -> str:
+        if "fallocate" in what:
+            return "shows\n" if self.filled else ""
+        if "pg_is_in_recovery" in what:
+            return "t\n" if node == self.primary else "f\n"
+        if "pg_switch_wal" in what:
+            assert node == self.primary
+            self.ended += 1
+            return ""
+        assert (node, "grep -c" in what) == ("node0", True)
+        return "2\n" if self.ended >= self.ready else "1\n"
+
+
+def test_a_full_volume_is_in_effect_when_the_server_was_refused_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "EFFECT_SECONDS", 60.0)
+    control = FullDisk(ready=4)
+    FAULTS["disk-full"].inject(control, TARGET)
+    assert control.ended == 4
+
+
+@pytest.mark.parametrize(
+    ("control", "error"),
+    [
+        (FullDisk(filled=False), "not full"),
+        (FullDisk(ready=1000), "not refused room"),
+        (FullDisk(primary="nobody"), "no node is primary"),
+    ],
+)
+def test_a_volume_that_is_not_full_or_not_felt_is_an_error(control: FullDisk, error: str) -> None:
+    with pytest.raises(LabError, match=error):
+        FAULTS["disk-full"].inject(control, TARGET)
+
+
 @pytest.mark.parametrize(("left", "full"), [(FULL_BYTES - 1, True), (FULL_BYTES, False)])
 def test_a_volume_is_filled_with_what_is_left_but_for_the_file_s_own_map(left: int, full: bool, tmp_path: Path) -> None:
-    control = struck("disk-full")
+    control = FullDisk(ready=1)
     FAULTS["disk-full"].inject(control, TARGET)
-    script = control.done[0][1]
+    [script] = [what for _, what in control.done if "fallocate" in what]
     stubs = {
         "df": f"[ -e {tmp_path}/said ] && echo {left} || printf ' Avail\\n1234567\\n'",
         "findmnt": f"echo {tmp_path}",

@@ -411,6 +411,8 @@ def test_a_run_awaits_no_writes_from_a_fault_that_takes_the_last_standby_until_a
         await_writes,
     )
     assert asked == [False, True, True, False]
+    # That no write is acknowledged is looked at for a while, before and after healing.
+    assert bench.told.count(f"{runner.WATCHING} for 10 s") == 2
 
 
 def test_a_client_is_back_with_what_it_began_after_the_fault_only(bench: Bench) -> None:
