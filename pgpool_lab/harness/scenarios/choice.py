@@ -6,9 +6,12 @@ from pgpool_lab.harness.scenarios.model import Scenario
 from pgpool_lab.harness.scenarios.table import SCENARIOS
 
 CHOSEN: dict[int, tuple[str, ...]] = {
-    # One fault of each class that the procedure does not have; its own scenarios have tests of their own on two nodes.
-    # On both roles at once, so that one snapshot serves all.
+    # What the procedure does, and one fault of each class that it does not have; on both roles at once, so that one
+    # snapshot serves all.
     2: (
+        "procedure-1",
+        "procedure-2",
+        "procedure-3",
         "link-down-on-both",
         "partition-on-both",
         "disk-full-on-both",

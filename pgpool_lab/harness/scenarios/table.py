@@ -86,10 +86,10 @@ PROCEDURE = (
         TOGETHER,
         (
             Inject("pgpool-stop", Role.HOLDER),
-            expect("vip-moves", "primary-stays", "writes-flow"),
+            expect("vip-moves", "primary-stays", *OTHERS_SERVE, "writes-flow"),
             Watch(ELECTION_SECONDS),
             Inject("pgpool-stop", Role.HOLDER),
-            expect("vip-moves", "primary-stays", "writes-flow"),
+            expect("vip-moves", "primary-stays", *OTHERS_SERVE, "writes-flow"),
             Heal(),
             Restore(),
         ),
@@ -102,9 +102,9 @@ PROCEDURE = (
         (
             Inject("postgresql-stop-fast", Role.PRIMARY),
             # A primary that stops while a standby is attached is lost to pgpool: docs/three-nodes.md.
-            expect("primary-changes", "vip-stays", *OTHERS_SERVE, "writes-flow"),
+            expect("primary-changes", "vip-stays", "target-believed-down", *OTHERS_SERVE, "writes-flow"),
             Inject("postgresql-stop-fast", Role.PRIMARY),
-            expect("primary-changes", "vip-stays", "writes-flow"),
+            expect("primary-changes", "vip-stays", "target-believed-down", "writes-flow"),
             Heal(),
             Restore(),
         ),
