@@ -33,6 +33,9 @@ OF_A_WITNESS: dict[str, Value] = {
 }
 """What the pgpool of a witness does otherwise than the nodes', whatever the user has set."""
 
+DELAY_BYTES = 64 * 1024
+"""How much WAL a standby may lack and still be read from: some hundred small rows. One that keeps up lacks none."""
+
 FOLLOW_COMMANDS = ("follow_primary_command", "follow_master_command")
 """The command's names, since 4.2 and before."""
 FOLLOW_COMMAND = f'{layout.FOLLOW} "%d" "%h" "%P" "%m" "%H"'
@@ -97,6 +100,9 @@ def pgpool_parameters(
             "load_balance_mode": True,
             # A session that wrote reads its own writes.
             "disable_load_balance_on_write": "always",
+            # A standby that does not keep up, for example on a full disk, goes on answering, and no check of pgpool's
+            # minds: it is not read from while it is behind.
+            "delay_threshold": DELAY_BYTES,
             **numbered(
                 nodes,
                 {

@@ -81,6 +81,7 @@ USER_S_TOO = {
     "child_life_time",
     "log_line_prefix",
     "load_balance_mode",
+    "delay_threshold",
     "disable_load_balance_on_write",
     "backend_weightN",
     "detach_false_primary",
