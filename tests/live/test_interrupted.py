@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -144,9 +145,12 @@ def test_an_interrupted_up_ends_without_a_traceback_and_the_next_one_goes_on(oth
     assert "the same command goes on from here" in said, said
     assert "Traceback" not in said, said
     key = paths.operator_key.read_text()
-    told = other.done("./lab", "up", other.stack)
+    told, listed = watched_up(other, printed)
     assert "healthy" in told.splitlines(), told
     assert paths.operator_key.read_text() == key, "it was begun anew"
+    given = secrets(other)
+    assert "pulumi up" in listed and len(given) >= 5
+    assert [name for name, secret in given.items() if secret in listed] == [], "in this machine's process list"
 
 
 def test_two_checkouts_with_labs_of_the_same_name_and_addresses_do_not_meet(lab: LiveLab, other: Checkout) -> None:
@@ -161,6 +165,31 @@ def test_two_checkouts_with_labs_of_the_same_name_and_addresses_do_not_meet(lab:
     finally:
         query(here, "DROP TABLE IF EXISTS only_here")
     assert lab.status()["healthy"]
+
+
+def watched_up(checkout: Checkout, printed: Path) -> tuple[str, str]:
+    """What `./lab up` prints, which has to succeed, and every command line on this machine meanwhile."""
+    listed = ""
+    up = checkout.begin(printed, "./lab", "up", checkout.stack)
+    try:
+        while up.poll() is None:
+            listed += subprocess.run(("ps", "-eww", "-o", "args"), capture_output=True, text=True, check=True).stdout
+            time.sleep(0.3)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(up.pid, signal.SIGKILL)
+    said = printed.read_text()
+    assert up.wait() == 0, said
+    return said, listed
+
+
+def secrets(checkout: Checkout) -> dict[str, str]:
+    """The passwords of a lab, and what its state is locked with."""
+    shown = inside(
+        checkout, "pulumi", "stack", "output", "credentials", "--show-secrets", "--json", "--stack", checkout.stack
+    )
+    passwords = {name: str(one["password"]) for name, one in json.loads(shown).items()}
+    return passwords | {"the passphrase": checkout.paths.passphrase.read_text().strip()}
 
 
 def restart_host(paths: LabPaths) -> None:
