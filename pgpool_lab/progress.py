@@ -58,24 +58,27 @@ def run(
     """Run one long command with its output in `log`.
 
     The command gets a process group of its own, which is ended when this process is interrupted, so that nothing
-    goes on in the background; when this process is killed, the kernel tells the command to end. Raises LabError with
-    the log's last lines when the command fails.
+    goes on in the background; when this process is killed, the kernel tells the command, though not what that has
+    started, to end. Raises LabError with the log's last lines when the command fails.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with step(title), log.open("ab") as output:
         program = str(command[0])
+        doctor = "./lab doctor names what this machine lacks, and the command that installs it"
         if shutil.which(program, path=(environment or os.environ).get("PATH")) is None:
-            doctor = "./lab doctor names what this machine lacks, and the command that installs it"
             raise LabError(f"{title}: cannot run {program}: it is not there", remedy or doctor)
-        process = subprocess.Popen(
-            [*WITH_ITS_PARENT, *map(str, command)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=cwd,
-            env=dict(environment) if environment is not None else None,
-            start_new_session=True,
-        )
+        try:
+            process = subprocess.Popen(
+                [*WITH_ITS_PARENT, *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=dict(environment) if environment is not None else None,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LabError(f"{title}: cannot run {program}: {error.strerror}", remedy or doctor) from error
         try:
             code = process.wait()
         except BaseException:

@@ -23,7 +23,7 @@ from pgpool_lab.harness.faults import Injector, Record
 from pgpool_lab.lab import Lab, refuse_given_outputs
 from pgpool_lab.occupation import occupied
 from pgpool_lab.paths import PROJECT, LabPaths
-from pgpool_lab.progress import console, foreground
+from pgpool_lab.progress import console, fail, foreground
 from pgpool_lab.waiting import factor
 
 STACKS = ("two-node", "three-node")
@@ -182,27 +182,32 @@ def live(stack: str, chosen: Chosen, reports: Path, *, last: bool) -> int:
         started = time.monotonic()
         lab.up()
         console.print(f"lab {stack} is up after {time.monotonic() - started:.0f} s")
-        try:
-            code = pytest(
-                LIVE,
-                chosen.options,
-                reports / f"live-{stack}.xml",
-                prefix=hypervisor.enter(lab.paths),
-                extra={**variables(stack, chosen), REPORTS: str(reports)},
-            )
-        finally:
-            heal(lab)
+        code = pytest(
+            LIVE,
+            chosen.options,
+            reports / f"live-{stack}.xml",
+            prefix=hypervisor.enter(lab.paths),
+            extra={**variables(stack, chosen), REPORTS: str(reports)},
+        )
+        code = heal(lab) or code
         if not (was_there or last):
             lab.down()
     return code
 
 
-def heal(lab: Lab) -> None:
-    """Take back what tests that were killed left broken: they heal by themselves however else they end."""
+def heal(lab: Lab) -> int:
+    """Take back what tests that were killed left broken: they heal by themselves however else they end.
+
+    1 where that could not be done, which is told.
+    """
     record = Record(lab.paths.faults)
-    if record.entries():
-        for entry in Injector(Control(lab.outputs()), record).heal_all():
-            console.print(f"healed {entry.fault} on {entry.node}, which the tests left")
+    try:
+        if record.entries():
+            for entry in Injector(Control(lab.outputs()), record).heal_all():
+                console.print(f"healed {entry.fault} on {entry.node}, which the tests left")
+    except LabError as error:
+        return fail(error)
+    return 0
 
 
 def variables(stack: str, chosen: Chosen) -> dict[str, str]:

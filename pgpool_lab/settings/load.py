@@ -76,7 +76,8 @@ def from_engine(config: Mapping[str, str], origin: str) -> LabSettings:
 
 def unknown(origin: object, key: str, name: str) -> LabError:
     """A key of no namespace that anybody reads."""
-    return LabError(f"{origin}: {key}: unknown key", f"write it as {NAMESPACE}:{name}")
+    known = name in LabSettings.model_fields
+    return LabError(f"{origin}: {key}: unknown key", f"write it as {NAMESPACE}:{name}" if known else f"remove {key}")
 
 
 def with_tarball(values: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:

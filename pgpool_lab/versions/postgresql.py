@@ -20,6 +20,7 @@ FUNCTIONS: dict[str, dict[str, str]] = {
         "received": "pg_last_xlog_receive_location",
         "replayed": "pg_last_xlog_replay_location",
         "file_of": "pg_xlogfile_name",
+        "switch": "pg_switch_xlog",
     },
     "9.6": {
         "current": "pg_current_xlog_location",
@@ -27,6 +28,7 @@ FUNCTIONS: dict[str, dict[str, str]] = {
         "received": "pg_last_xlog_receive_location",
         "replayed": "pg_last_xlog_replay_location",
         "file_of": "pg_xlogfile_name",
+        "switch": "pg_switch_xlog",
     },
     "10": {
         "current": "pg_current_wal_lsn",
@@ -34,9 +36,11 @@ FUNCTIONS: dict[str, dict[str, str]] = {
         "received": "pg_last_wal_receive_lsn",
         "replayed": "pg_last_wal_replay_lsn",
         "file_of": "pg_walfile_name",
+        "switch": "pg_switch_wal",
     },
 }
-"""Functions that give positions in the write-ahead log (manual, "System Administration Functions")."""
+"""Functions of the write-ahead log: of positions in it, and the one that ends a segment (manual, "System Administration
+Functions")."""
 
 WAL_FOLDER: dict[str, str] = {"9.4": "pg_xlog", "10": "pg_wal"}
 

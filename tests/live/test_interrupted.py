@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -24,6 +23,7 @@ from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.waiting import bounded, wait_for
 from tests.live.beside import Checkout
 from tests.live.lab import LiveLab
+from tests.live.process_lists import watched
 
 pytestmark = pytest.mark.two_nodes
 
@@ -136,19 +136,20 @@ def test_a_preview_before_anything_exists_works_and_creates_nothing(other: Check
 def test_an_interrupted_up_ends_without_a_traceback_and_the_next_one_goes_on(other: Checkout, tmp_path: Path) -> None:
     paths, printed = other.paths, tmp_path / "printed"
     other.done("./lab", "down", other.stack)
-    with begun(other, printed, bool) as up:
-        # What Ctrl-C does in a terminal: the engine hears of it as well.
-        os.killpg(up.pid, signal.SIGINT)
-        code = up.wait(bounded(END_SECONDS))
-    said = printed.read_text()
-    assert code == 130, said
-    assert "the same command goes on from here" in said, said
-    assert "Traceback" not in said, said
-    key = paths.operator_key.read_text()
-    told, listed = watched_up(other, printed)
+    with watched() as lines:
+        with begun(other, printed, bool) as up:
+            # What Ctrl-C does in a terminal: the engine hears of it as well.
+            os.killpg(up.pid, signal.SIGINT)
+            code = up.wait(bounded(END_SECONDS))
+        said = printed.read_text()
+        assert code == 130, said
+        assert "the same command goes on from here" in said, said
+        assert "Traceback" not in said, said
+        key = paths.operator_key.read_text()
+        told = other.done("./lab", "up", other.stack)
     assert "healthy" in told.splitlines(), told
     assert paths.operator_key.read_text() == key, "it was begun anew"
-    given = secrets(other)
+    listed, given = "\n".join(lines), secrets(other)
     assert "pulumi up" in listed and len(given) >= 5
     assert [name for name, secret in given.items() if secret in listed] == [], "in this machine's process list"
 
@@ -167,22 +168,6 @@ def test_two_checkouts_with_labs_of_the_same_name_and_addresses_do_not_meet(lab:
     assert lab.status()["healthy"]
 
 
-def watched_up(checkout: Checkout, printed: Path) -> tuple[str, str]:
-    """What `./lab up` prints, which has to succeed, and every command line on this machine meanwhile."""
-    listed = ""
-    up = checkout.begin(printed, "./lab", "up", checkout.stack)
-    try:
-        while up.poll() is None:
-            listed += subprocess.run(("ps", "-eww", "-o", "args"), capture_output=True, text=True, check=True).stdout
-            time.sleep(0.3)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(up.pid, signal.SIGKILL)
-    said = printed.read_text()
-    assert up.wait() == 0, said
-    return said, listed
-
-
 def secrets(checkout: Checkout) -> dict[str, str]:
     """The passwords of a lab, and what its state is locked with."""
     shown = inside(
@@ -196,7 +181,9 @@ def restart_host(paths: LabPaths) -> None:
     """What a restart of this machine does to one lab, without a word to anybody: its processes and namespaces are gone,
     its files are there."""
     for process in processes.of_lab(paths):
-        os.kill(process, signal.SIGKILL)
+        # It may have ended with another.
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
     wait_for(lambda: processes.of_lab(paths), lambda left: not left, seconds=30, what="nothing of the lab runs")
     delete(paths)
     shutil.rmtree(paths.runtime)

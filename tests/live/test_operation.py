@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from pgpool_lab.node.script import KEPT_CONNECTION
 from pgpool_lab.paths import PROJECT, LabPaths
 from tests.live.conftest import UP
 from tests.live.lab import LiveLab
+from tests.live.process_lists import PROCESSES, watched
 
 # What is operated here is the same code whatever the number of nodes; with more of them it takes minutes longer.
 pytestmark = pytest.mark.two_nodes
@@ -124,27 +124,19 @@ def test_a_person_gets_to_the_database_a_node_and_its_logs(ready: LiveLab) -> No
     assert "==> /var/log/pgpool-lab/postgresql.log <==" in typed(ready, "logs", ready.first.name)
 
 
-PROCESSES = ("ps", "-eww", "-o", "args")
-
-
 def test_no_secret_is_in_a_process_list(ready: LiveLab, engine: Engine) -> None:
     listed = {
         # While the agent works: it is what handles them.
         node.name: ready.shell(node, f"{node.scripts.agent} facts & sleep 0.3; {' '.join(PROCESSES)}; wait")
         for node in ready.nodes
     }
-    here = "this machine"
-    listed[here] = ""
-    with ThreadPoolExecutor(1) as pool:
-        # The engine's turn: it and its plugins have them all.
-        update = pool.submit(engine.ask, UP)
-        while not update.done():
-            listed[here] += subprocess.run(PROCESSES, capture_output=True, text=True, check=True).stdout
-            time.sleep(0.3)
-        update.result()
-    assert "pulumi up" in listed[here]
     assert all("postgres" in listed[node.name] for node in ready.nodes)
-    assert disclosed(ready, listed) == []
+    with watched() as lines:
+        # The engine's turn: it and its plugins have them all.
+        engine.ask(UP)
+    here = "\n".join(lines)
+    assert "pulumi up" in here
+    assert disclosed(ready, listed | {"this machine": here}) == []
 
 
 def test_no_secret_is_in_a_log(ready: LiveLab) -> None:
@@ -204,7 +196,8 @@ def test_nothing_of_the_lab_listens_outside_its_namespace(lab: LiveLab) -> None:
     assert Path(f"/run/netns/{lab.outputs.network.namespace}").exists()
 
 
-MEMORY = "awk '/MemAvailable/ { print $2 }' /proc/meminfo; awk '/oom_kill / { print $2 }' /proc/vmstat"
+MEMORY = """awk '/MemAvailable/ { print $2 }' /proc/meminfo
+awk '/oom_kill / { ended = $2 } END { print ended + 0 }' /proc/vmstat"""
 
 
 def test_every_node_has_memory_to_spare_and_nothing_was_ended_for_want_of_it(ready: LiveLab) -> None:

@@ -74,7 +74,7 @@ def test_it_leads_without_the_virtual_ip_and_hands_over_when_a_node_is_back(
         what=f"{second.name} leads with the virtual IP, the witness follows",
     )
     assert vip_mac(ready.outputs) == second.mac
-    assert handed_over(ready, witness) == before + 1
+    assert handed_over(ready, witness) > before
     ready.bring_back()
 
 

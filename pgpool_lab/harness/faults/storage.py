@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pgpool_lab.cluster.outputs import NodeOutput
-from pgpool_lab.errors import LabError
 from pgpool_lab.harness.control import Control, Moment
 from pgpool_lab.harness.faults.model import Fault, Target
-from pgpool_lab.versions.numbers import parse
+from pgpool_lab.versions.numbers import parse, since
+from pgpool_lab.versions.postgresql import FUNCTIONS
 
 BALLOON = "lab-balloon"
 """Name of the file that takes the room, in the root of the data volume: outside what PostgreSQL looks at."""
@@ -21,6 +23,9 @@ SPARE_BYTES = FULL_BYTES // 2
 
 
 POSTGRESQL_LOG = "/var/log/pgpool-lab/postgresql.log"
+"""A node's (components/postgres, the service's unit)."""
+SEGMENTS = 4
+"""How many the primary ends in one login: it has some ready, and a standby, too."""
 
 
 @dataclass(frozen=True)
@@ -28,23 +33,23 @@ class VolumeFull(Fault):
     """A file takes all the room that the service account may use; nothing is written for it (fallocate(1)).
 
     Rows of a few bytes would not meet that for long, since PostgreSQL has WAL segments ready. So the primary goes from
-    one segment to the next until the struck node's server has been refused room for another.
+    one segment to the next until the struck node's server has been refused room for another: that is the stroke.
     """
 
     def inject(self, control: Control, target: Target) -> Moment:
         before = refusals(control, target.node)
-        moment = self.strike(control, target.node, fill_script(target.node), is_full(target.node), "full")
-        nodes = (target.node, *target.peers)
-        primary = next((node for node in nodes if query(control, node, "SELECT NOT pg_is_in_recovery()") == "t"), None)
-        if primary is None:
-            raise LabError(f"{self.name} on {target.node.name}: no node is primary", "./lab status")
+        filled = self.strike(control, target.node, fill_script(target.node), is_full(target.node), "full")
+        began = [filled.after]
 
         def is_felt() -> bool:
-            query(control, primary, next_segment(control))
+            began.append(time.monotonic())
+            for node in control.outputs.nodes:
+                if query(control, node, [next_segment(control)] * SEGMENTS):
+                    break  # It is the primary.
             return refusals(control, target.node) > before
 
-        self.await_effect(is_felt, target.node, "refused room")
-        return moment
+        self.await_effect(is_felt, target.node, "refused room for a segment of WAL")
+        return Moment(began[-1], time.monotonic())
 
     def heal(self, control: Control, target: Target) -> None:
         control.shell(target.node, f'rm -f "{mount_point(target.node)}/{BALLOON}"')
@@ -66,24 +71,30 @@ def is_full(node: NodeOutput) -> str:
 
 
 def refusals(control: Control, node: NodeOutput) -> int:
-    """How often a node's PostgreSQL has logged that there is no room (ENOSPC, strerror(3))."""
-    return int(control.shell(node, f"grep -c 'No space left on device' {POSTGRESQL_LOG} || true"))
+    """How often a node's PostgreSQL has logged that there is no room for a segment (xlog.c, XLogFileInit; ENOSPC)."""
+    lines = f"cat {POSTGRESQL_LOG} 2>/dev/null | grep -c 'xlogtemp.*No space left on device'"
+    return int(control.shell(node, f"{lines} || true"))
 
 
-def query(control: Control, node: NodeOutput, statement: str) -> str:
-    """What a statement of the superuser's gives on the node itself; empty where its server does not answer, or ends."""
+def query(control: Control, node: NodeOutput, statements: Sequence[str]) -> str:
+    """What statements of the superuser's give on the node itself, each a transaction; empty where its server does not
+    answer, or ends."""
     # Who waits for a standby would wait for the one that is struck.
     psql = "env PGCONNECT_TIMEOUT=5 PGOPTIONS='-c synchronous_commit=local' psql -XAtq -d postgres"
     user = control.outputs.credentials.superuser.user
-    words = f"{psql} -p {node.pg_port} -U {user} -c {shlex.quote(statement)}"
-    return control.shell(node, f"runuser -u postgres -- {words} || true").strip()
+    text = shlex.quote("".join(f"{statement};\n" for statement in statements))
+    return control.shell(
+        node, f"printf %s {text} | runuser -u postgres -- {psql} -p {node.pg_port} -U {user} || true"
+    ).strip()
 
 
 def next_segment(control: Control) -> str:
-    """A statement that ends the primary's WAL segment, and writes into the next, so that it ends that one as well: one
-    in which nothing was written goes on (manual, pg_switch_wal)."""
-    version = parse(control.outputs.versions["postgresql"])
-    return f"SELECT txid_current(), {'pg_switch_wal' if version >= parse('10') else 'pg_switch_xlog'}()"
+    """A statement that ends the primary's WAL segment, and tells where; on a standby it does nothing.
+
+    It writes into the next segment, since one in which nothing was written goes on (manual, pg_switch_wal).
+    """
+    switch = since(FUNCTIONS, parse(control.outputs.versions["postgresql"]))["switch"]
+    return f"SELECT CASE WHEN NOT pg_is_in_recovery() THEN txid_current() || ' ' || {switch}() END"
 
 
 def fill_script(node: NodeOutput) -> str:

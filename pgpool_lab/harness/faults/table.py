@@ -69,7 +69,7 @@ ALL = (
     Paused("machine-pause", "the machine stands still; healing lets it go on", HOST_SILENT),
     LinkDown("link-down", "the machine's network link goes down, for clients too; healing puts it up", HOST_SILENT),
     Partition("partition", "the node and its peers cannot reach each other, clients reach all; healing mends it", None),
-    VolumeFull("disk-full", "a file takes all the room on the data volume; healing removes it", None),
+    VolumeFull("disk-full", "the data volume is full, and the server is refused more WAL; healing makes room", None),
     ClockJump("clock-forward", f"the clock jumps {JUMP_SECONDS} s forward; healing sets it right", None, JUMP_SECONDS),
     ClockJump("clock-back", f"the clock jumps {JUMP_SECONDS} s back; healing sets it right", None, -JUMP_SECONDS),
     BaseBackup(

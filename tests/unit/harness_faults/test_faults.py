@@ -304,12 +304,9 @@ class FullDisk(FakeControl):
     def answer(self, node: str, what: str) -> str:
         if "fallocate" in what:
             return "shows\n" if self.filled else ""
-        if "pg_is_in_recovery" in what:
-            return "t\n" if node == self.primary else "f\n"
         if "pg_switch_wal" in what:
-            assert node == self.primary
-            self.ended += 1
-            return ""
+            self.ended += node == self.primary
+            return "750 0/3000168\n" if node == self.primary else "\n"
         assert (node, "grep -c" in what) == ("node0", True)
         return "2\n" if self.ended >= self.ready else "1\n"
 
@@ -319,6 +316,8 @@ def test_a_full_volume_is_in_effect_when_the_server_was_refused_room(monkeypatch
     control = FullDisk(ready=4)
     FAULTS["disk-full"].inject(control, TARGET)
     assert control.ended == 4
+    # The first one that says where its segment ended is the primary, and the others are not asked.
+    assert [node for node, what in control.done if "pg_switch_wal" in what] == ["node0", "node1"] * 4
 
 
 @pytest.mark.parametrize(
@@ -326,11 +325,11 @@ def test_a_full_volume_is_in_effect_when_the_server_was_refused_room(monkeypatch
     [
         (FullDisk(filled=False), "not full"),
         (FullDisk(ready=1000), "not refused room"),
-        (FullDisk(primary="nobody"), "no node is primary"),
+        (FullDisk(primary="nobody"), "not refused room"),
     ],
 )
 def test_a_volume_that_is_not_full_or_not_felt_is_an_error(control: FullDisk, error: str) -> None:
-    with pytest.raises(LabError, match=error):
+    with pytest.raises(NotInEffect, match=error):
         FAULTS["disk-full"].inject(control, TARGET)
 
 
