@@ -5,6 +5,7 @@ MACHINES names a file with `log`, `image` (its hash), `nodes` (name and memory o
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pulumi
 from pulumi_command import local
 
 from components.guard import KeptSettings, OneMachineAtATime
+
+# As the lab's own program: a guard that refuses an update has the engine interrupt it.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 given: dict[str, Any] = json.loads(Path(os.environ["MACHINES"]).read_text())
 
