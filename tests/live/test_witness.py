@@ -78,13 +78,14 @@ def test_it_leads_without_the_virtual_ip_and_hands_over_when_a_node_is_back(
     ready.bring_back()
 
 
-def test_it_hands_over_when_both_machines_had_lost_their_power(ready: LiveLab, witness: WitnessOutput) -> None:
-    before = handed_over(ready, witness)
+def test_it_leads_when_both_machines_lose_their_power_and_follows_once_they_are_back(
+    ready: LiveLab, witness: WitnessOutput
+) -> None:
     for node in ready.nodes:
         ready.machine(node, "destroy")
     wait_until_it_leads(ready, witness)
+    # By the rules of join, which stop a witness that leads alone before any node's pgpool is started.
     restore(ready)
-    assert handed_over(ready, witness) > before
     [holder] = holders(ready)
     assert roles(ready) == {
         node.name: "LEADER" if node.name == holder else "STANDBY" for node in ready.outputs.machines
