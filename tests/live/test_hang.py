@@ -43,7 +43,7 @@ def test_after_a_power_off_no_node_has_a_connection_to_the_dead_one_and_every_cl
     asked = f"ss -Htn state established dst {dead.ip} dport = :{dead.pg_port}"
     with ExitStack() as connected:
         for node in rest:
-            # So that each pgpool has one to the primary, of a client that stays.
+            # So that each pgpool has one to the primary when its power goes.
             query(ready, connected, node.ip)
             assert ready.shell(node, asked)
         ready.machine(dead, "destroy")

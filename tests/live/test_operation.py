@@ -168,7 +168,7 @@ def test_private_keys_are_readable_by_their_owner_only(lab: LiveLab) -> None:
         assert set(lab.shell(node, f"stat -c %a {' '.join(PRIVATE_KEYS)}").split()) == {"600"}
 
 
-LISTENER = "import socket, time; server = socket.create_server(('127.0.0.1', 0)); print(flush=True); time.sleep(600)"
+LISTENER = "import signal, socket; server = socket.create_server(('127.0.0.1', 0)); print(flush=True); signal.pause()"
 
 
 def test_nothing_of_the_lab_listens_outside_its_namespace(lab: LiveLab) -> None:
