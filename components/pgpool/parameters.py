@@ -34,9 +34,9 @@ OF_A_WITNESS: dict[str, Value] = {
 """What the pgpool of a witness does otherwise than the nodes', whatever the user has set."""
 
 DELAY_BYTES = 4 * 1024
-"""How much WAL a standby may lack and still be read from: some twenty small rows, which the harness's clients write in
-two or three seconds, and pgpool looks every `sr_check_period`. One that keeps up lacks next to none when it is asked;
-how late it is, pgpool knows since 4.4 only."""
+"""How much WAL a standby may lack and still be read from: so little that clients who write a few rows a second come to
+it within seconds (docs/three-nodes.md has what was tried). One that keeps up lacks next to none when it is asked; how
+late it is, pgpool knows since 4.4 only."""
 
 FOLLOW_COMMANDS = ("follow_primary_command", "follow_master_command")
 """The command's names, since 4.2 and before."""

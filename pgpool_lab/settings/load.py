@@ -20,7 +20,6 @@ TARBALL = "LAB_PGPOOL_TARBALL"
 NAMESPACE = "pgpool-lab"
 """The Pulumi project's name, which prefixes its configuration keys."""
 
-
 OTHERS = ("pulumi", "libvirt", "command")
 """Namespaces of the engine's and its plugins' own keys."""
 

@@ -21,7 +21,6 @@ FULL_BYTES = 1024 * 1024
 SPARE_BYTES = FULL_BYTES // 2
 """Left over: the file system needs blocks of its own to say where so large a file lies."""
 
-
 POSTGRESQL_LOG = "/var/log/pgpool-lab/postgresql.log"
 """A node's (components/postgres, the service's unit)."""
 SEGMENTS = 4
@@ -38,18 +37,19 @@ class VolumeFull(Fault):
 
     def inject(self, control: Control, target: Target) -> Moment:
         before = refusals(control, target.node)
-        filled = self.strike(control, target.node, fill_script(target.node), is_full(target.node), "full")
-        began = [filled.after]
+        self.strike(control, target.node, fill_script(target.node), is_full(target.node), "full")
+        began = time.monotonic()
 
         def is_felt() -> bool:
-            began.append(time.monotonic())
+            nonlocal began
+            began = time.monotonic()
             for node in control.outputs.nodes:
                 if query(control, node, [next_segment(control)] * SEGMENTS):
                     break  # It is the primary.
             return refusals(control, target.node) > before
 
         self.await_effect(is_felt, target.node, "refused room for a segment of WAL")
-        return Moment(began[-1], time.monotonic())
+        return Moment(began, time.monotonic())
 
     def heal(self, control: Control, target: Target) -> None:
         control.shell(target.node, f'rm -f "{mount_point(target.node)}/{BALLOON}"')
