@@ -14,7 +14,6 @@ from pgpool_lab.harness.faults import FAULTS, Losses
 from pgpool_lab.harness.faults.model import BACK_SECONDS
 from pgpool_lab.harness.invariants.model import (
     ALONE_SECONDS,
-    DELAY_SECONDS,
     TOLD_SECONDS,
     UNAWARE_SECONDS,
     Evidence,
@@ -33,6 +32,7 @@ from pgpool_lab.harness.result import Disturbance, Subject, Times, judge
 from pgpool_lab.harness.samples import NodeSample
 from pgpool_lab.harness.scenarios.losses import commits_wait, losses_of, without_postgresql
 from pgpool_lab.harness.scenarios.run import Event, ScenarioRun
+from pgpool_lab.harness.timing import delay_seconds
 from pgpool_lab.harness.workload.settings import WorkloadSettings
 from pgpool_lab.node.watch import VIEW_SECONDS
 from pgpool_lab.versions.pgpool import traits
@@ -148,7 +148,7 @@ def evidence_of(run: ScenarioRun, outputs: LabOutputs, rows: Mapping[str, Rows |
         ),
         resumed=resumed,
         split=split_window(run) if run.may_split else None,
-        delay_seconds=factor() * DELAY_SECONDS,
+        delay_seconds=factor() * delay_seconds(outputs.timings),
         told_seconds=factor() * (ALONE_SECONDS if fail_over_alone(outputs) else TOLD_SECONDS),
         told_until=min((event.earliest for event in run.events if parts_views(event)), default=run.ended),
     )

@@ -16,6 +16,8 @@ RETURN_SECONDS = 300
 """Until everything is healthy again after a rejoin with a base backup and the wait until all pgpools agree."""
 ROUNDS = ("health_check_period", "sr_check_period", "wd_heartbeat_keepalive", "wd_interval")
 """The periods in which pgpool asks, and tells, who is there."""
+REPLAY_SECONDS = 5.0
+"""What an emulated standby needs to replay on a busy machine."""
 
 
 def failover_seconds(timings: Mapping[str, Value]) -> float:
@@ -26,3 +28,12 @@ def failover_seconds(timings: Mapping[str, Value]) -> float:
 def longest_round_seconds(timings: Mapping[str, Value]) -> float:
     """The longest of those periods with the stack's output `timings`; 0 where nobody asks."""
     return max(float(timings.get(name, 0)) for name in ROUNDS)
+
+
+def delay_seconds(timings: Mapping[str, Value]) -> float:
+    """How far behind a read may be with the stack's output `timings`, before the factor.
+
+    pgpool looks every `sr_check_period` whether a standby keeps up, and sends reads to one that does not until then
+    (manual, "Streaming Replication Check").
+    """
+    return REPLAY_SECONDS + float(timings.get("sr_check_period", 0))

@@ -28,8 +28,6 @@ UNAWARE_SECONDS = 2.0
 """Within this time a machine that stood still has ended its primary, if another was promoted. It goes on with what it
 was doing, and nothing on it shows that time has passed: it learns of the other by what comes over the network (the
 agent's `replacement.py`)."""
-DELAY_SECONDS = 10.0
-"""What an emulated standby needs to replay on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Expectations:
     replication: Literal["async", "sync"]
     macs: Mapping[str, str]
     """Each node's MAC address on the lab's network, by its name, in lower case."""
-    delay_seconds: float = DELAY_SECONDS
+    delay_seconds: float
     """How far behind a read through the virtual IP may be."""
     losable: tuple[tuple[float, float], ...] = ()
     """Between which times, `time.monotonic()`, asynchronous replication may have acknowledged rows that are lost;

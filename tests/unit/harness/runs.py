@@ -136,5 +136,5 @@ def evidence(
         samples=tuple(samples),
         ledger=book,
         rows=dict.fromkeys(NAMES, every) if rows is None else rows,
-        expected=Expectations(replication=replication, macs=MACS, losable=losable),
+        expected=Expectations(replication=replication, macs=MACS, delay_seconds=10, losable=losable),
     )

@@ -118,7 +118,9 @@ def evidence(*, lost: frozenset[int] = frozenset(), replication: str = "async") 
     """The run's evidence; `lost` rows are on no node in the end."""
     book = ledger()
     kept = tuple(sorted({write.number for write in book.acknowledged} - lost))
-    expected = Expectations(replication="sync" if replication == "sync" else "async", macs=MACS, losable=(runs.ALWAYS,))
+    expected = Expectations(
+        replication="sync" if replication == "sync" else "async", macs=MACS, delay_seconds=10, losable=(runs.ALWAYS,)
+    )
     return Evidence(samples=tuple(samples()), ledger=book, rows=dict.fromkeys(NAMES, kept), expected=expected)
 
 

@@ -96,6 +96,11 @@ def judged(made: ScenarioRun, lab: LabOutputs | None = None, rows: Mapping[str, 
     return assess(made, place, dict.fromkeys(NAMES, NUMBERS) if rows is None else rows).result
 
 
+def test_a_read_may_be_behind_for_as_long_as_this_lab_s_pgpool_does_not_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(waiting.VARIABLE, "2")
+    assert evidence_of(run(), outputs(sr_check_period=10), {}).expected.delay_seconds == 2 * (10 + 5)
+
+
 def bounds_in(result: Result, episode: int = 0) -> dict[str, float | None]:
     return {one.name: None if one.bound is None else one.bound.seconds for one in result.episodes[episode].comparisons}
 
