@@ -203,13 +203,11 @@ class Lab:
 
     def _update(self, engine: Engine, options: Sequence[str] = ()) -> int:
         """Run `pulumi up`; its exit code. When it changed anything, the lab's snapshots are removed."""
-        self._events.parent.mkdir(parents=True, exist_ok=True)
-        self._events.unlink(missing_ok=True)
-        common = ["--yes", "--non-interactive", "--suppress-outputs", "--event-log", str(self._events)]
+        common = ["--yes", "--non-interactive", "--suppress-outputs"]
         try:
-            return engine.run(["up", "--stack", self.paths.stack, *common, *options])
+            with event_log.kept(self._events) as place:
+                return engine.run(["up", "--stack", self.paths.stack, *common, "--event-log", place, *options])
         finally:
-            event_log.forget_debugging(self._events)
             if changes(event_log.read(self._events)):
                 forget_snapshots(engine)
 

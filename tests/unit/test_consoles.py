@@ -42,18 +42,18 @@ def lab_with_a_console(folder: Path, text: str, machine: str = "node4") -> Lab:
 class Failing:
     """An engine whose update fails with these events."""
 
-    def __init__(self, lab: Lab, events: str) -> None:
-        self._log, self._events = lab.paths.logs / "events.json", events
+    def __init__(self, events: str) -> None:
+        self._events = events
 
     def run(self, arguments: list[str]) -> int:
-        self._log.write_text(self._events)
+        Path(arguments[arguments.index("--event-log") + 1]).write_text(self._events)
         return 1
 
 
 @pytest.mark.parametrize(("text", "shown"), [("booting\nKernel panic\n", "Kernel panic"), ("", "(nothing)")])
 def test_a_failed_update_shows_how_that_machine_s_console_ends(text: str, shown: str, tmp_path: Path) -> None:
     lab = lab_with_a_console(tmp_path, text)
-    assert lab._update(cast("Engine", Failing(lab, EVENTS))) == 1
+    assert lab._update(cast("Engine", Failing(EVENTS))) == 1
     problem = lab._failed().problem
     assert "pgpool-lab" in problem
     assert "-two-node-node4-console.log" in problem
@@ -63,7 +63,7 @@ def test_a_failed_update_shows_how_that_machine_s_console_ends(text: str, shown:
 
 def test_an_update_that_failed_otherwise_shows_none(tmp_path: Path) -> None:
     lab = lab_with_a_console(tmp_path, "booting\n")
-    assert lab._update(cast("Engine", Failing(lab, ""))) == 1
+    assert lab._update(cast("Engine", Failing(""))) == 1
     assert lab._failed().problem == "pulumi up failed: see above"
 
 

@@ -59,11 +59,11 @@ def test_every_snapshot_is_removed_from_the_machines_that_there_are() -> None:
 class FakeEngine:
     """An update that leaves one event."""
 
-    def __init__(self, events: Path, op: str, code: int = 0) -> None:
-        self._events, self._op, self._code = events, op, code
+    def __init__(self, op: str, code: int = 0) -> None:
+        self._op, self._code = op, code
 
     def run(self, arguments: list[str]) -> int:
-        self._events.write_text(step(self._op) + "\n")
+        Path(arguments[arguments.index("--event-log") + 1]).write_text(step(self._op) + "\n")
         return self._code
 
 
@@ -74,7 +74,7 @@ def test_lab_up_removes_them_after_a_change_whether_or_not_it_succeeded(
     lab = Lab(LabPaths("two-node", tmp_path))
     forgotten: list[Engine] = []
     monkeypatch.setattr(module, "forget_snapshots", forgotten.append)
-    engine = cast("Engine", FakeEngine(lab.paths.logs / "events.json", op, code))
+    engine = cast("Engine", FakeEngine(op, code))
     assert lab._update(engine) == code
     assert len(forgotten) == expected
 
