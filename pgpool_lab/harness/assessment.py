@@ -199,15 +199,15 @@ def bounds_of(event: Event, nodes: tuple[str, ...], away: Collection[str], outpu
 
 
 def struck_by(losses: Losses | None, event: Event, nodes: tuple[str, ...]) -> Struck | None:
-    """What a fault on `nodes` takes from the cluster; None for neither primary nor holder, or nobody knows."""
-    if losses is None:
+    """What a fault on `nodes` takes from the cluster; None for nothing, or where nobody knows."""
+    if losses is None or (losses.postgresql is None and losses.pgpool is None):
         return None
-    struck = Struck(
+    return Struck(
         primary=losses.postgresql if set(nodes) & set(event.primaries) else None,
+        standby=losses.postgresql if set(nodes) - set(event.primaries) else None,
         holder=losses.pgpool if set(nodes) & set(event.holders) else None,
         pgpool_alone=losses.postgresql is None,
     )
-    return None if struck.primary is None and struck.holder is None else struck
 
 
 def takes_rows(event: Event, run: ScenarioRun, outputs: LabOutputs) -> bool:
@@ -217,12 +217,11 @@ def takes_rows(event: Event, run: ScenarioRun, outputs: LabOutputs) -> bool:
     """
     if event.kind != "fault":
         return False
-    if FAULTS[event.name].parts_nodes:
-        return True
     losses = losses_of(event)
     together = {node for other in run.events if other.step == event.step for node in other.nodes}
     everybody = together == {node.name for node in outputs.nodes}
-    struck = bool(set(event.nodes) & set(event.primaries))
+    # Where nodes may split, a half without the primary may make one of its own.
+    struck = bool(set(event.nodes) & set(event.primaries)) or (FAULTS[event.name].parts_nodes and run.may_split)
     return struck and not everybody and (losses is None or losses.rows)
 
 
@@ -237,11 +236,11 @@ def split_window(run: ScenarioRun) -> tuple[float, float]:
 def losable(event: Event, run: ScenarioRun) -> tuple[float, float]:
     """When rows may have been acknowledged that an event takes: until another node is seen to take writes.
 
-    Where it is open what is lost, the old primary may go on acknowledging beside the new one until all is restored.
+    Where nodes may split, the old primary may go on acknowledging beside the new one until all is restored.
     """
     restored = [one.latest for one in run.events if one.kind == "restore" and one.earliest >= event.latest]
     ends = [*restored, run.ended]
-    if losses_of(event) is not None:
+    if not run.may_split:
         ends += [
             sample.latest
             for sample in run.samples

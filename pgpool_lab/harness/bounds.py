@@ -84,12 +84,14 @@ class Bounds(BaseModel):
 
 @dataclass(frozen=True)
 class Struck:
-    """What a fault takes from the cluster. At least one of the two."""
+    """What a fault takes from the cluster. With none of the three it is the pgpool of a node that is not the holder."""
 
     primary: Literal["refuses", "silent"] | None = None
     """What connections to the primary's PostgreSQL get: refused (its processes ended), or no answer (hung, cut off)."""
     holder: Literal["announced", "silent"] | None = None
     """How the holder's pgpool left: in order, telling its peers, or without a word (killed, hung, cut off)."""
+    standby: Literal["refuses", "silent"] | None = None
+    """The same as of the primary's PostgreSQL of another node's: until pgpool has detached it, new sessions end."""
     pgpool_alone: bool = False
     """Whether the fault takes no PostgreSQL, a standby's neither: then every other pgpool goes on serving. One that
     believes in a backend that is gone ends new sessions until it is detached."""
@@ -126,8 +128,6 @@ def bounds(
 
     Raises ValueError for a parameter that is missing, or that turns a check off which the fault needs.
     """
-    if struck.primary is None and struck.holder is None:
-        raise ValueError("a fault that strikes neither the primary nor the holder has no outage to bound")
 
     def total(*parts: tuple[Term, ...]) -> Bound:
         terms = tuple(term for part in parts for term in part)
@@ -156,6 +156,11 @@ def bounds(
         noticed.append(checked)
         promoted = (*agreed(checked, (*lost, *elected), asks_again=asks_again), *promotion())
         served = (*promoted, *primary_search())
+    elif struck.standby is not None:
+        checked = backend_detection(timings, struck.standby)
+        noticed.append(checked)
+        detached = (*agreed(checked, (*lost, *elected), asks_again=asks_again), script())
+        served = (*detached, *primary_search())
     # With both struck the virtual IP comes up while the backend is still being checked.
     service = max(vip, served, key=length)
     follows = Term(what="a standby follows the new primary", seconds=FOLLOWING_SECONDS, source="FOLLOWING_SECONDS")
@@ -286,10 +291,12 @@ def escalation() -> tuple[Term, ...]:
 
 def promotion() -> tuple[Term, ...]:
     """Until the new primary takes writes."""
-    return (
-        Term(what="failover script decides and fences", seconds=SCRIPT_SECONDS, source="SCRIPT_SECONDS"),
-        Term(what="standby is promoted", seconds=PROMOTION_SECONDS, source="PROMOTION_SECONDS"),
-    )
+    return (script(), Term(what="standby is promoted", seconds=PROMOTION_SECONDS, source="PROMOTION_SECONDS"))
+
+
+def script() -> Term:
+    """Until the failover script knows what is to be done."""
+    return Term(what="failover script decides and fences", seconds=SCRIPT_SECONDS, source="SCRIPT_SECONDS")
 
 
 def primary_search() -> tuple[Term, ...]:

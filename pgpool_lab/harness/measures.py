@@ -53,7 +53,7 @@ class Measures(BaseModel):
     read_outage: Gap | None
     """Longest time between two successful reads of one reader."""
     vip_outage: Gap | None
-    """Longest time between two answers for the virtual IP with at least one unanswered request between them."""
+    """Longest time between two answers for the virtual IP with a second between them in which nobody answered."""
     holder_outage: Gap | None
     """Longest time between two samples of nodes that hold the virtual IP, the former holder without it in between."""
     detection_seconds: float | None = None

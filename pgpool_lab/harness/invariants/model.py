@@ -94,6 +94,11 @@ class Evidence:
         inside = tuple(sample for sample in self.samples if begin <= sample.earliest and sample.latest <= end)
         return replace(self, samples=inside)
 
+    def read_between(self, begin: float, end: float) -> Evidence:
+        """With those reads alone that were sent in that time."""
+        reads = tuple(read for read in self.ledger.reads if begin <= read.sent <= end)
+        return replace(self, ledger=self.ledger.model_copy(update={"reads": reads}))
+
     def last(self) -> dict[str, NodeSample]:
         """Each node's last sample."""
         return {name: seen[-1] for name, seen in self.by_node.items()}

@@ -45,6 +45,8 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 SHOWING = [invariant for invariant in INVARIANTS if invariant.split == "shows"]
 """Those whose violation is a split."""
+FOLLOWING = [invariant for invariant in INVARIANTS if invariant.split == "follows"]
+"""Those whose violation a split leads to."""
 
 
 def violations(evidence: Evidence) -> list[Violation]:
@@ -64,16 +66,22 @@ def splits(evidence: Evidence) -> list[Violation]:
     if evidence.expected.split is None:
         return []
     shown = found(evidence, SHOWING)
-    followed = found(evidence, [invariant for invariant in INVARIANTS if invariant.split == "follows"])
-    return [*shown, *followed] if shown else []
+    return [*shown, *found(evidence, FOLLOWING)] if shown else []
 
 
 def untimely(evidence: Evidence) -> list[Violation]:
-    """A split before the nodes were cut from each other, or one that goes on long after they are not any more."""
+    """A split before the nodes were cut from each other, or one that goes on long after they are not any more; and what
+    follows from one where there can be none."""
     if evidence.expected.split is None:
         return []
     begin, end = evidence.expected.split
-    return [*found(evidence.between(-math.inf, begin), SHOWING), *found(evidence.between(end, math.inf), SHOWING)]
+    shown = [*found(evidence.between(-math.inf, begin), SHOWING), *found(evidence.between(end, math.inf), SHOWING)]
+    if not splits(evidence):
+        # Then all that would follow is a violation anyway.
+        return shown
+    settled = end + evidence.expected.delay_seconds
+    apart = [evidence.read_between(-math.inf, begin), evidence.read_between(settled, math.inf)]
+    return [*shown, *(violation for reads in apart for violation in found(reads, FOLLOWING))]
 
 
 def found(evidence: Evidence, invariants: Iterable[Invariant]) -> list[Violation]:

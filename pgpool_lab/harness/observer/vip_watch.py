@@ -17,7 +17,10 @@ from pgpool_lab.harness.observer.arp import PROTOCOL, answerer, request
 from pgpool_lab.harness.samples import VipSample
 
 REPLY_SECONDS = 1.0
-"""An answer takes a millisecond, on a starved emulated node some hundred."""
+"""An answer takes a millisecond, on a starved emulated node some hundred: after so long without one nobody has the
+address."""
+SHORTEST_SECONDS = 0.001
+"""To wait on a socket: with none it would not wait at all."""
 
 CLONE_NEWNET = 0x40000000
 
@@ -86,19 +89,25 @@ class VipWatch(threading.Thread):
                 self.failure = LabError(f"the virtual IP is no longer asked for: {error}", "./lab status")
 
     def _probe(self, arp: socket.socket) -> None:
-        """One question. Two machines may answer it: the time for another answer is given after the first, too."""
+        """One question, repeated until somebody answers: who takes the address meanwhile has not heard it before.
+
+        Two machines may answer it: the time for another answer is given after the first, too.
+        """
         drain(arp)
         vip = self._outputs.vip
-        asked = time.monotonic()
-        arp.send(request(mac=arp.getsockname()[4], ip=self._outputs.network.gateway, wanted=vip))
+        question = request(mac=arp.getsockname()[4], ip=self._outputs.network.gateway, wanted=vip)
+        asked = due = time.monotonic()
         deadline, answers = asked + REPLY_SECONDS, 0
         # Also when told to stop: a question that is not waited for would pass for one that nobody answered.
-        while (left := deadline - time.monotonic()) > 0:
-            arp.settimeout(left)
+        while (now := time.monotonic()) < deadline:
+            if not answers and now >= due:
+                arp.send(question)
+                due += self._interval
+            arp.settimeout(max((deadline if answers else min(due, deadline)) - now, SHORTEST_SECONDS))
             try:
                 mac = answerer(arp.recv(2048), vip)
             except TimeoutError:
-                break
+                continue
             if mac is None:
                 continue
             answers += 1

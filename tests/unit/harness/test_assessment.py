@@ -13,10 +13,11 @@ from pgpool_lab.errors import LabError
 from pgpool_lab.harness import assessment
 from pgpool_lab.harness.assessment import NEITHER, STOPPED, Place, assess, evidence_of, watched_on
 from pgpool_lab.harness.bounds import FOLLOWING_SECONDS, Bounds, Struck, bounds
+from pgpool_lab.harness.comparison import compare
 from pgpool_lab.harness.faults import FAULTS
 from pgpool_lab.harness.invariants.model import ALONE_SECONDS, TOLD_SECONDS, UNAWARE_SECONDS, Resumption, Rows
 from pgpool_lab.harness.machine import Machine
-from pgpool_lab.harness.measures import Gap, Window
+from pgpool_lab.harness.measures import Gap, Measures, Window
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.samples import Sample
 from pgpool_lab.harness.scenarios import ScenarioRun, runner
@@ -165,14 +166,14 @@ def apart(name: str, node: str) -> Event:
 STRUCK: dict[str, tuple[Event, Struck | None]] = {
     "pgpool stopped on both roles": (event("pgpool-stop"), Struck(holder="announced", pgpool_alone=True)),
     "pgpool killed on the holder": (apart("pgpool-kill", "node4"), Struck(holder="silent", pgpool_alone=True)),
-    "pgpool killed on the primary alone": (apart("pgpool-kill", "node0"), None),
+    "pgpool killed on the primary alone": (apart("pgpool-kill", "node0"), Struck(pgpool_alone=True)),
     "PostgreSQL stopped": (event("postgresql-stop-fast"), Struck(primary="refuses")),
     "PostgreSQL hangs": (event("postgresql-hang"), Struck(primary="silent")),
-    "PostgreSQL hangs on a standby that is the holder": (apart("postgresql-hang", "node4"), None),
+    "PostgreSQL hangs on a standby that is the holder": (apart("postgresql-hang", "node4"), Struck(standby="silent")),
     "host reboots": (event("machine-reboot"), Struck(primary="silent", holder="announced")),
-    "holder loses its power": (apart("machine-power-off", "node4"), Struck(holder="silent")),
+    "holder loses its power": (apart("machine-power-off", "node4"), Struck(holder="silent", standby="silent")),
     "primary loses its power": (apart("machine-power-off", "node0"), Struck(primary="silent")),
-    "standby loses its power": (event("machine-power-off", "node5"), None),
+    "standby loses its power": (event("machine-power-off", "node5"), Struck(standby="silent")),
     "nobody knows": (event("partition"), None),
     "nothing is lost": (event("base-backup", kind="load"), None),
     "no fault": (event("switchover", "node4", kind="switchover"), None),
@@ -188,9 +189,10 @@ def test_what_is_struck_follows_from_the_fault_and_from_who_had_which_role(
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_every_fault_on_the_node_of_both_roles_has_bounds_or_an_open_outcome(name: str) -> None:
+@pytest.mark.parametrize("node", NAMES)
+def test_every_fault_on_any_node_has_bounds_or_an_open_outcome(name: str, node: str) -> None:
     losses = FAULTS[name].losses
-    found = assessment.bounds_of(event(name), ("node0",), (), outputs())
+    found = assessment.bounds_of(event(name, node), (node,), (), outputs())
     open_or_nothing = losses is None or (losses.pgpool is None and losses.postgresql is None)
     assert (found is None) == open_or_nothing
 
@@ -249,7 +251,8 @@ def test_commits_that_wait_for_a_standby_wait_until_one_follows_the_new_primary(
 LOSING: dict[str, tuple[Event, bool]] = {
     "a dead host": (event(), True),
     "a killed primary": (event("postgresql-kill"), True),
-    "a cut": (event("partition", "node5"), True),
+    "the primary is cut off": (event("partition"), True),
+    "a standby is": (event("partition", "node5"), False),
     "an orderly stop": (event("postgresql-stop-fast"), False),
     "a lost pgpool": (event("pgpool-kill"), False),
     "a dead standby": (event("machine-power-off", "node5"), False),
@@ -275,8 +278,7 @@ EXCUSED: dict[str, tuple[Event, float, bool]] = {
     "acknowledged some seconds before it": (event(), FAULT - 5, False),
     "acknowledged just before it": (event(), FAULT - 2, True),
     "acknowledged by the new primary": (event(), 1060, False),
-    "acknowledged while nobody knows who is cut off": (event("partition"), 1060, True),
-    "acknowledged when all is restored": (event("partition"), 1090, False),
+    "acknowledged by the new primary, when the old one is cut off": (event("partition"), 1060, False),
 }
 
 
@@ -286,6 +288,32 @@ def test_rows_may_be_lost_only_around_the_fault_that_takes_them(given: Event, mo
     rows = dict.fromkeys(NAMES, tuple(each for each in NUMBERS if each != number))
     found = {one.name for one in judged(run(given, HEAL, RESTORE), rows=rows).violations}
     assert ("acknowledged rows" in found) == (not may_lose)
+
+
+@pytest.mark.parametrize(("moment", "may_lose"), [(1060, True), (1090, False)], ids=["split", "restored"])
+@pytest.mark.parametrize("node", ["node0", "node5"])
+def test_either_half_of_nodes_that_split_may_lose_rows_until_all_is_restored(
+    node: str, moment: float, may_lose: bool
+) -> None:
+    number = next(write.number for write in ledger().acknowledged if write.sent >= moment)
+    rows = dict.fromkeys(NAMES, tuple(each for each in NUMBERS if each != number))
+    made = run(event("partition", node), HEAL, RESTORE, may_split=True)
+    found = {one.name for one in judged(made, rows=rows).violations}
+    assert ("acknowledged rows" in found) == (not may_lose)
+
+
+LONG = Gap(begin=FAULT - 1, end=FAULT + 60, over=True)
+
+
+@pytest.mark.parametrize("name", ["pgpool-kill", "postgresql-kill", "machine-power-off"])
+def test_clients_may_not_be_out_for_as_long_as_they_like_when_a_standby_s_node_is_struck(name: str) -> None:
+    found = assessment.bounds_of(event(name, "node5"), ("node5",), ("node5",), outputs())
+    assert found is not None
+    nothing = {field: None for field in Measures.model_fields}
+    felt = Measures.model_validate(nothing | {"read_outage": LONG, "write_outage": LONG})
+    assert {one.name for one in compare(felt, found) if not one.within} == {"read outage", "write outage"}
+    assert (found.vip_outage, found.promotion_seconds, found.takeover_seconds) == (None, None, None)
+    assert (found.belief_seconds is None) == (name == "pgpool-kill")
 
 
 def test_nothing_may_be_lost_when_all_nodes_lose_their_power_at_once() -> None:

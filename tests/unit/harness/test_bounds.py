@@ -68,6 +68,12 @@ WRITE_OUTAGES = {
     "host dead, the procedure's timings": (DEAD_HOST, PROCEDURE, 2, 118),
     # stop 5, no vote: the peers are told 4, escalation 5, client 7
     "pgpool stopped, watched by queries": (STOPPED_PGPOOL, BY_QUERY, 3, 21),
+    # period 2, timeout 3 * 2, delay 1, script 8, search 1, client 7
+    "a standby's PostgreSQL hangs": (Struck(standby="silent"), FAST, 3, 25),
+    # heartbeat 7, election 16, then the check 9 as above, script 8, search 1, client 7
+    "the holder's host is dead, a standby": (Struck(holder="silent", standby="silent"), FAST, 3, 48),
+    # client 7
+    "pgpool stopped that is not the holder's": (Struck(pgpool_alone=True), FAST, 3, 7),
     # 3 * (interval 10 + connect_timeout 6 + two logins of 2), the peers are told 4, check 40, 19, client 7
     "host dead, watched by queries": (DEAD_HOST, BY_QUERY, 3, 130),
 }
@@ -173,7 +179,6 @@ def test_every_figure_names_its_source() -> None:
 WITHOUT_BOUND = {
     "no health check": ({"health_check_period": 0}, HUNG_PRIMARY, "health_check_period is 0"),
     "no timeout": ({"health_check_timeout": 0}, HUNG_PRIMARY, "health_check_timeout is 0"),
-    "nothing struck": ({}, Struck(), "strikes neither"),
 }
 
 

@@ -201,6 +201,19 @@ def test_stale_reads_follow_from_a_split_and_from_nothing_else() -> None:
         assert [violation.name for violation in violations(cut)] == names
 
 
+@pytest.mark.parametrize(
+    ("sent", "names"),
+    [(40, []), (115, []), (125, ["fresh reads"]), (-5, ["fresh reads"])],
+    ids=["meanwhile", "as late as a read may be behind", "long after", "before"],
+)
+def test_stale_reads_follow_from_a_split_only_while_there_is_one(sent: float, names: list[str]) -> None:
+    entries: list[Write | Read] = [write(1, -30), write(2, -29), write(3, 100), read(sent, 0)]
+    split = evidence(samples=[*TWO_PRIMARIES["the old one goes on"], *healthy_end()], entries=entries)
+    cut = replace(split, expected=replace(split.expected, split=(0, 108)))
+    assert [violation.name for violation in violations(cut)] == names
+    assert "fresh reads" in {violation.name for violation in splits(cut)}
+
+
 # --- no stale view
 
 

@@ -277,6 +277,38 @@ def test_everybody_who_answers_is_seen_and_nobody_too(
     assert [sample.mac for sample in samples] == macs
 
 
+class Late(FakeSocket):
+    """A holder that takes the address a while after the first question: what was asked before is never answered."""
+
+    def __init__(self, after: float) -> None:
+        super().__init__([], [])
+        self.there = time.monotonic() + after
+        self.seconds = 0.0
+
+    def settimeout(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def send(self, frame: bytes) -> None:
+        super().send(frame)
+        if time.monotonic() >= self.there:
+            self.replies.append(reply("525400310133"))
+
+    def recv(self, size: int) -> bytes:
+        if not self.replies:
+            time.sleep(self.seconds)
+        return super().recv(size)
+
+
+@pytest.mark.parametrize(("after", "seconds"), [(0.0, 0.0), (0.33, 0.4), (0.85, 0.9)])
+def test_the_end_of_an_outage_is_seen_when_it_is_over(after: float, seconds: float) -> None:
+    samples: list[VipSample] = []
+    began = time.monotonic()
+    VipWatch(OUTPUTS, 0.1, samples.append)._probe(Late(after))  # type: ignore[arg-type]
+    (sample,) = samples
+    assert sample.mac == "52:54:00:31:01:33"
+    assert sample.latest - began == pytest.approx(seconds, abs=0.08)
+
+
 def test_a_bridge_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*arguments: object) -> None:
         raise OSError(19, "No such device")
