@@ -11,6 +11,7 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from components.cluster import Cluster
 from components.cluster.outputs import NAMESPACE_VARIABLE, outputs
 from pgpool_lab import given
+from pgpool_lab.engine import refuse_another_state
 from pgpool_lab.errors import LabError
 from pgpool_lab.hypervisor import probe_domain_type, program_check
 from pgpool_lab.image import base
@@ -21,6 +22,7 @@ from pgpool_lab.settings import from_engine
 
 def main() -> None:
     paths = LabPaths(pulumi.get_stack())
+    refuse_another_state(paths, os.environ.get("PULUMI_BACKEND_URL"))
     settings_file = f"stacks/{paths.stack_file.name}"
     settings = from_engine({**get_config_env(), **CONFIG.get()}, settings_file)
     libvirt_uri = settings.libvirt_uri or os.environ.get("LIBVIRT_DEFAULT_URI") or "qemu:///system"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from pgpool_lab.cli import app
 from pgpool_lab.cli.stacks import given, named
 from pgpool_lab.errors import LabError
 from pgpool_lab.progress import end_when_told, fail
+from pgpool_lab.settings.load import fix_tarball
 
 INTERRUPTED = 130
 
 end_when_told()
+fix_tarball(os.environ)
 try:
     app(prog_name="./lab")
 except LabError as error:

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,12 @@ class Engine:
             raise LabError(f"pulumi {' '.join(arguments)} failed:\n{said}", "./lab status; ./lab doctor")
         return done.stdout
 
+    def plan(self, options: Sequence[str]) -> list[dict[str, Any]]:
+        """The steps that an update with these options would take; each has an `op` and the resource's `urn`."""
+        text = self.ask(["preview", "--stack", self.lab.stack, "--non-interactive", "--json", *options])
+        steps: list[dict[str, Any]] = json.loads(text)["steps"]
+        return steps
+
     def recorded(self) -> set[str]:
         """Ids of the libvirt objects that the state records. Raises LabError where the passphrase does not fit it."""
         # Without the option the engine would find that out only in the update, in which it speaks for itself.
@@ -95,11 +101,17 @@ def has_state(lab: LabPaths) -> bool:
 
 def has_resources(lab: LabPaths) -> bool:
     """Whether that state records anything: a preview and a destroyed lab leave an empty one."""
+    # Of one that cannot be read the engine will say what is wrong with it.
+    return not readable(lab) or bool(kept_resources(lab))
+
+
+def readable(lab: LabPaths) -> bool:
+    """Whether that state can be read without the engine, if there is one: an empty file is none."""
     try:
-        return bool(kept_resources(lab))
+        kept_resources(lab)
     except (ValueError, KeyError):
-        # The engine will say what is wrong with it.
-        return True
+        return False
+    return True
 
 
 def recorded_libvirts(lab: LabPaths) -> set[str]:
@@ -114,10 +126,7 @@ def recorded_networks(lab: LabPaths) -> set[str]:
 
 def recorded_inputs(lab: LabPaths, kind: str, name: str) -> set[str]:
     """What the resources of a kind were given under a name, in that state; empty where it cannot be read."""
-    try:
-        resources = kept_resources(lab)
-    except (ValueError, KeyError):
-        return set()
+    resources = kept_resources(lab) if readable(lab) else []
     found = [each.get("inputs") or {} for each in resources if each.get("type") == kind]
     return {str(inputs[name]) for inputs in found if inputs.get(name)}
 
@@ -154,12 +163,41 @@ def open_engine(lab: LabPaths, toolchain: Toolchain, *, prefix: Sequence[str], e
 
 def release(lab: LabPaths) -> None:
     """Drop the backend's locks whose process is gone: a killed update leaves its own behind."""
+    for lock, owner in locks(lab):
+        if not owner or not runs_pulumi(owner):
+            # An update that ends meanwhile removes its own.
+            lock.unlink(missing_ok=True)
+
+
+def refuse_a_second(lab: LabPaths) -> None:
+    """Raises LabError while another engine changes the lab: what it is just making is not recorded yet.
+
+    That is one which a user runs; the commands of `lab` refuse each other before (`pgpool_lab.occupation`).
+    """
+    if found := [owner for _, owner in locks(lab) if owner and runs_pulumi(owner)]:
+        raise LabError(
+            f"pulumi is changing the lab {lab.stack} (process {found[0]})",
+            "wait until it has ended, or end it with Ctrl-C where it runs; then repeat",
+        )
+
+
+def locks(lab: LabPaths) -> Iterator[tuple[Path, int | None]]:
+    """The backend's locks, each with the process that wrote it; None where it had not got so far."""
     for lock in lab.backend.glob(".pulumi/locks/**/*.json"):
-        # An update that ends meanwhile removes its own.
         with contextlib.suppress(FileNotFoundError):
-            owner = json.loads(lock.read_text() or "{}").get("pid")
-            if not owner or not runs_pulumi(owner):
-                lock.unlink()
+            yield lock, json.loads(lock.read_text() or "{}").get("pid")
+
+
+def refuse_another_state(lab: LabPaths, backend: str | None) -> None:
+    """Raises LabError for an engine whose state is at `backend` while the lab is recorded in the one that `lab` keeps.
+
+    Both have the key, the known hosts and the seeds in the same place.
+    """
+    if has_resources(lab) and backend != f"file://{lab.backend}":
+        raise LabError(
+            f"the lab {lab.stack} exists, with a state that ./lab keeps",
+            f"./lab run --stack {lab.stack} -- pulumi … works on it; or remove it: ./lab down {lab.stack}",
+        )
 
 
 def runs_pulumi(process: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 from collections.abc import Collection, Sequence
@@ -16,7 +17,16 @@ from pgpool_lab.cluster.client import answers, run_on
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
 from pgpool_lab.cluster.outputs import from_file as outputs_from_file
 from pgpool_lab.cluster.status import primaries, status
-from pgpool_lab.engine import Engine, has_resources, has_state, open_engine, recorded_libvirts, recorded_networks
+from pgpool_lab.engine import (
+    Engine,
+    has_resources,
+    has_state,
+    open_engine,
+    readable,
+    recorded_libvirts,
+    recorded_networks,
+    refuse_a_second,
+)
 from pgpool_lab.errors import LabError
 from pgpool_lab.image import base, builder
 from pgpool_lab.image.recipe import ImageRecipe
@@ -54,6 +64,17 @@ class Lab:
     system: bool = False
 
     @property
+    def kept(self) -> LabPaths:
+        """Where this checkout keeps what it knows of the lab that commands work on: one that was built elsewhere is not
+        the stack of that name which is here."""
+        given = os.environ.get("LAB_OUTPUTS")
+        if not given:
+            return self.paths
+        outputs = outputs_from_file(Path(given))
+        lab = f"{outputs.libvirt_uri} {outputs.nodes[0].domain}"
+        return LabPaths(f"elsewhere-{hashlib.sha256(lab.encode()).hexdigest()[:8]}", self.paths.project)
+
+    @property
     def settings(self) -> LabSettings:
         """The stack's settings. Raises LabError that names the key or file."""
         return from_stack_file(self.paths.stack_file)
@@ -65,6 +86,7 @@ class Lab:
         """
         refuse_given_outputs()
         settings = self.settings
+        self._refuse_a_state_elsewhere()
         given.check(settings, self.paths.stack_file, private=not self.system)
         recipe = ImageRecipe.of(settings)
         base.check(recipe)
@@ -80,10 +102,14 @@ class Lab:
         self._serve_mirror(settings)
         # Without this variable the CLI does not know the options that are for its developers.
         engine = replace(engine, variables={**engine.variables, "PULUMI_DEBUG_COMMANDS": "true"})
+        refuse_a_second(self.paths)
         self._forget_unrecorded(engine.recorded(), self._libvirt_elsewhere or hypervisor.uri(self.paths))
         if not self.system:
             hypervisor.refuse_paused(self.paths)
-        if self.replacing.exists() and engine.whole():
+        if not engine.whole():
+            # Of machines that are gone since.
+            self.replacing.unlink(missing_ok=True)
+        if self.replacing.exists():
             # What is left of it may be the primary's machine alone, which an update would take at once.
             self._replace_machines(engine, settings)
         elif self._update(engine, options) != 0:
@@ -160,6 +186,15 @@ class Lab:
                 f"{self.paths.stack_file}",
             )
 
+    def _refuse_a_state_elsewhere(self) -> None:
+        """Raises LabError for a lab of plain `pulumi`, with a state that is not here: both have the key, the known
+        hosts and the seeds in the same place."""
+        if self.paths.operator_key.exists() and not hypervisor.any_left(self.paths) and not has_state(self.paths):
+            raise LabError(
+                f"the lab {self.paths.stack} was made by pulumi with a state of its own",
+                f"pulumi destroy --stack {self.paths.stack}; where that state is lost, remove {self.paths.root}",
+            )
+
     def _refuse_a_copy(self) -> None:
         """Raises LabError for a state that came with a copy of another checkout: it is of that one's machines."""
         if strange := sorted(recorded_networks(self.paths) - {self.paths.name}):
@@ -171,7 +206,9 @@ class Lab:
     def _refuse_another_libvirt(self) -> None:
         """Raises LabError when the lab's machines are in another libvirt: it would be built a second time, and the
         only record of the first one be gone."""
-        wanted = self._system_uri if self.system else hypervisor.uri(self.paths)
+        # Raises for a name that is too long, also where this one is not used: what is recorded is compared with it.
+        own = hypervisor.uri(self.paths)
+        wanted = self._system_uri if self.system else own
         self._refuse_a_copy()
         if others := sorted(recorded_libvirts(self.paths) - {wanted}):
             raise LabError(
@@ -248,7 +285,11 @@ class Lab:
         down, up = rolling.order(report, compiles)
         self._replace(engine, [*down, *rolling.half_made(report, begun, down)], "--skip-preview")
         for name in up:
-            if name in primaries(self._healthy(outputs)):
+            if name in primaries(self._healthy(outputs)) and rolling.replaces(
+                engine.plan(rolling.node_options(name)), name
+            ):
+                # Noted before: one that was stopped, and not replaced then, keeps the lab from being healthy.
+                self.replacing.write_text(name)
                 self._step_down(outputs, name)
             self._replace(engine, [name])
         if self._update(engine) != 0:
@@ -345,10 +386,12 @@ class Lab:
                 from_stack_file(self.paths.stack_file)
             console.print(f"  the lab {self.paths.stack} does not exist: there is nothing to remove")
             return
-        if self.paths.operator_key.exists() and not hypervisor.any_left(self.paths) and not has_state(self.paths):
+        self._refuse_a_state_elsewhere()
+        if not self.system and not self.paths.libvirt.exists() and not readable(self.paths):
             raise LabError(
-                f"the lab {self.paths.stack} was made by pulumi with a state of its own",
-                f"pulumi destroy --stack {self.paths.stack}; where that state is lost, remove {self.paths.root}",
+                f"the state in {self.paths.backend} cannot be read, and the lab has no libvirt of its own here: its "
+                "machines may be in another",
+                f"restore that folder, or remove them there with virsh, and then {self.paths.root}",
             )
         elsewhere = self._libvirt_elsewhere
         if elsewhere is not None and has_state(self.paths):
@@ -373,7 +416,7 @@ class Lab:
                 ["destroy", "--stack", self.paths.stack, "--yes", "--non-interactive", "--suppress-outputs"]
             )
         except LabError as error:
-            console.print(f"  {error.problem}")
+            console.print(f"  {error.problem}", markup=False)
             return 1
 
     def engine(self) -> Engine:
@@ -390,6 +433,7 @@ class Lab:
         """
         refuse_given_outputs()
         settings = self.settings
+        self._refuse_a_state_elsewhere()
         self._refuse_unused_libvirt(settings)
         recipe = ImageRecipe.of(settings)
         updates = Path(command[0]).name == "pulumi" and bool({"up", "update"} & set(command))

@@ -14,8 +14,13 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def cache_directory() -> Path:
-    """Content-addressed results shared by all labs of this user (XDG base directory specification)."""
+    """Content-addressed results shared by all labs of this user (XDG base directory specification).
+
+    Raises LabError for a relative path, which that specification forbids, and Go refuses.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
+    if base and not Path(base).is_absolute():
+        raise LabError(f"XDG_CACHE_HOME: {base} is a relative path", "give an absolute one, or unset it")
     return (Path(base) if base else Path.home() / ".cache") / "pgpool-lab"
 
 

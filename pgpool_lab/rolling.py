@@ -41,6 +41,11 @@ def node_options(*nodes: str) -> list[str]:
     return [*ONE_STEP_AT_A_TIME, *named, "--target", TRUST, "--target-dependents"]
 
 
+def replaces(plan: Iterable[Mapping[str, Any]], node: str) -> bool:
+    """Whether an update replaces that node's machine, from the steps that it would take."""
+    return any("replace" in step["op"] and step["urn"].endswith(f"::{node}-machine") for step in plan)
+
+
 def half_made(report: Mapping[str, Any], begun: Sequence[str], down: Sequence[str]) -> list[str]:
     """From a status document: which of the machines whose replacement was broken off are ended before the others.
 

@@ -120,7 +120,7 @@ def rejoin(
 ) -> None:
     """Bring a node back by the rules of join; rows that only it has are given up."""
     lab = lab_of(stack)
-    with occupied(lab.paths):
+    with occupied(lab.kept):
         outputs = lab.outputs()
         words = ["rejoin", outputs.node(node).name] + (["--force-primary", force_primary] if force_primary else [])
         print(lab.agent(outputs, outputs.node(node), *words).strip())
@@ -132,7 +132,7 @@ def switchover(
 ) -> None:
     """A planned change of the primary that loses nothing."""
     lab = lab_of(stack)
-    with occupied(lab.paths):
+    with occupied(lab.kept):
         outputs = lab.outputs()
         words = ["switchover"] + ([outputs.node(node).name] if node else [])
         print(lab.agent(outputs, outputs.nodes[0], *words).strip())

@@ -29,6 +29,7 @@ from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.scenarios import SCENARIOS, scenario_named
 from pgpool_lab.harness.soak import Soak
 from pgpool_lab.harness.trials import Trials
+from pgpool_lab.lab import Lab
 from pgpool_lab.occupation import occupied
 from pgpool_lab.paths import PROJECT, LabPaths
 from pgpool_lab.testing import new_report_folder
@@ -56,7 +57,7 @@ def inject_fault(
 ) -> None:
     """Inject a fault and see that it takes effect; it lasts until `lab fault heal`."""
     chosen = fault_named(name)
-    with occupied(LabPaths(stack)):
+    with occupied(kept(stack)):
         outputs = outputs_of(stack)
         peers = [outputs.node(each) for each in peer or []]
         injector(outputs, stack).inject(chosen, outputs.node(node), peers)
@@ -66,7 +67,7 @@ def inject_fault(
 @fault.command("heal")
 def heal_faults(stack: StackOption = DEFAULT) -> None:
     """Take back every fault that is recorded, whoever injected it. What was stopped comes back by `lab rejoin`."""
-    with occupied(LabPaths(stack)):
+    with occupied(kept(stack)):
         healed = injector(outputs_of(stack), stack).heal_all()
     for entry in healed:
         console.print(f"healed {entry.fault} on {entry.node}")
@@ -94,10 +95,10 @@ def run_scenario(
     recording goes to `reports/TIME/`, with a page, and with all nodes' logs if it failed.
     """
     chosen = scenario_named(name)
-    with occupied(LabPaths(stack)):
+    with occupied(kept(stack)):
         outputs = outputs_from_inside(stack)
         reports = new_report_folder()
-        result = Trials(stack, outputs, LabPaths(stack).faults, reports, tell).run(chosen)
+        result = Trials(stack, outputs, kept(stack).faults, reports, tell).run(chosen)
     report([result], reports)
     sys.exit(0 if result.passed else 1)
 
@@ -120,7 +121,7 @@ def measure(
     """
     series = series_named(name)
     results = []
-    with occupied(LabPaths(stack)):
+    with occupied(kept(stack)):
         outputs = outputs_from_inside(stack)
         reports, folder = new_report_folder(), into or series.folder
         found = collect(
@@ -129,7 +130,7 @@ def measure(
             folder,
             stack=stack,
             outputs=outputs,
-            record=LabPaths(stack).faults,
+            record=kept(stack).faults,
             reports=reports,
             tell=tell,
         )
@@ -157,14 +158,19 @@ def soak(
     It ends with the first violation, and says which fault it was. Recordings, a page and `soak.json` go to
     `reports/TIME/`; the lab is left as the last fault left it, healthy where it could be restored.
     """
-    with occupied(LabPaths(stack)):
+    with occupied(kept(stack)):
         outputs = outputs_from_inside(stack)
         reports = new_report_folder()
-        soaking = Soak(stack, outputs, LabPaths(stack).faults, reports, tell)
+        soaking = Soak(stack, outputs, kept(stack).faults, reports, tell)
         result = soaking.run(seed, minutes)
     report(soaking.results, reports)
     print(result.verdict)
     sys.exit(0 if result.passed else 1)
+
+
+def kept(stack: str) -> LabPaths:
+    """Where the lock and the record of faults are."""
+    return Lab(LabPaths(stack)).kept
 
 
 def outputs_of(stack: str) -> LabOutputs:
@@ -196,28 +202,28 @@ def report(results: Sequence[Result], reports: Path) -> None:
 
 def snapshot(stack: Stack = DEFAULT) -> None:
     """Capture all machines of a healthy lab, memory included."""
-    with occupied(LabPaths(stack)):
+    with occupied(kept(stack)):
         outputs = outputs_of(stack)
         found = status(outputs, stack)
         if problems := found["problems"]:
             raise LabError(f"the lab is not healthy: {'; '.join(problems)}", f"{way_out(found)}, then repeat")
         began = time.monotonic()
-        snapshots.take(Control(outputs), Record(LabPaths(stack).faults))
+        snapshots.take(Control(outputs), Record(kept(stack).faults))
     console.print(f"captured in {time.monotonic() - began:.1f} s; ./lab rewind {stack} comes back to it")
 
 
 def rewind(stack: Stack = DEFAULT) -> None:
     """Take all machines back to the snapshot, faults included; ends when the lab is healthy."""
-    with occupied(LabPaths(stack)):
+    with occupied(kept(stack)):
         outputs = outputs_of(stack)
         began = time.monotonic()
-        rewound = snapshots.rewind(Control(outputs), Record(LabPaths(stack).faults))
+        rewound = snapshots.rewind(Control(outputs), Record(kept(stack).faults))
     behind = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in rewound.behind.items())
     console.print(f"healthy after {time.monotonic() - began:.1f} s; clocks behind this machine's: {behind}")
 
 
 def injector(outputs: LabOutputs, stack: str) -> Injector:
-    return Injector(Control(outputs), Record(LabPaths(stack).faults))
+    return Injector(Control(outputs), Record(kept(stack).faults))
 
 
 def tell(line: str) -> None:

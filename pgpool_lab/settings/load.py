@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,12 @@ def unknown(origin: object, key: str, name: str) -> LabError:
     """A key of no namespace that anybody reads."""
     known = name in LabSettings.model_fields
     return LabError(f"{origin}: {key}: unknown key", f"write it as {NAMESPACE}:{name}" if known else f"remove {key}")
+
+
+def fix_tarball(environment: MutableMapping[str, str]) -> None:
+    """Make the path of the tarball that the environment names absolute: the program runs in another folder."""
+    if given := environment.get(TARBALL):
+        environment[TARBALL] = str(Path(given).absolute())
 
 
 def with_tarball(values: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pgpool_lab.hypervisor import connection
+from pgpool_lab.paths import LabPaths
 from tests.program.engine import Recording, run_program
 
 
@@ -26,9 +27,10 @@ def configuration(nodes: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="package", autouse=True)
 def reachable_libvirt() -> Iterator[None]:
-    """Nothing is built: there need not be any libvirt."""
+    """Nothing is built: there need not be any libvirt. Nor is a lab in the way that this checkout may have."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connection, "unreachable", lambda uri: "")
+        patch.setenv("PULUMI_BACKEND_URL", f"file://{LabPaths('two-node').backend}")
         yield
 
 

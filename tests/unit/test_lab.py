@@ -573,3 +573,54 @@ def test_a_lab_that_was_built_elsewhere_is_known_by_its_outputs(
     file.write_text(json.dumps(lab_outputs.values()))
     monkeypatch.setenv("LAB_OUTPUTS", str(file))
     assert [node.name for node in Lab(paths).outputs().nodes] == ["node0", "node4"]
+
+
+def test_what_is_kept_of_a_lab_that_was_built_elsewhere_is_not_this_checkout_s(
+    paths: LabPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its faults would be healed on the lab of the same name that is here, and the other way round."""
+    assert Lab(paths).kept == paths
+    file, folders = tmp_path / "outputs.json", []
+    monkeypatch.setenv("LAB_OUTPUTS", str(file))
+    for uri in ("qemu:///system", "qemu:///session", "qemu:///system"):
+        file.write_text(json.dumps(lab_outputs.values() | {"libvirt_uri": uri}))
+        folders.append(Lab(paths).kept.root)
+    first, second, again = folders
+    assert first == again and len({first, second, paths.root}) == 3
+    assert first.parent == paths.root.parent
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=["up", "run"])
+def test_a_lab_of_plain_pulumi_keeps_its_key(command: Callable[[Lab], object], paths: LabPaths) -> None:
+    paths.operator_key.parent.mkdir(parents=True)
+    paths.operator_key.write_text("its key")
+    with pytest.raises(LabError, match="was made by pulumi with a state of its own"):
+        command(Lab(paths))
+    assert paths.operator_key.read_text() == "its key"
+
+
+def test_a_name_that_is_too_long_is_refused_for_a_lab_in_another_libvirt_too(
+    paths: LabPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it is there, what is recorded is compared with the libvirt of its own that it does not have."""
+    long = LabPaths("x" * 90, paths.project)
+    shutil.copyfile(paths.stack_file, long.stack_file)
+    with pytest.raises(LabError, match="is too long"):
+        Lab(long, system=True).up()
+
+
+@pytest.mark.parametrize("system", [True, False])
+def test_a_state_that_cannot_be_read_does_not_lose_machines_in_another_libvirt(
+    system: bool, paths: LabPaths, destroys: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    write_state(paths, [])
+    [file] = paths.backend.rglob("two-node.json")
+    file.write_text("")
+    with pytest.raises(LabError, match="what is left at" if system else "its machines may be in another"):
+        Lab(paths, system).down()
+    assert file.exists()
+    paths.libvirt.mkdir()
+    if not system:
+        Lab(paths).down()
+        assert not paths.root.exists(), "what it had was in a libvirt of its own"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -52,3 +54,27 @@ def test_without_sudo_it_says_what_to_do(somebody: dict[str, str], tmp_path: Pat
     done = launched({**somebody, "PATH": str(tmp_path)}, "up")
     assert done.returncode == 1
     assert done.stderr.startswith("error: root is needed for ") and "repeat the command as root" in done.stderr
+
+
+def test_an_environment_that_was_made_for_another_python_is_made_anew(tmp_path: Path) -> None:
+    """A newer Python of the system finds nothing of what was installed for the older one."""
+    checkout, stubs = tmp_path / "checkout", tmp_path / "stubs"
+    for folder in (checkout / ".venv" / "bin", stubs):
+        folder.mkdir(parents=True)
+    for name in ("lab", "requirements.lock"):
+        (checkout / name).symlink_to(PROJECT / name)
+    # A copy: the launcher's folder is where the file itself is.
+    (checkout / "lab").unlink()
+    shutil.copy2(PROJECT / "lab", checkout / "lab")
+    made = '[ "$1" = -c ] && echo "$PYTHON" || { echo made >&2; exit 1; }'
+    for folder in (stubs, checkout / ".venv" / "bin"):
+        (folder / "python3").write_text(f"#!/bin/sh\n{made if folder == stubs else 'exit 0'}\n")
+        (folder / "python3").chmod(0o755)
+    (checkout / ".venv" / "bin" / "python").symlink_to("python3")
+    lock = hashlib.sha256((PROJECT / "requirements.lock").read_bytes()).hexdigest()
+    (checkout / ".venv" / ".made-of").write_text(f"{lock} 3.11\n")
+    for version, said in {"3.11": "", "3.13": "made"}.items():
+        variables = {**os.environ, "PATH": f"{stubs}:{os.environ['PATH']}", "PYTHON": version}
+        done = subprocess.run([checkout / "lab", "--help"], env=variables, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) == (not said)
+        assert said in done.stderr

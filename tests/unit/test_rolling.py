@@ -110,6 +110,25 @@ def test_a_targeted_update_takes_one_step_at_a_time(options: list[str]) -> None:
     assert options[:2] == ["--parallel", "1"]
 
 
+def step(op: str, node: str, part: str = "-machine") -> dict[str, str]:
+    """One of an engine's plan."""
+    return {"op": op, "urn": f"urn:pulumi:two-node::pgpool-lab::pgpool-lab:index:Node$libvirt:Domain::{node}{part}"}
+
+
+PLANS: dict[str, tuple[list[dict[str, str]], bool]] = {
+    "nothing is done": ([], False),
+    "it stays": ([step("same", "node1"), step("update", "node1"), step("replace", "node1", "-cloud-init")], False),
+    "it is replaced": ([step("same", "node0"), step("create-replacement", "node1")], True),
+    "it is deleted before": ([step("delete-replaced", "node1")], True),
+    "another one is": ([step("replace", "node11"), step("replace", "node0")], False),
+}
+
+
+@pytest.mark.parametrize(("plan", "expected"), PLANS.values(), ids=PLANS.keys())
+def test_a_plan_tells_whether_a_machine_is_replaced(plan: list[dict[str, str]], expected: bool) -> None:
+    assert rolling.replaces(plan, "node1") == expected
+
+
 class Steps(Lab):
     """A lab that notes its steps: `pulumi up` with its options, and what the nodes are told."""
 
@@ -124,6 +143,8 @@ class Steps(Lab):
         )
 
     steps: list[str]
+    changed: Sequence[str] = NODES
+    """Nodes whose machines an update replaces."""
     fails = ""
 
     def _update(self, engine: Engine, options: Sequence[str] = ()) -> int:
@@ -142,7 +163,12 @@ class Steps(Lab):
         for each, name in zip(nodes, NODES, strict=True):
             each.name = name
         outputs = type("Outputs", (), {"nodes": nodes, "node": staticmethod(lambda name: name)})()
-        self._replace_machines(cast("Engine", type("Fake", (), {"outputs": lambda self: outputs})()), settings)
+        fake = {"outputs": lambda engine: outputs, "plan": lambda engine, options: self.planned(options)}
+        self._replace_machines(cast("Engine", type("Fake", (), fake)()), settings)
+
+    def planned(self, options: Sequence[str]) -> list[dict[str, str]]:
+        """What the engine would do with these options."""
+        return [step("replace" if name in self.changed else "same", name) for name in NODES if f"**::{name}" in options]
 
 
 HALF_MADE: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -244,3 +270,24 @@ def test_a_changed_list_of_nodes_is_refused_before_anything_is_replaced(
     with pytest.raises(LabError, match=r"list of nodes.*\n.*lab down two-node"):
         lab.roll(settings_of(size=4))
     assert lab.steps == []
+
+
+def test_a_primary_whose_machine_stays_does_not_step_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two have more memory, or all were replaced before the last update was broken off."""
+    lab = Steps(tmp_path, monkeypatch, [report()])
+    object.__setattr__(lab, "changed", ("node1", "node2"))
+    lab.roll(THREE)
+    assert lab.steps == [step for step in PRIMARY_LAST if step != "node0 local stop"]
+
+
+def test_a_primary_is_noted_before_it_steps_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken off then, it is stopped: the lab is not healthy until its machine is replaced."""
+    lab = Steps(tmp_path, monkeypatch, [report()])
+
+    def stop(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Lab, "_step_down", stop)
+    with pytest.raises(KeyboardInterrupt):
+        lab.roll(THREE)
+    assert lab.replacing.read_text() == "node0"

@@ -14,6 +14,7 @@ import yaml
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import PROJECT
 from pgpool_lab.settings import LabSettings, from_engine, from_mapping, from_stack_file
+from pgpool_lab.settings.load import TARBALL, fix_tarball, with_tarball
 from pgpool_lab.settings.model import ImageSettings, NodeSettings, PgpoolSettings, PostgresqlSettings, Settings
 from pgpool_lab.settings.presets import OWN, preset_of
 
@@ -60,6 +61,19 @@ def test_a_tarball_of_the_environment_wins_over_the_stack_s(monkeypatch: pytest.
         assert (settings.pgpool.source, settings.pgpool.sha256) == (f"path:{tmp_path}/given.tar.gz", None)
     monkeypatch.delenv("LAB_PGPOOL_TARBALL")
     assert from_stack_file(stack).pgpool.source == "url:https://host/p.tar.gz"
+
+
+def test_a_tarball_is_the_same_file_for_the_command_and_for_the_program_in_its_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = {TARBALL: "given.tar.gz"}
+    fix_tarball(environment)
+    monkeypatch.chdir("/")
+    assert with_tarball({}, environment)["pgpool"]["source"] == f"path:{tmp_path}/given.tar.gz"
+    nothing: dict[str, str] = {}
+    fix_tarball(nothing)
+    assert nothing == {}
 
 
 def with_nodes(*names: str, cidr: str = "10.20.30.0/24", vip: str = "10.20.30.100") -> Values:
