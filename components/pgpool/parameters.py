@@ -72,7 +72,7 @@ def pgpool_parameters(
     heartbeat = "heartbeat" in traits.lifecheck_methods
     virtual_ip = layout.VIRTUAL_IP if traits.interface_commands == "absolute" else PurePosixPath(layout.VIRTUAL_IP).name
     programs = str(PurePosixPath(layout.VIRTUAL_IP).parent)
-    placeholders = " ".join(f'"%{letter}"' for letter in "dhPmHN" if letter in traits.placeholders)
+    placeholders = " ".join(f'"%{letter}"' for letter in "dhPmH" if letter in traits.placeholders)
     groups: dict[str, dict[str, Value]] = {
         "clients": {
             "listen_addresses": "*",

@@ -108,9 +108,17 @@ def ask(config: Config, names: Sequence[str], *, settled: bool = False) -> Answe
 
 
 def join(
-    config: Config, *, initialised: bool, force_primary: str | None = None, rejoin: str | None = None
+    config: Config,
+    *,
+    initialised: bool,
+    force_primary: str | None = None,
+    rejoin: str | None = None,
+    gives_up: bool = True,
 ) -> dict[str, Any]:
-    """Apply the rules of join until they ask for nothing more. Raises Refused or StepFailed."""
+    """Apply the rules of join, of which `join.decide` tells, until they ask for nothing more.
+
+    Raises Refused or StepFailed.
+    """
     done: list[str] = []
     rounds = 0
     silent_since: float | None = None
@@ -126,6 +134,7 @@ def join(
                 initialised=initialised,
                 force_primary=force_primary,
                 rejoin=rejoin,
+                gives_up=gives_up,
             )
             if busy := being_changed(decision, answers):
                 # A failover's own steps: what they make of the node is decided on then.
@@ -395,9 +404,9 @@ def refuse_without_majority(answers: Answers, witness: Answers) -> None:
         )
 
 
-def bring_back(config: Config, name: str, force_primary: str | None = None) -> dict[str, Any]:
+def bring_back(config: Config, name: str, force_primary: str | None = None, *, gives_up: bool = True) -> dict[str, Any]:
     """One node's PostgreSQL by the rules of join, and its pgpool."""
-    result = join(config, initialised=True, force_primary=force_primary, rejoin=name)
+    result = join(config, initialised=True, force_primary=force_primary, rejoin=name, gives_up=gives_up)
     on_node(config, name, APPLY, seconds=STEP_SECONDS)
     return result
 
@@ -408,7 +417,8 @@ def switchover(config: Config, target: str | None) -> dict[str, Any]:
     The primary is stopped cleanly, so its standbys receive all of its WAL and are equals; pgpool's failover promotes
     `target` (None: the first streaming standby), which is preferred among equals; the others follow it as after any
     failover; the old primary joins again as a standby. Returns when all of that is done. Raises Refused on a lab that
-    is not healthy, and StepFailed when another node was promoted because the target had fallen behind.
+    is not healthy, and where the old primary has rows that the new one has not: they are kept. Raises StepFailed when
+    another node was promoted because the target had fallen behind.
     """
     answers, witness = ask_members(config)
     if problems := health.problems(answers, witness=witness):
@@ -425,7 +435,7 @@ def switchover(config: Config, target: str | None) -> dict[str, Any]:
     with preferred(config, target):
         on_node(config, old, ["local", "stop"], seconds=STEP_SECONDS)
         promoted = wait_for_primary(config)
-    result = bring_back(config, old) | settle(config)
+    result = bring_back(config, old, gives_up=False) | settle(config)
     if promoted != target:
         raise StepFailed(f"{promoted} was promoted, not {target}; see failover.log on the nodes")
     return result

@@ -45,9 +45,9 @@ def load() -> dict[str, Any]:
 def log(message: str) -> None:
     """One line with the time: to the node's log, and to whoever called."""
     line = f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} {message}\n"
-    with LOG.open("a") as stream:
+    # The disk may be full, and whoever called may have gone; the step goes on.
+    with contextlib.suppress(OSError), LOG.open("a") as stream:
         stream.write(line)
-    # Whoever called may have gone; the step goes on.
     with contextlib.suppress(OSError):
         sys.stderr.write(line)
 

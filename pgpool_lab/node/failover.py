@@ -148,7 +148,7 @@ WHERE pg_advisory_lock({advisory.PROMOTION})::text = ''
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Arguments: failed id, failed host, old primary id, new main id, new main host, old primary host.
+    """Arguments: failed id, failed host, old primary id, new main id, new main host.
 
     Exit code 0: done, or nothing to do; 1: a primary is missing and could not be made.
     """
@@ -170,11 +170,17 @@ def main(arguments: Sequence[str]) -> int:
     question = Question(config, others)
     fenced = fence(config, failed)
     log(f"fencing {failed['name']}: {fenced}")
-    # Beside the promotion, since clients wait; not beside the fence, whose own question it would end.
+    # ssh may say more than the fence does.
+    planned = UNDER_WAY in fenced or any(answer.preferred for answer in question.answers())
+    if planned:
+        log(f"a planned stop: waiting until {failed['name']} has ended")
+        wait_for_end(config, failed)
+    # Beside the promotion, since clients wait; not beside the fence, whose own question it would end, nor before a
+    # clean stop has ended: a standby that is here still receives what that sends.
     dropping = threading.Thread(target=drop_connections, args=(failed["ip"], config["postgresql"]["port"]))
     dropping.start()
     try:
-        return promote_another(config, failed, expected_id, fenced, question)
+        return promote_another(config, failed, expected_id, fenced, question, planned=planned)
     finally:
         # pgpool looks for the new primary as soon as this ends.
         dropping.join()
@@ -182,17 +188,20 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def promote_another(
-    config: Mapping[str, Any], failed: Mapping[str, Any], expected_id: int, fenced: str, question: Question
+    config: Mapping[str, Any],
+    failed: Mapping[str, Any],
+    expected_id: int,
+    fenced: str,
+    question: Question,
+    *,
+    planned: bool,
 ) -> int:
-    """Promote whoever is to follow a primary that failed; gives the script's exit code."""
+    """Promote whoever is to follow a primary that failed, or has been stopped for a switchover (`planned`).
+
+    Gives the script's exit code.
+    """
     others = [node for node in config["nodes"] if node is not failed]
-    # ssh may say more than the fence does.
-    planned = UNDER_WAY in fenced or any(answer.preferred for answer in question.answers())
-    if planned:
-        log(f"a planned stop: waiting until {failed['name']} has ended")
-        wait_for_end(config, failed)
-        question = Question(config, others)
-    elif asks_again(fenced, len(others), len(question.answers()), config["postgresql"]["replication"]):
+    if planned or asks_again(fenced, len(others), len(question.answers()), config["postgresql"]["replication"]):
         log("asking where the standbys stand now")
         question = Question(config, others)
     order = [node["name"] for node in others]
@@ -207,8 +216,9 @@ def promote_another(
     target = next(node for node in others if node["name"] == decision.promote)
     done = promote(config, target)
     log(f"{decision.promote} {'is primary' if done else 'was not promoted'}")
-    if done and not planned and fenced not in (NOBODY, STOPPED):
-        # It may have been busy, or away, for a moment: it must not go on beside the new one.
+    if not planned and fenced not in (NOBODY, STOPPED):
+        # It may have been busy, or away, for a moment: it must not go on beside the new one, of which it may only not
+        # have been seen in time that it is primary.
         start(over_ssh(failed, FENCE, LATE_LOGIN_SECONDS))
     if done and config["postgresql"]["replication"] == "sync":
         # No commit returns before a standby has it, and pgpool's own command comes later, among all that clients do.

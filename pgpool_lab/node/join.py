@@ -71,11 +71,13 @@ def decide(
     initialised: bool,
     force_primary: str | None = None,
     rejoin: str | None = None,
+    gives_up: bool = True,
 ) -> Plan | Wait | Refusal:
     """Apply the rules of join.
 
     `first` is the node that initialises a new cluster; `initialised` says that there was a cluster before, so that
-    empty nodes mean a loss; `rejoin` names the one node whose diverged data may be rewound or replaced.
+    empty nodes mean a loss; `rejoin` names the one node that is brought back, whose diverged data may be rewound or
+    replaced unless it `gives_up` nothing.
     """
     identifiers = {answer.system_identifier: answer.name for answer in answers if answer.data == "present"}
     if len(identifiers) > 1:
@@ -97,11 +99,13 @@ def decide(
                 f"{force_primary} cannot be made primary: {primaries[0].name} is",
                 "use ./lab switchover, or stop PostgreSQL there first",
             )
-        return follow_all(answers, primaries[0], rejoin)
+        return follow_all(answers, primaries[0], rejoin, gives_up=gives_up)
     return find_primary(answers, first=first, initialised=initialised, force_primary=force_primary, rejoin=rejoin)
 
 
-def follow_all(answers: Sequence[Answer], primary: Answer, rejoin: str | None) -> Plan | Wait | Refusal:
+def follow_all(
+    answers: Sequence[Answer], primary: Answer, rejoin: str | None, *, gives_up: bool
+) -> Plan | Wait | Refusal:
     """Rule 1: everyone else becomes the primary's streaming standby.
 
     What can be done is done first: a node that is silent or diverged doesn't keep the others from following.
@@ -111,7 +115,7 @@ def follow_all(answers: Sequence[Answer], primary: Answer, rejoin: str | None) -
     for answer in answers:
         if answer is primary or rejoin not in (None, answer.name):
             continue
-        step = return_of(answer, primary, explicit=rejoin == answer.name)
+        step = return_of(answer, primary, explicit=gives_up and rejoin == answer.name)
         if isinstance(step, Action):
             actions.append(step)
         elif step is not None:

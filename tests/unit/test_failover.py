@@ -237,7 +237,8 @@ def test_a_pgpool_that_another_has_just_taken_over_from_is_not_obeyed(
         ("nothing listens there", True, False),
         ("it cannot be reached (timed out)", True, True),
         ("no answer within 5 s", True, True),
-        ("no answer within 5 s", False, False),
+        ("no answer within 5 s", False, True),
+        ("stopped", False, False),
         ("a clean stop is under way", True, False),
     ],
 )
@@ -323,12 +324,14 @@ def test_a_planned_stop_is_waited_for_though_nobody_is_preferred(
     monkeypatch.setattr(failover, "CONFIGURATION", str(tmp_path / "node.json"))
     monkeypatch.setattr(script, "LOG", str(tmp_path / "failover.log"))
     monkeypatch.setattr(failover, "Question", Asked)
-    monkeypatch.setattr(failover, "drop_connections", lambda ip, port: None)
+    monkeypatch.setattr(failover, "drop_connections", lambda ip, port: events.append("drop"))
     monkeypatch.setattr(failover, "fence", lambda config, node: failover.UNDER_WAY)
     monkeypatch.setattr(failover, "wait_for_end", lambda config, node: events.append("wait"))
     monkeypatch.setattr(failover, "promote", promotion(events))
     assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == 0
-    assert events == ["ask", "wait", "ask", "promote node4"]
+    # A standby that is where the script runs has its stream dropped too: not before it has everything.
+    assert events.index("drop") > events.index("wait")
+    assert [event for event in events if event != "drop"] == ["ask", "wait", "ask", "promote node4"]
 
 
 def test_a_switchover_s_stop_is_waited_for_and_everyone_asked_again(

@@ -67,8 +67,16 @@ def decided(
     initialised: bool = True,
     force_primary: str | None = None,
     rejoin: str | None = None,
+    gives_up: bool = True,
 ) -> Decision:
-    return decide(answers, first=first, initialised=initialised, force_primary=force_primary, rejoin=rejoin)
+    return decide(
+        answers,
+        first=first,
+        initialised=initialised,
+        force_primary=force_primary,
+        rejoin=rejoin,
+        gives_up=gives_up,
+    )
 
 
 def plan(leader: str, *steps: tuple[str, str]) -> Plan:
@@ -207,6 +215,12 @@ PLANS: dict[str, tuple[Decision, Plan]] = {
         decided(stopped("node0", lsn=999), primary("node4", timeline=2, lsn=2000, fork=1000), rejoin="node0"),
         plan("node4", ("follow-or-clone", "node0")),
     ),
+    "the old primary of a planned change": (
+        decided(
+            stopped("node0", lsn=999), primary("node4", timeline=2, lsn=2000, fork=1000), rejoin="node0", gives_up=False
+        ),
+        plan("node4", ("follow", "node0")),
+    ),
     "rejoin leaves the others alone": (
         decided(primary("node0"), stopped("node4", lsn=9000), silent("node5"), stopped("node6"), rejoin="node6"),
         plan("node0", ("follow-or-clone", "node6")),
@@ -272,6 +286,15 @@ REFUSALS: dict[str, tuple[Decision, list[str]]] = {
     ),
     "diverged": (
         decided(stopped("node0", "shut down", lsn=1001), primary("node4", timeline=2, lsn=2000, fork=1000)),
+        ["node0 may hold rows that the primary node4 does not have", "beyond the fork"],
+    ),
+    "diverged in a planned change, which loses nothing": (
+        decided(
+            stopped("node0", "shut down", lsn=1001),
+            primary("node4", timeline=2, lsn=2000, fork=1000),
+            rejoin="node0",
+            gives_up=False,
+        ),
         ["node0 may hold rows that the primary node4 does not have", "beyond the fork"],
     ),
     "a crashed old primary": (

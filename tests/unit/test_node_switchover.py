@@ -20,6 +20,9 @@ CONFIG: dict[str, Any] = {
 }
 
 
+KEPT = "join of node0, which keeps all"
+
+
 class Nodes:
     """Three nodes that answer, and do what they are told."""
 
@@ -49,7 +52,7 @@ class Nodes:
         return "{}"
 
     def join(self, config: Any, **options: Any) -> dict[str, Any]:
-        self.done.append(f"join of {options['rejoin']}")
+        self.done.append(f"join of {options['rejoin']}{'' if options['gives_up'] else ', which keeps all'}")
         return {"actions": []}
 
 
@@ -71,7 +74,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
 def test_switchover(target: str | None, expected: str, nodes: Nodes) -> None:
     result = cluster.switchover(CONFIG, target)
     assert result["primary"] == expected
-    assert nodes.done == ["node0: local stop", "join of node0", "node0: local pgpool-apply"]
+    assert nodes.done == ["node0: local stop", KEPT, "node0: local pgpool-apply"]
     assert nodes.preferred == ""
 
 
@@ -84,7 +87,7 @@ def test_a_switchover_that_another_node_won_is_mended_and_told(nodes: Nodes) -> 
     nodes.promoted = "node4"
     with pytest.raises(StepFailed, match="node4 was promoted, not node5"):
         cluster.switchover(CONFIG, "node5")
-    assert "join of node0" in nodes.done
+    assert KEPT in nodes.done
 
 
 @pytest.mark.parametrize("target", ["node4", "node9"])

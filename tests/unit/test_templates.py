@@ -309,8 +309,8 @@ def test_postgresql_stores_passwords_as_pgpool_needs_them(auth: str, stored: str
 
 def test_every_placeholder_of_the_failover_command_is_quoted() -> None:
     command = pgpool_conf(lab())["failover_command"].strip("'")
-    assert re.findall(r"(\S*)%\w(\S*)", command) == [('"', '"')] * 6
-    assert command.split()[1:] == ['"%d"', '"%h"', '"%P"', '"%m"', '"%H"', '"%N"']
+    assert re.findall(r"(\S*)%\w(\S*)", command) == [('"', '"')] * 5
+    assert command.split()[1:] == ['"%d"', '"%h"', '"%P"', '"%m"', '"%H"']
 
 
 def test_two_standbys_or_more_are_re_pointed_after_a_failover() -> None:
@@ -649,6 +649,7 @@ def test_the_service_account_may_be_root_for_named_commands_only() -> None:
         *(f"/usr/bin/ss -K state connected dst 192.168.31.{10 + index} dport \\= 5432" for index in range(3)),
         "/usr/local/sbin/lab-node local *",
         "/usr/local/sbin/lab-node facts",
+        "/usr/local/sbin/lab-node facts --settled",
     ]
 
 
@@ -842,6 +843,7 @@ def test_a_witness_carries_out_a_failover_and_hands_over_the_lead() -> None:
     assert [command.strip() for command in commands] == [
         "/usr/local/sbin/lab-node local *",
         "/usr/local/sbin/lab-node facts",
+        "/usr/local/sbin/lab-node facts --settled",
     ]
 
 
