@@ -27,9 +27,9 @@ from tests.live.process_lists import watched
 
 pytestmark = pytest.mark.two_nodes
 
-BEGIN_SECONDS = 240
-"""From `./lab up` until its machines run: libvirt's start, a preview and the disks take some twenty seconds, several
-times that on a busy host."""
+BEGIN_SECONDS = 360
+"""From `./lab up` until its cluster is started: libvirt, a preview and the disks take some twenty seconds, boots and
+files as long, several times that on a busy host."""
 END_SECONDS = 120
 """For what an interrupted update has under way: it may be making a machine."""
 LISTINGS = {"machines": "list", "networks": "net-list", "pools": "pool-list"}
@@ -65,15 +65,15 @@ def running(paths: LabPaths) -> set[str]:
 
 
 @contextmanager
-def begun(checkout: Checkout, printed: Path, wanted: Callable[[set[str]], bool]) -> Iterator[subprocess.Popen[bytes]]:
-    """`./lab up` from the moment on when those machines run that are `wanted`; nothing of it outlives the block."""
+def begun(checkout: Checkout, printed: Path, moment: Callable[[str], bool]) -> Iterator[subprocess.Popen[bytes]]:
+    """`./lab up` from a moment on, which is given what it has printed; nothing of it outlives the block."""
     up = checkout.begin(printed, "./lab", "up", checkout.stack)
     try:
         wait_for(
-            lambda: (running(checkout.paths), up.poll()),
-            lambda seen: wanted(seen[0]) or seen[1] is not None,
+            lambda: (moment(printed.read_text()), up.poll()),
+            lambda seen: seen[0] or seen[1] is not None,
             seconds=BEGIN_SECONDS,
-            what=f"./lab up, which prints to {printed}, has its machines run",
+            what=f"./lab up, which prints to {printed}, is where it is wanted",
             pause=0.2,
         )
         assert up.poll() is None, printed.read_text()
@@ -134,21 +134,29 @@ def test_a_preview_before_anything_exists_works_and_creates_nothing(other: Check
 
 
 def test_an_interrupted_up_ends_without_a_traceback_and_the_next_one_goes_on(other: Checkout, tmp_path: Path) -> None:
-    paths, printed = other.paths, tmp_path / "printed"
+    paths, key = other.paths, ""
     other.done("./lab", "down", other.stack)
+    moments: dict[str, Callable[[str], bool]] = {
+        "libvirt": lambda printed: virsh(uri(paths), "list").returncode == 0,
+        "machines": lambda printed: bool(running(paths)),
+        "join": lambda printed: "remote:Command join creating" in printed,
+        "serve": lambda printed: "remote:Command serve creating" in printed,
+    }
     with watched() as lines:
-        with begun(other, printed, bool) as up:
-            # What Ctrl-C does in a terminal: the engine hears of it as well.
-            os.killpg(up.pid, signal.SIGINT)
-            code = up.wait(bounded(END_SECONDS))
-        said = printed.read_text()
-        assert code == 130, said
-        assert "the same command goes on from here" in said, said
-        assert "Traceback" not in said, said
-        key = paths.operator_key.read_text()
+        for name, moment in moments.items():
+            printed = tmp_path / name
+            with begun(other, printed, moment) as up:
+                # What Ctrl-C does in a terminal: the engine hears of it as well.
+                os.killpg(up.pid, signal.SIGINT)
+                code = up.wait(bounded(END_SECONDS))
+            said = printed.read_text()
+            assert code == 130, said
+            assert "the same command goes on from here" in said, said
+            assert "Traceback" not in said, said
+            key = key or (paths.operator_key.read_text() if paths.operator_key.exists() else "")
         told = other.done("./lab", "up", other.stack)
     assert "healthy" in told.splitlines(), told
-    assert paths.operator_key.read_text() == key, "it was begun anew"
+    assert key and paths.operator_key.read_text() == key, "it was begun anew"
     listed, given = "\n".join(lines), secrets(other)
     assert "pulumi up" in listed and len(given) >= 5
     assert [name for name, secret in given.items() if secret in listed] == [], "in this machine's process list"
@@ -175,6 +183,22 @@ def secrets(checkout: Checkout) -> dict[str, str]:
     )
     passwords = {name: str(one["password"]) for name, one in json.loads(shown).items()}
     return passwords | {"the passphrase": checkout.paths.passphrase.read_text().strip()}
+
+
+def test_a_passphrase_that_is_wrong_is_named_and_nothing_is_changed(lab: LiveLab, other: Checkout) -> None:
+    other.done("./lab", "up", other.stack)
+    file, machines = other.paths.passphrase, {other.paths.domain(machine.name) for machine in lab.outputs.machines}
+    right = file.read_text()
+    try:
+        file.write_text("another one")
+        refused = other.run("./lab", "up", other.stack)
+    finally:
+        file.write_text(right)
+    assert refused.returncode == 1
+    assert f"error: the passphrase in {file} does not open the lab's secrets" in refused.stderr, refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert running(other.paths) == machines
+    assert query(other, "SELECT 1") == "1"
 
 
 def restart_host(paths: LabPaths) -> None:
@@ -218,7 +242,7 @@ def test_down_after_an_up_that_was_killed_half_way_leaves_nothing(
     paths = other.paths
     other.done("./lab", "down", other.stack)
     machines = {paths.domain(machine.name) for machine in lab.outputs.machines}
-    with begun(other, tmp_path / "printed", machines.issubset) as up:
+    with begun(other, tmp_path / "printed", lambda printed: machines <= running(paths)) as up:
         namespace = network(paths)
         os.killpg(up.pid, signal.SIGKILL)
     other.done("./lab", "down", other.stack)

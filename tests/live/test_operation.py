@@ -144,8 +144,8 @@ def test_no_secret_is_in_a_log(ready: LiveLab) -> None:
     logs = {node.name: ready.shell(node, everything) for node in ready.nodes}
     assert all("postgres" in log for log in logs.values())
     paths = LabPaths(ready.stack)
-    # What the engine did and said, the consoles of the machines, libvirt's own, and the engine's own.
-    for folder in (paths.logs, paths.libvirt / "log", paths.root / "pulumi" / "logs"):
+    # What the engine did and said, the consoles of the machines, libvirt's own, the engine's own, and what runs left.
+    for folder in (paths.logs, paths.libvirt / "log", paths.root / "pulumi" / "logs", PROJECT / "reports"):
         logs |= {str(file): file.read_text(errors="replace") for file in folder.rglob("*") if file.is_file()}
     assert {"events.json", *(f"{node.domain}-console.log" for node in ready.nodes)} <= {Path(log).name for log in logs}
     assert disclosed(ready, logs) == []

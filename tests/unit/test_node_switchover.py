@@ -99,6 +99,32 @@ def test_a_switchover_is_refused(target: str, nodes: Nodes) -> None:
     assert nodes.done == []
 
 
+def test_a_target_that_lacks_much_is_waited_for(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is sent everything while the primary stops, for which that has a minute."""
+    changed(nodes.answers, "node5", "postgres", "lsn", to="0/4000000")
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            changed(nodes.answers, "node5", "postgres", "lsn", to="0/5000000")
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert cluster.switchover(CONFIG, "node5")["primary"] == "node5"
+    assert len(waited) >= 3
+
+
+def test_a_target_that_does_not_catch_up_is_refused_before_the_primary_is_stopped(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "CLOSE_SECONDS", 0)
+    changed(nodes.answers, "node5", "postgres", "lsn", to="0/4000000")
+    with pytest.raises(Refused, match="node5 lacks 16777472 bytes of node0's WAL"):
+        cluster.switchover(CONFIG, "node5")
+    assert nodes.done == []
+    assert cluster.switchover(CONFIG, "node4")["primary"] == "node4"
+
+
 OTHERS: dict[str, list[tuple[str, Any]]] = {
     "healthy": [],
     "silent": [("", None)],
