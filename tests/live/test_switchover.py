@@ -13,31 +13,42 @@ from tests.live.lab import LiveLab
 
 pytestmark = pytest.mark.two_nodes
 
-ROWS = 6000
-BULK = f"CREATE TABLE bulk AS SELECT number, repeat('x', 500) AS filling FROM generate_series(1, {ROWS}) AS number"
-"""More than three megabytes of WAL, of which a slow link carries a quarter in a second."""
+ROWS = 1000
+FAILOVERS = "/var/log/pgpool-lab/failover.log"
+WAITING = "a planned stop: waiting"
+"""What the failover script says once it knows that the stop it was called for is one."""
+HELD_SECONDS = 3
+"""How long nothing is received after that: a failure's connections are dropped by then."""
+RECEIVER = "^postgres: .*walreceiver"
 
 
 @contextmanager
-def slow_link(lab: LiveLab, node: NodeOutput) -> Iterator[None]:
-    """What a node sends goes out at 2 Mbit/s, and no connection keeps the others waiting (tc-tbf(8), tc-sfq(8))."""
-    device = f"dev {node.interface}"
-    shaped = f"tc qdisc replace {device} root handle 1: tbf rate 2mbit burst 32k latency 800ms"
-    lab.shell(node, f"{shaped} && tc qdisc add {device} parent 1:1 handle 10: sfq")
+def receiving_late(lab: LiveLab, standby: NodeOutput) -> Iterator[None]:
+    """A standby receives nothing until the failover script waits, for which the primary's end waits in turn.
+
+    That is for less than wal_sender_timeout, a minute.
+    """
+    said = int(lab.shell(standby, f"grep -c '{WAITING}' {FAILOVERS} || true"))
+    waits = f'until [ "$(grep -c "{WAITING}" {FAILOVERS})" -gt {said} ]; do sleep 0.5; done'
+    goes_on = f"pkill -CONT -f '{RECEIVER}'"
+    lab.shell(standby, f"pkill -STOP -f '{RECEIVER}'")
     try:
+        unit = f"timeout 50 bash -c '{waits}; sleep {HELD_SECONDS}; pkill -CONT -f \"{RECEIVER}\"'"
+        lab.shell(standby, f"systemd-run --quiet --collect {unit}")
         yield
     finally:
-        lab.shell(node, f"tc qdisc del {device} root")
+        lab.shell(standby, f"{goes_on} || true")
 
 
 def test_a_switchover_to_a_standby_that_is_still_receiving_loses_nothing(ready: LiveLab) -> None:
     first, second = ready.nodes
-    sql(ready.outputs, first, "DROP TABLE IF EXISTS bulk")
+    sql(ready.outputs, first, "DROP TABLE IF EXISTS late", "CREATE TABLE late (number int)")
     ready.agent(second, "switchover", second.name)
     assert ready.holders() == [first.name], "the failover script runs where the standby receives"
-    with slow_link(ready, second):
-        sql(ready.outputs, second, BULK)
+    with receiving_late(ready, first):
+        sql(ready.outputs, second, f"INSERT INTO late SELECT generate_series(1, {ROWS})")
+        assert sql(ready.outputs, first, "SELECT count(*) FROM late")[0]["count"] == 0, "it has received them already"
         ready.agent(first, "switchover", first.name)
-    counts = {node.name: sql(ready.outputs, node, "SELECT count(*) FROM bulk")[0]["count"] for node in ready.nodes}
+    counts = {node.name: sql(ready.outputs, node, "SELECT count(*) FROM late")[0]["count"] for node in ready.nodes}
     assert counts == dict.fromkeys(counts, ROWS)
-    sql(ready.outputs, first, "DROP TABLE bulk")
+    sql(ready.outputs, first, "DROP TABLE late")
