@@ -29,8 +29,14 @@ def network_prefix(namespace: str | None) -> list[str]:
     return ["nsenter", f"--net={path}", "--"]
 
 
-def ssh_command(outputs: LabOutputs, node: MachineOutput, *, interactive: bool = False) -> list[str]:
-    """An ssh command line up to (and without) the remote command."""
+ALIVE_SECONDS = 5
+"""How often ssh asks a silent peer whether it is there."""
+
+
+def ssh_command(
+    outputs: LabOutputs, node: MachineOutput, *, interactive: bool = False, silent_seconds: int = 15
+) -> list[str]:
+    """An ssh command line up to (and without) the remote command; a peer may be silent for about so long."""
     ssh = outputs.ssh
     options = {
         "IdentityFile": str(ssh.private_key_path),
@@ -39,7 +45,8 @@ def ssh_command(outputs: LabOutputs, node: MachineOutput, *, interactive: bool =
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
         "ConnectTimeout": "10",
-        "ServerAliveInterval": "5",
+        "ServerAliveInterval": str(ALIVE_SECONDS),
+        "ServerAliveCountMax": str(silent_seconds // ALIVE_SECONDS),
         "LogLevel": "ERROR",
         "Port": str(ssh.port),
     }

@@ -1,4 +1,8 @@
-"""One node's samples, asked over one ssh connection that is opened again whenever it is lost."""
+"""One node's samples, asked over an ssh connection that is opened again whenever it is lost.
+
+One that only falls silent is kept while another is tried beside it. A machine that stood still, or whose link was down,
+goes on with the one that it knows, seconds before it takes a login; one that was restarted knows a new one only.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,7 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from pgpool_lab.cluster.client import ssh_command
 from pgpool_lab.cluster.outputs import LabOutputs, NodeOutput
@@ -22,9 +25,53 @@ from pgpool_lab.harness.samples import NodeSample, unreachable
 SILENT_SECONDS = 3.0
 """An answer takes milliseconds, on a starved emulated node up to two seconds: longer, and the node is not reached."""
 PATIENCE_SECONDS = 12.0
-"""After so long the connection is given up: a login on an emulated node takes up to five seconds."""
+"""After so long another connection is tried: a login on an emulated node takes up to five seconds."""
 PAUSE_SECONDS = 1.0
 """Between two attempts to connect to a node that refuses."""
+KEPT_SECONDS = 120
+"""How long a silent connection is kept: longer than any fault lasts that is healed without a restart."""
+
+
+class Connection:
+    """The agent's `watch` on a node, over ssh: one question at a time, which waits for the login at first."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        self._received = b""
+        self.asked = time.monotonic()
+
+    def fileno(self) -> int:
+        """Where answers come, for select."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def ask(self) -> bool:
+        """Whether the question could be put."""
+        assert self._process.stdin is not None
+        self.asked, self._received = time.monotonic(), b""
+        try:
+            self._process.stdin.write(b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            return False
+        return True
+
+    def read(self) -> str | None:
+        """What has come of the answer; with the end of its line it is whole. None when the connection is lost."""
+        said = os.read(self.fileno(), 65536)
+        self._received += said
+        return self._received.decode() if said else None
+
+    def close(self) -> None:
+        """The node's side ends when it reads the end of its input, or by itself when nothing reaches it any more."""
+        self._process.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                if stream is not None:
+                    stream.close()
+        self._process.wait()
 
 
 class NodeWatch(threading.Thread):
@@ -34,10 +81,14 @@ class NodeWatch(threading.Thread):
         self, outputs: LabOutputs, node: NodeOutput, interval: float, sink: Callable[[NodeSample], None]
     ) -> None:
         super().__init__(name=f"watch-{node.name}", daemon=True)
-        self._command = [*ssh_command(outputs, node), shlex.join([node.scripts.agent, "watch"])]
+        words = ssh_command(outputs, node, silent_seconds=KEPT_SECONDS)
+        self._command = [*words, shlex.join([node.scripts.agent, "watch"])]
         self._node, self._interval, self._sink = node.name, interval, sink
         self._stopped = threading.Event()
         self._reported = 0.0
+        self._connections: list[Connection] = []
+        """The one that answers; while none does, the last that did and the one that is tried beside it."""
+        self._next_attempt = 0.0
         self.uptime = Uptime()
         self.failure: LabError | None = None
         """Why it no longer watches, though nobody stopped it."""
@@ -50,77 +101,75 @@ class NodeWatch(threading.Thread):
         self._reported = time.monotonic()
         try:
             while not self._stopped.is_set():
-                with self._connected() as process:
-                    self._converse(process)
-                if not self._stopped.is_set():
-                    self._stopped.wait(PAUSE_SECONDS)
-                    self._silent()
+                if found := self._answered():
+                    self._take(*found)
         except (OSError, ValueError, KeyError) as error:
             self.failure = LabError(f"{self._node} is no longer watched: {error!r}", "./lab up")
+        finally:
+            self._keep_only(None)
 
-    def _converse(self, process: subprocess.Popen[bytes]) -> None:
-        """Ask and take answers until the connection is lost; the first question waits for the login."""
-        due = asked = time.monotonic()
-        while not self._stopped.is_set() and self._ask(process):
-            line = self._answer(process, asked)
-            if line is None:
-                return
-            latest, wall = time.monotonic(), time.time()
-            try:
-                sample, uptime = read_line(self._node, line, earliest=asked, latest=latest, wall=wall)
-            except (ValueError, KeyError) as error:
-                raise ValueError(f"no sample: {line.strip()}") from error
-            self.uptime.learn(uptime, earliest=sample.earliest, latest=sample.latest)
-            self._sink(sample)
-            self._reported = sample.latest
-            due = max(due + self._interval, time.monotonic())
-            self._stopped.wait(due - time.monotonic())
-            asked = time.monotonic()
-
-    def _ask(self, process: subprocess.Popen[bytes]) -> bool:
-        assert process.stdin is not None
-        try:
-            process.stdin.write(b"\n")
-            process.stdin.flush()
-        except OSError:
-            return False
-        return True
-
-    def _answer(self, process: subprocess.Popen[bytes], asked: float) -> str | None:
-        """The line that answers; None when the connection is lost or too long silent. Silence is reported meanwhile."""
-        assert process.stdout is not None
-        number = process.stdout.fileno()
-        received = b""
-        while not self._stopped.is_set() and time.monotonic() - asked < PATIENCE_SECONDS:
-            if not select.select([number], [], [], SILENT_SECONDS)[0]:
+    def _answered(self) -> tuple[Connection, str] | None:
+        """The first whole line that comes on any connection, within SILENT_SECONDS; what is due is done meanwhile."""
+        if time.monotonic() >= self._next_attempt:
+            if not self._connections and self._next_attempt:
                 self._silent()
-                continue
-            said = os.read(number, 65536)
-            if not said:
-                return None
-            received += said
-            if received.endswith(b"\n"):
-                return received.decode()
+            self._attempt()
+        left = min(SILENT_SECONDS, max(0.0, self._next_attempt - time.monotonic()))
+        if not self._connections:
+            self._stopped.wait(left)
+        else:
+            for connection in select.select(self._connections, [], [], left)[0]:
+                line = connection.read()
+                if line is None:
+                    self._lose(connection)
+                elif line.endswith("\n"):
+                    return connection, line
+        if time.monotonic() - self._reported >= SILENT_SECONDS:
+            self._silent()
         return None
+
+    def _attempt(self) -> None:
+        """Try another connection. Of those that are silent the oldest is kept: it alone was ever answered on."""
+        for other in self._connections[1:]:
+            self._lose(other)
+        connection = Connection(self._command)
+        self._connections.append(connection)
+        self._next_attempt = time.monotonic() + PATIENCE_SECONDS
+        if not connection.ask():
+            self._lose(connection)
+
+    def _lose(self, connection: Connection) -> None:
+        """It has ended, or is given up; the next attempt comes soon, but not at once."""
+        connection.close()
+        self._connections.remove(connection)
+        self._next_attempt = min(self._next_attempt, time.monotonic() + PAUSE_SECONDS)
+
+    def _keep_only(self, kept: Connection | None) -> None:
+        for connection in self._connections:
+            if connection is not kept:
+                connection.close()
+        self._connections = [kept] if kept else []
+
+    def _take(self, connection: Connection, line: str) -> None:
+        """A sample from an answer, and the next question when it is due."""
+        self._keep_only(connection)
+        earliest, latest, wall = connection.asked, time.monotonic(), time.time()
+        try:
+            sample, uptime = read_line(self._node, line, earliest=earliest, latest=latest, wall=wall)
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"no sample: {line.strip()}") from error
+        if latest - earliest < SILENT_SECONDS:
+            # What answers later may have stood still, and its uptime with it.
+            self.uptime.learn(uptime, earliest=earliest, latest=latest)
+        self._sink(sample)
+        self._reported = latest
+        self._stopped.wait(max(0.0, earliest + self._interval - time.monotonic()))
+        self._next_attempt = time.monotonic() + PATIENCE_SECONDS
+        if not connection.ask():
+            self._lose(connection)
 
     def _silent(self) -> None:
         """Report that nothing was heard since the last report."""
         now = time.monotonic()
         self._sink(unreachable(self._node, earliest=self._reported, latest=now, wall=time.time()))
         self._reported = now
-
-    @contextmanager
-    def _connected(self) -> Iterator[subprocess.Popen[bytes]]:
-        process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        try:
-            yield process
-        finally:
-            # The node's side ends when it reads the end of its input, or by itself when nothing reaches it any more.
-            process.kill()
-            for stream in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):
-                    if stream is not None:
-                        stream.close()
-            process.wait()

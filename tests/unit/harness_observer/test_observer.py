@@ -136,7 +136,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     monkeypatch.setattr(node_watch, "PAUSE_SECONDS", 0.1)
 
     def run(script: str, seconds: float) -> list[NodeSample]:
-        monkeypatch.setattr(node_watch, "ssh_command", lambda outputs, node: ["bash", "-c", script])
+        monkeypatch.setattr(node_watch, "ssh_command", lambda outputs, node, silent_seconds: ["bash", "-c", script])
         samples: list[NodeSample] = []
         watch = NodeWatch(OUTPUTS, OUTPUTS.nodes[0], 0.05, samples.append)
         watch.start()
@@ -187,8 +187,41 @@ def test_a_lost_connection_is_opened_again(watched: Run) -> None:
     assert [sample for sample in samples if not sample.reachable]
 
 
+STANDS_STILL = """\
+echo >>{folder}/connections
+if [ "$(wc -l <{folder}/connections)" = 1 ]; then
+    read -r q; {answer}; read -r q; sleep 1.5; {answer}; while read -r q; do {answer}; done
+fi
+sleep 30
+"""
+
+
+def test_a_node_that_stood_still_answers_where_it_was_asked_before(watched: Run, tmp_path: Path) -> None:
+    """It takes no login for seconds; who asks it anew only does not see what it does meanwhile."""
+    samples = watched(STANDS_STILL.format(folder=tmp_path, answer=ANSWER), 2.5)
+    assert len((tmp_path / "connections").read_text()) > 1, "others were tried beside"
+    late = next(sample for sample in samples[1:] if sample.reachable)
+    assert late.latest - late.earliest > 1.4
+    assert all(sample.reachable for sample in samples[samples.index(late) :])
+    assert len(samples) - samples.index(late) > 2
+
+
+def test_a_node_that_was_restarted_answers_on_a_new_connection_only(watched: Run, tmp_path: Path) -> None:
+    count = f"echo >>{tmp_path}/connections; [ $(wc -l <{tmp_path}/connections) -gt 1 ] || sleep 30"
+    samples = watched(f"{count}; while read -r q; do {ANSWER}; done", 1.5)
+    first = next(index for index, sample in enumerate(samples) if sample.reachable)
+    assert first >= 2 and all(sample.reachable for sample in samples[first:])
+
+
+def test_a_node_that_refuses_is_tried_again_after_a_pause(watched: Run, tmp_path: Path) -> None:
+    samples = watched(f"echo >>{tmp_path}/connections; exit 255", 0.9)
+    assert 2 <= len((tmp_path / "connections").read_text()) <= 9
+    assert samples and not any(sample.reachable for sample in samples)
+
+
 def test_an_answer_that_is_no_sample_is_an_error_for_whoever_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_watch, "ssh_command", lambda outputs, node: ["bash", "-c", "read -r question; echo oops"])
+    script = ["bash", "-c", "read -r question; echo oops"]
+    monkeypatch.setattr(node_watch, "ssh_command", lambda outputs, node, silent_seconds: script)
     observer = Observer(OUTPUTS)
     watch = NodeWatch(OUTPUTS, OUTPUTS.nodes[0], 0.05, lambda sample: None)
     observer._nodes = {"node0": watch}
