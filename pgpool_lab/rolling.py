@@ -43,7 +43,7 @@ def node_options(*nodes: str) -> list[str]:
 
 def replaces(plan: Iterable[Mapping[str, Any]], node: str) -> bool:
     """Whether an update replaces that node's machine, from the steps that it would take."""
-    return any("replace" in step["op"] and step["urn"].endswith(f"::{node}-machine") for step in plan)
+    return any("replace" in step["op"] and step["urn"].endswith(f":Domain::{node}") for step in plan)
 
 
 def half_made(report: Mapping[str, Any], begun: Sequence[str], down: Sequence[str]) -> list[str]:

@@ -110,14 +110,21 @@ def test_a_targeted_update_takes_one_step_at_a_time(options: list[str]) -> None:
     assert options[:2] == ["--parallel", "1"]
 
 
-def step(op: str, node: str, part: str = "-machine") -> dict[str, str]:
-    """One of an engine's plan."""
-    return {"op": op, "urn": f"urn:pulumi:two-node::pgpool-lab::pgpool-lab:index:Node$libvirt:Domain::{node}{part}"}
+def step(op: str, node: str, kind: str = "libvirt:index/domain:Domain") -> dict[str, str]:
+    """One of an engine's plan; the component of a node has the same name as its machine."""
+    return {"op": op, "urn": f"urn:pulumi:two-node::pgpool-lab::pgpool-lab:index:Node${kind}::{node}"}
 
 
 PLANS: dict[str, tuple[list[dict[str, str]], bool]] = {
     "nothing is done": ([], False),
-    "it stays": ([step("same", "node1"), step("update", "node1"), step("replace", "node1", "-cloud-init")], False),
+    "it stays": (
+        [
+            step("same", "node1", "pgpool-lab:index:Node"),
+            step("update", "node1"),
+            step("replace", "node1-ready", "command:remote:Command"),
+        ],
+        False,
+    ),
     "it is replaced": ([step("same", "node0"), step("create-replacement", "node1")], True),
     "it is deleted before": ([step("delete-replaced", "node1")], True),
     "another one is": ([step("replace", "node11"), step("replace", "node0")], False),
