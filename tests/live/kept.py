@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from pgpool_lab.harness.workload import table
@@ -13,12 +14,16 @@ UNSENT_SECONDS = 1.0
 """Asynchronous replication: what was acknowledged so shortly before the primary's power went may be lost with it."""
 
 
-def assert_nothing_lost(lab: LiveLab, workload: Workload, *, power_lost: float | None = None) -> None:
-    """Every acknowledged row is on every node, asked from its own PostgreSQL; the clients are stopped."""
+def assert_nothing_lost(lab: LiveLab, workload: Workload, *, power_lost: tuple[float, float] | None = None) -> None:
+    """Every acknowledged row is on every node, asked from its own PostgreSQL; the clients are stopped.
+
+    `power_lost`: between which moments the primary's machine was switched off.
+    """
+    begin, end = power_lost or (math.inf, math.inf)
     sent = {
         write.number
         for write in workload.stop().acknowledged
-        if power_lost is None or write.done is None or abs(write.done - power_lost) > UNSENT_SECONDS
+        if write.done is None or not begin - UNSENT_SECONDS <= write.done <= end
     }
     wait_for(
         lambda: missing(sent, table.final_rows(lab.outputs, lab.nodes)),

@@ -46,8 +46,9 @@ def test_after_a_power_off_no_node_has_a_connection_to_the_dead_one_and_every_cl
             # So that each pgpool has one to the primary when its power goes.
             query(ready, connected, node.ip)
             assert ready.shell(node, asked)
+        struck = time.monotonic()
         ready.machine(dead, "destroy")
-    power_lost = time.monotonic()
+    power_lost = (struck, time.monotonic())
     wait_for(
         ready.primaries,
         lambda seen: len(seen) == 1 and seen != [dead.name],

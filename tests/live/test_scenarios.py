@@ -113,8 +113,9 @@ def test_scenario_3_a_dead_host_loses_both_roles(ready: LiveLab, workload: Workl
     first, second = ready.nodes[0], ready.nodes[1]
     # Earlier failovers of the same node are in the same files.
     before = {log: length(ready, second, log) for log in ("pgpool.log", "failover.log")}
+    asked = time.monotonic()
     ready.virsh("destroy", first.domain)
-    power_lost = time.monotonic()
+    power_lost = (asked, time.monotonic())
     wait_for_state(ready, primary=second.name, holder=second.name)
     workload.wait_until_written(seconds=failover_seconds(ready.outputs.timings))
     backends = wait_for(
