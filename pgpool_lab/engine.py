@@ -95,7 +95,9 @@ class Engine:
 
 
 def has_state(lab: LabPaths) -> bool:
-    """Whether the engine keeps a state of this lab."""
+    """Whether the engine keeps a state of this lab; root's folder is not another user's to look into."""
+    if lab.root.is_dir() and not os.access(lab.root, os.R_OK | os.X_OK):
+        return True
     return any(lab.backend.glob(f".pulumi/stacks/*/{lab.stack}.json"))
 
 
@@ -189,13 +191,13 @@ def locks(lab: LabPaths) -> Iterator[tuple[Path, int | None]]:
 
 
 def refuse_another_state(lab: LabPaths, backend: str | None) -> None:
-    """Raises LabError for an engine whose state is at `backend` while the lab is recorded in the one that `lab` keeps.
+    """Raises LabError for an engine whose state is at `backend` while there is one that `lab` keeps, if only of a preview.
 
-    Both have the key, the known hosts and the seeds in the same place.
+    Both have the key, the known hosts and the seeds in the same place, which `lab down` removes.
     """
-    if has_resources(lab) and backend != f"file://{lab.backend}":
+    if has_state(lab) and backend != f"file://{lab.backend}":
         raise LabError(
-            f"the lab {lab.stack} exists, with a state that ./lab keeps",
+            f"./lab keeps a state of the lab {lab.stack}",
             f"./lab run --stack {lab.stack} -- pulumi … works on it; or remove it: ./lab down {lab.stack}",
         )
 

@@ -72,7 +72,6 @@ def pgpool_parameters(
     heartbeat = "heartbeat" in traits.lifecheck_methods
     virtual_ip = layout.VIRTUAL_IP if traits.interface_commands == "absolute" else PurePosixPath(layout.VIRTUAL_IP).name
     programs = str(PurePosixPath(layout.VIRTUAL_IP).parent)
-    placeholders = " ".join(f'"%{letter}"' for letter in "dhPmH" if letter in traits.placeholders)
     groups: dict[str, dict[str, Value]] = {
         "clients": {
             "listen_addresses": "*",
@@ -128,7 +127,7 @@ def pgpool_parameters(
         },
         "failover": {
             # Every placeholder is quoted: pgpool leaves an unknown one empty, which would shift the others.
-            "failover_command": f"{layout.FAILOVER} {placeholders}",
+            "failover_command": f'{layout.FAILOVER} "%d" "%h" "%P" "%m" "%H"',
             # With it, pgpool detaches every standby before it lets clients in again. Of two nodes none is left for it.
             **({name: FOLLOW_COMMAND for name in FOLLOW_COMMANDS} if len(nodes) > 2 else {}),
             "detach_false_primary": False,

@@ -450,20 +450,21 @@ def switchover(config: Config, target: str | None) -> dict[str, Any]:
 def wait_until_close(config: Config, primary: str, target: str, answers: Answers) -> None:
     """Wait until a standby lacks little of the primary's WAL. Raises Refused when it does not catch up."""
     deadline = time.monotonic() + CLOSE_SECONDS
-    while (lacks := lacked(answers, primary, target)) > CLOSE_BYTES:
+    while (lacks := lacked(answers, primary, target)) is None or lacks > CLOSE_BYTES:
         if time.monotonic() > deadline:
+            much = "nobody knows how much" if lacks is None else f"{lacks} bytes"
             raise Refused(
-                f"{target} lacks {lacks} bytes of {primary}'s WAL and does not catch up: rows could be lost; "
+                f"{target} lacks {much} of {primary}'s WAL and does not catch up: rows could be lost; "
                 "write less meanwhile, then repeat"
             )
         time.sleep(1)
         answers = ask_all(config)
 
 
-def lacked(answers: Answers, primary: str, standby: str) -> int:
-    """Bytes of WAL that a standby has not received, by what both said; 0 where one said nothing."""
+def lacked(answers: Answers, primary: str, standby: str) -> int | None:
+    """Bytes of WAL that a standby has not received, by what both said; None where one said nothing."""
     ahead, behind = ((answers[name] or {"postgres": {}})["postgres"].get("lsn") for name in (primary, standby))
-    return max(0, parse_lsn(ahead) - parse_lsn(behind)) if ahead and behind else 0
+    return max(0, parse_lsn(ahead) - parse_lsn(behind)) if ahead and behind else None
 
 
 def wait_for_primary(config: Config) -> str:

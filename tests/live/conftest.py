@@ -99,7 +99,7 @@ def engine(lab: LiveLab) -> Engine:
 @pytest.fixture
 def ready(lab: LiveLab) -> LiveLab:
     """The lab as every scenario finds it, whatever the one before left."""
-    Injector(lab, Record(LabPaths(lab.stack).faults)).heal_all()
+    Injector(lab, Record(lab.faults)).heal_all()
     lab.bring_back()
     return lab
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pgpool_lab.cluster.client import Facts, all_facts
@@ -11,7 +12,9 @@ from pgpool_lab.harness.clients import rows, through_vip
 from pgpool_lab.harness.control import Control
 from pgpool_lab.harness.restoration import restore, wait_until_healthy
 from pgpool_lab.harness.timing import RETURN_SECONDS
+from pgpool_lab.lab import Lab
 from pgpool_lab.node import health
+from pgpool_lab.paths import LabPaths
 from pgpool_lab.waiting import wait_for
 
 
@@ -23,6 +26,11 @@ class LiveLab(Control):
         self.stack = stack
         self.nodes = outputs.nodes
         self.first = outputs.nodes[0]
+
+    @property
+    def faults(self) -> Path:
+        """Record of the faults that are in effect."""
+        return Lab(LabPaths(self.stack)).kept.faults
 
     def status(self) -> dict[str, Any]:
         return status(self.outputs, self.stack)

@@ -12,7 +12,6 @@ from pgpool_lab.harness.report import summary
 from pgpool_lab.harness.report.page import build
 from pgpool_lab.harness.result import Result
 from pgpool_lab.harness.trials import Trials
-from pgpool_lab.paths import LabPaths
 from tests.live.lab import LiveLab
 
 RESULTS = pytest.StashKey[list[Result]]()
@@ -31,7 +30,7 @@ def reports(pytestconfig: pytest.Config) -> Path:
 @pytest.fixture(scope="session")
 def trials(lab: LiveLab, reports: Path) -> Trials:
     """Runs scenarios on the lab."""
-    return Trials(lab.stack, lab.outputs, LabPaths(lab.stack).faults, reports, print)
+    return Trials(lab.stack, lab.outputs, lab.faults, reports, print)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -10,7 +10,6 @@ from pgpool_lab.cluster.outputs import NodeOutput
 from pgpool_lab.harness.faults import Injector, Record, fault_named
 from pgpool_lab.harness.faults.network import cut_script
 from pgpool_lab.harness.workload.workload import Workload
-from pgpool_lab.paths import LabPaths
 from pgpool_lab.waiting import bounded
 from tests.live.kept import assert_nothing_lost
 from tests.live.lab import LiveLab
@@ -51,7 +50,7 @@ def test_a_standby_that_waited_for_the_primary_does_not_have_it_detached_when_it
     ready: LiveLab, workload: Workload
 ) -> None:
     primary, other, node = ready.nodes
-    injector = Injector(ready, Record(LabPaths(ready.stack).faults))
+    injector = Injector(ready, Record(ready.faults))
     with injector.all_healed():
         session = cut_in_a_session(ready, node, (primary, other))
         injector.inject(fault_named("partition"), node)

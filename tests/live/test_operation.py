@@ -143,13 +143,13 @@ def test_no_secret_is_in_a_process_list(ready: LiveLab, engine: Engine) -> None:
     assert disclosed(ready, listed | {"this machine": here}) == []
 
 
-def test_no_secret_is_in_a_log(ready: LiveLab) -> None:
+def test_no_secret_is_in_a_log(ready: LiveLab, reports: Path) -> None:
     everything = "find /var/log -name '*.log' -exec cat {} +; journalctl --no-pager"
     logs = {node.name: ready.shell(node, everything) for node in ready.nodes}
     assert all("postgres" in log for log in logs.values())
     paths = LabPaths(ready.stack)
     # What the engine did and said, the consoles of the machines, libvirt's own, the engine's own, and what runs left.
-    for folder in (paths.logs, paths.libvirt / "log", paths.root / "pulumi" / "logs", PROJECT / "reports"):
+    for folder in (paths.logs, paths.libvirt / "log", paths.root / "pulumi" / "logs", reports):
         logs |= {str(file): file.read_text(errors="replace") for file in folder.rglob("*") if file.is_file()}
     assert {"events.json", *(f"{node.domain}-console.log" for node in ready.nodes)} <= {Path(log).name for log in logs}
     assert disclosed(ready, logs) == []

@@ -40,7 +40,7 @@ def sabotages() -> list[Sabotage]:
 def test_sabotage_is_given_away(sabotage: Sabotage, lab: LiveLab, reports: Path) -> None:
     saboteur = Saboteur(lab, sabotage, print)
     # In a folder of their own: these runs have to fail, and are no figures for the page.
-    trials = Trials(lab.stack, lab.outputs, LabPaths(lab.stack).faults, reports / "sabotage", saboteur)
+    trials = Trials(lab.stack, lab.outputs, lab.faults, reports / "sabotage", saboteur)
     try:
         result = trials.run(sabotage.scenario)
     finally:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from pgpool_lab.harness.soak.run import Soak
-from pgpool_lab.paths import LabPaths
 from tests.live.lab import LiveLab
 from tests.live.measured import RESULTS
 
@@ -16,7 +15,7 @@ from tests.live.measured import RESULTS
 def test_a_soak_goes_on_until_its_time_is_up_and_nothing_is_violated(
     lab: LiveLab, reports: Path, request: pytest.FixtureRequest
 ) -> None:
-    soak = Soak(lab.stack, lab.outputs, LabPaths(lab.stack).faults, reports, print)
+    soak = Soak(lab.stack, lab.outputs, lab.faults, reports, print)
     # A fault with what it takes to be back took up to three minutes on emulated nodes.
     result = soak.run(seed=2026, minutes=6)
     request.config.stash[RESULTS] += soak.results

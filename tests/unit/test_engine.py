@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pgpool_lab.engine import refuse_a_second, refuse_another_state, release, runs_pulumi
+from pgpool_lab.engine import has_state, refuse_a_second, refuse_another_state, release, runs_pulumi
 from pgpool_lab.errors import LabError
 from pgpool_lab.paths import LabPaths
 from pgpool_lab.waiting import wait_for
@@ -70,8 +70,10 @@ RECORDED = {"resources": [{"urn": "urn:pulumi:x"}]}
         (RECORDED, "file:///home/user", True),
         (RECORDED, None, True),
         (RECORDED, "its own", False),
-        ({}, None, False),
+        ({}, None, True),
+        (None, None, False),
     ],
+    ids=["in another folder", "nowhere in particular", "the same", "of a preview", "no state is here"],
 )
 def test_plain_pulumi_keeps_off_a_lab_whose_state_is_here(
     latest: object, backend: str | None, refused: bool, tmp_path: Path
@@ -79,7 +81,16 @@ def test_plain_pulumi_keeps_off_a_lab_whose_state_is_here(
     lab = LabPaths("unit", tmp_path)
     folder = lab.backend / ".pulumi" / "stacks" / "pgpool-lab"
     folder.mkdir(parents=True)
-    (folder / "unit.json").write_text(json.dumps({"checkpoint": {"latest": latest}}))
+    if latest is not None:
+        (folder / "unit.json").write_text(json.dumps({"checkpoint": {"latest": latest}}))
     expected = pytest.raises(LabError, match=r"\./lab run --stack unit -- pulumi") if refused else nullcontext()
     with expected:
         refuse_another_state(lab, f"file://{lab.backend}" if backend == "its own" else backend)
+
+
+def test_a_state_that_root_keeps_is_one_for_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = LabPaths("unit", tmp_path)
+    lab.root.mkdir(parents=True)
+    assert not has_state(lab)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != lab.root)
+    assert has_state(lab)

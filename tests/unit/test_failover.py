@@ -199,7 +199,7 @@ def test_what_the_script_does_and_says(
     monkeypatch.setattr(failover, "drop_connections", lambda ip, port: done.append(f"drop {ip}"))
     monkeypatch.setattr(failover, "drop_everywhere", lambda config, node: done.append(f"drop everywhere {node['ip']}"))
     monkeypatch.setattr(failover, "promote", promotion(done))
-    assert failover.main([*words, "node0"]) == code
+    assert failover.main(words) == code
     address = CONFIG["nodes"][int(words[0])]["ip"]
     # For a primary the follow command has the others do so.
     where = "drop everywhere" if words[0] != words[2] else "drop"
@@ -226,7 +226,7 @@ def test_a_pgpool_that_another_has_just_taken_over_from_is_not_obeyed(
     monkeypatch.setattr(overtaken, "FILE", str(tmp_path / "overtaken"))
     overtaken.say()
     number = {"node0": "0", "node4": "1"}[failed]
-    assert failover.main([number, failed, "0", "1", "node4", "node0"]) == 0
+    assert failover.main([number, failed, "0", "1", "node4"]) == 0
     assert "nothing is done" in (tmp_path / "failover.log").read_text()
 
 
@@ -259,7 +259,7 @@ def test_who_was_not_fenced_in_time_is_fenced_beside_the_new_primary(
     monkeypatch.setattr(failover, "wait_for_end", lambda config, node: None)
     monkeypatch.setattr(failover, "promote", promote)
     monkeypatch.setattr(failover, "start", lambda words: steps.append(" ".join(words[-2:])))
-    failover.main(["0", "node0", "0", "1", "node4", "node0"])
+    failover.main(["0", "node0", "0", "1", "node4"])
     assert steps == ["promote", *(["postgres@node0 sudo -n /usr/local/sbin/lab-fence"] if again else [])]
 
 
@@ -277,7 +277,7 @@ def test_the_fence_has_its_answer_before_connections_are_dropped(
     monkeypatch.setattr(failover, "drop_connections", lambda ip, port: events.append("drop"))
     monkeypatch.setattr(failover, "promote", lambda config, node: True)
     monkeypatch.setattr(checker, "wake", lambda: events.append("wake the checker"))
-    assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == 0
+    assert failover.main(["0", "node0", "0", "1", "node4"]) == 0
     # The checker that loses its connection may ask a standby next, and sleep then.
     assert events == ["fence", "drop", "wake the checker"]
 
@@ -302,7 +302,7 @@ def test_where_commits_wait_for_a_standby_it_follows_as_soon_as_there_is_somebod
     config = CONFIG | {"postgresql": {"port": 5432, "replication": replication}}
     called(config, "node0", [standby("node4"), standby("node5")], tmp_path, monkeypatch)
     monkeypatch.setattr(failover, "promote", lambda config, node: promoted)
-    assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == (0 if promoted else 1)
+    assert failover.main(["0", "node0", "0", "1", "node4"]) == (0 if promoted else 1)
     assert steps == expected
 
 
@@ -328,7 +328,7 @@ def test_a_planned_stop_is_waited_for_though_nobody_is_preferred(
     monkeypatch.setattr(failover, "fence", lambda config, node: failover.UNDER_WAY)
     monkeypatch.setattr(failover, "wait_for_end", lambda config, node: events.append("wait"))
     monkeypatch.setattr(failover, "promote", promotion(events))
-    assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == 0
+    assert failover.main(["0", "node0", "0", "1", "node4"]) == 0
     # A standby that is where the script runs has its stream dropped too: not before it has everything.
     assert events.index("drop") > events.index("wait")
     assert [event for event in events if event != "drop"] == ["ask", "wait", "ask", "promote node4"]
@@ -371,7 +371,7 @@ def test_a_switchover_s_stop_is_waited_for_and_everyone_asked_again(
     monkeypatch.setattr(socket, "create_connection", connect)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     monkeypatch.setattr(failover, "promote", promotion(events))
-    assert failover.main(["0", "node0", "0", "1", "node4", "node0"]) == 0
+    assert failover.main(["0", "node0", "0", "1", "node4"]) == 0
     # The first probe is the fence's; its step waits on the node for a clean stop that is under way.
     assert events == ["ask", *["probe 127.0.0.1"] * 3, "ask", "promote node5"]
     assert steps == ["node0: fence", "node5: admit"]

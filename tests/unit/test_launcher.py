@@ -66,9 +66,12 @@ def test_an_environment_that_was_made_for_another_python_is_made_anew(tmp_path: 
     # A copy: the launcher's folder is where the file itself is.
     (checkout / "lab").unlink()
     shutil.copy2(PROJECT / "lab", checkout / "lab")
-    made = '[ "$1" = -c ] && echo "$PYTHON" || { echo made >&2; exit 1; }'
-    for folder in (stubs, checkout / ".venv" / "bin"):
-        (folder / "python3").write_text(f"#!/bin/sh\n{made if folder == stubs else 'exit 0'}\n")
+    programs = {
+        stubs: '[ "$1" = -c ] || { echo made >&2; exit 1; }',
+        checkout / ".venv" / "bin": '[ "$1" != -c ] || echo "$PYTHON"',
+    }
+    for folder, body in programs.items():
+        (folder / "python3").write_text(f"#!/bin/sh\n{body}\n")
         (folder / "python3").chmod(0o755)
     (checkout / ".venv" / "bin" / "python").symlink_to("python3")
     lock = hashlib.sha256((PROJECT / "requirements.lock").read_bytes()).hexdigest()

@@ -1,7 +1,8 @@
 """One node's samples, asked over an ssh connection that is opened again whenever it is lost.
 
-One that only falls silent is kept while another is tried beside it. A machine that stood still, or whose link was down,
-goes on with the one that it knows, seconds before it takes a login; one that was restarted knows a new one only.
+One that only falls silent is kept while another is tried beside it. A machine that stood still goes on with the one
+that it knows, seconds before it takes a login; one that was restarted knows a new one only, and so does one whose link
+was down for long: its side gives a connection up (`LISTENER_SECONDS` in pgpool_lab/node/watch.py).
 """
 
 from __future__ import annotations
@@ -152,14 +153,15 @@ class NodeWatch(threading.Thread):
 
     def _take(self, connection: Connection, line: str) -> None:
         """A sample from an answer, and the next question when it is due."""
-        self._keep_only(connection)
         earliest, latest, wall = connection.asked, time.monotonic(), time.time()
         try:
             sample, uptime = read_line(self._node, line, earliest=earliest, latest=latest, wall=wall)
         except (ValueError, KeyError) as error:
             raise ValueError(f"no sample: {line.strip()}") from error
         if latest - earliest < SILENT_SECONDS:
-            # What answers later may have stood still, and its uptime with it.
+            # What answers later may have stood still, and its uptime with it; or it was on its way before a link was
+            # cut, and the connection is lost.
+            self._keep_only(connection)
             self.uptime.learn(uptime, earliest=earliest, latest=latest)
         self._sink(sample)
         self._reported = latest
