@@ -191,7 +191,7 @@ def locks(lab: LabPaths) -> Iterator[tuple[Path, int | None]]:
 
 
 def refuse_another_state(lab: LabPaths, backend: str | None) -> None:
-    """Raises LabError for an engine whose state is at `backend` while there is one that `lab` keeps, if only of a preview.
+    """Raises LabError for an engine whose state is at `backend` while `lab` keeps one, if only of a preview.
 
     Both have the key, the known hosts and the seeds in the same place, which `lab down` removes.
     """
