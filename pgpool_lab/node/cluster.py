@@ -288,7 +288,7 @@ def settle(
     """Wait until the cluster is healthy, attaching backends that stream and are held for down meanwhile.
 
     A virtual IP beside the leader's is taken away, and a pgpool that goes on believing other things than the leader, or
-    answers nobody, is started again.
+    knows no primary, or answers nobody, is started again.
 
     pgpool is started where changed settings of PostgreSQL had it stopped; `stopped_pgpools` are nodes where it may stay
     so, `absent` are nodes whose PostgreSQL is not waited for, and `said` is what all said just now once they had their
@@ -328,13 +328,13 @@ def settle(
             for asked in health.unaware(name, answers) if alone else [leader(answers) or config["name"]]:
                 log(f"attaching {name} through pgpool on {asked}: {pgpool.attach(config, asked, backend)}")
         now = time.monotonic()
-        misled = health.misled(answers, witness=witness)
+        misled = [*health.misled(answers, witness=witness), *health.without_primary(answers, witness=witness)]
         mute = [name for name in health.mute(answers, witness=witness) if name not in stopped_pgpools]
         astray = {name: astray.get(name, now) for name in [*misled, *mute]}
         for name in (
             n for n, since in astray.items() if now - since >= (MUTE_SECONDS if n in mute else MISLED_SECONDS)
         ):
-            what = "answers nobody" if name in mute else "goes on believing what its leader does not"
+            what = "answers nobody" if name in mute else "goes on believing what is not so"
             log(f"pgpool on {name} {what}: starting it again")
             on_node(config, name, ["local", "pgpool-stop"], seconds=STEP_SECONDS)
             on_node(config, name, APPLY, seconds=STEP_SECONDS)

@@ -122,6 +122,30 @@ def misled(answers: Mapping[str, Facts | None], *, witness: Mapping[str, Facts |
     ]
 
 
+def without_primary(
+    answers: Mapping[str, Facts | None], *, witness: Mapping[str, Facts | None] = NO_WITNESS
+) -> list[str]:
+    """Members whose pgpool uses the primary and takes nobody for it.
+
+    A search that has found none, since nobody was promoted for long, is made again in a failover or at a start only
+    (4.3.5, pgpool_main.c, find_primary_node_repeatedly). The leader is the last: who leads after it must know better.
+    """
+    primary = primaries(answers)
+    lost = {
+        name: facts["pgpool"]["watchdog_role"]
+        for name, facts in {**answers, **witness}.items()
+        if facts is not None and facts["pgpool"]["running"] and len(primary) == 1 and leaves_out(facts, primary[0])
+    }
+    return [name for name, role in lost.items() if role != "LEADER"] or list(lost)
+
+
+def leaves_out(facts: Facts, primary: str) -> bool:
+    """Whether a pgpool holds the primary for up, and nobody for the primary."""
+    roles = {backend["name"]: backend["role"] for backend in facts["pgpool"]["backends"]}
+    used = any(each["name"] == primary and each["status"] in ("up", "waiting") for each in facts["pgpool"]["backends"])
+    return used and "primary" not in roles.values()
+
+
 def mute(answers: Mapping[str, Facts | None], *, witness: Mapping[str, Facts | None] = NO_WITNESS) -> list[str]:
     """Members whose pgpool runs and does not say what it believes: it is busy, or waits for something for ever."""
     return [

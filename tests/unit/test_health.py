@@ -329,6 +329,21 @@ def test_nobody_is_misled_by_a_leader_that_knows_no_better_itself() -> None:
     assert health.misled(changed(healthy(), "node0", "pgpool", "backends", 1, "status", to="down")) == []
 
 
+def test_a_pgpool_that_knows_no_primary_is_told_and_its_leader_after_the_others() -> None:
+    """Nobody was promoted in the failover, and somebody was later: no pgpool searches again."""
+    forced = changed(pgpool_dead(healthy(primary="node4"), "node0"), "node0", "postgres", "running", to=False)
+    assert health.without_primary(forced) == []
+    nobody = changed(forced, "node4", "pgpool", "backends", 1, "role", to="standby")
+    assert health.without_primary(nobody) == ["node4"]
+    both = changed(healthy(), "node4", "pgpool", "backends", 0, "role", to="standby")
+    both = changed(both, "node0", "pgpool", "backends", 0, "role", to="standby")
+    assert health.without_primary(both) == ["node4"], "node0 leads"
+    told = changed(both, "node4", "pgpool", "backends", 0, "role", to="primary")
+    assert health.without_primary(told) == ["node0"]
+    detached = changed(told, "node0", "pgpool", "backends", 0, "status", to="down")
+    assert health.without_primary(detached) == [], "it is attached first, and pgpool searches then"
+
+
 WAYS_OUT: dict[str, tuple[Answers, Answers, str]] = {
     "a node's pgpool": (pgpool_dead(healthy(), "node4"), a_witness(), "./lab rejoin NODE"),
     "the witness's pgpool": (healthy(), pgpool_dead(a_witness(), "witness"), "./lab rejoin NODE"),
