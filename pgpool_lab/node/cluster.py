@@ -37,8 +37,8 @@ FAILOVER_SECONDS = 30
 """How long a failover by pgpool is waited for while nobody is primary: with the preset `fast` none took longer, but for
 that of a host that is gone, whose PostgreSQL nobody starts."""
 CLOSE_BYTES = 2**20
-"""What a target of a switchover may lack before the primary is stopped: it is sent within the minute that systemd gives
-a stop (TimeoutStopSec), also where a link carries 2 Mbit/s, which it did not when 15 MiB were missing."""
+"""What a target of a switchover may lack before the primary is stopped: it has to be sent within the minute that
+systemd gives a stop (TimeoutStopSec)."""
 CLOSE_SECONDS = 60
 """How long a target that lacks more is waited for."""
 STEP_SECONDS = 900
